@@ -1,0 +1,88 @@
+package auth
+
+import (
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+)
+
+// ChooseScheme picks the scheme to sign with: the first in the peer's order that
+// is in own, too, and that the certificate's key can make. The peer's order
+// counts because RFC 8446, Section 4.2.3 calls it a preference, and the peer has
+// the work of verifying.
+//
+// cert.SupportedSignatureAlgorithms, if set, narrows own further: keys in
+// hardware may know only some of what their type could do.
+//
+// Nothing in common is a handshake_failure. So is a peer without a list: RFC
+// 5246, Section 7.4.1.4.1 would then have SHA-1, and RFC 9155, Section 2 takes
+// that away.
+func ChooseScheme(cert *tls.Certificate, peer, own []Scheme) (Scheme, error) {
+	pub, err := publicKeyOf(cert)
+	if err != nil {
+		return 0, err
+	}
+	usable := SchemesFor(pub, own)
+	for _, s := range peer {
+		if !slices.Contains(usable, s) {
+			continue
+		}
+		if limits := cert.SupportedSignatureAlgorithms; limits != nil && !slices.Contains(limits, s) {
+			continue
+		}
+		return s, nil
+	}
+	return 0, alert.Errorf(alert.HandshakeFailure, "no signature scheme in common for our %s key", describe(pub))
+}
+
+// SchemesFor returns those of own that a key can make, in the same order.
+func SchemesFor(pub crypto.PublicKey, own []Scheme) []Scheme {
+	var usable []Scheme
+	for _, s := range own {
+		if fits(pub, s) == nil {
+			usable = append(usable, s)
+		}
+	}
+	return usable
+}
+
+// publicKeyOf returns the public key of our own certificate, and sees to it that
+// the private key belongs to it.
+func publicKeyOf(cert *tls.Certificate) (crypto.PublicKey, error) {
+	signer, ok := cert.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("private key of type %T cannot sign", cert.PrivateKey)
+	}
+	leaf := cert.Leaf
+	if leaf == nil {
+		if len(cert.Certificate) == 0 {
+			return nil, errors.New("no certificate for the private key")
+		}
+		var err error
+		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+			return nil, fmt.Errorf("our certificate: %w", err)
+		}
+	}
+	pub, err := publicKey(leaf)
+	if err != nil {
+		return nil, fmt.Errorf("our certificate: %w", err)
+	}
+	if !matches(pub, signer.Public()) {
+		return nil, errors.New("private key does not belong to the certificate")
+	}
+	return pub, nil
+}
+
+// matches reports whether a certified key is the signer's.
+func matches(certified, signers crypto.PublicKey) bool {
+	if pss, ok := certified.(*PSSPublicKey); ok {
+		certified = pss.RSA
+	}
+	key, ok := certified.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && key.Equal(signers)
+}

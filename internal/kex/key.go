@@ -1,0 +1,92 @@
+package kex
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+)
+
+// Key is the initiator's half of one exchange. It is made for one handshake
+// and yields one secret: reused shares are what makes attacks on a long-lived
+// key worth while, and they take forward secrecy with them (RFC 9325, Section
+// 7.4).
+type Key struct {
+	group   Group
+	private *ecdh.PrivateKey // nil once used
+	share   []byte
+}
+
+// Generate makes a fresh key in g. It fails only for a group that is not
+// [Supported].
+func Generate(g Group) (*Key, error) {
+	c := curve(g)
+	if c == nil {
+		return nil, fmt.Errorf("no key exchange for group %v", g)
+	}
+	private, err := c.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("key for group %v: %w", g, err)
+	}
+	return &Key{group: g, private: private, share: private.PublicKey().Bytes()}, nil
+}
+
+// Group returns the group the key was made in.
+func (k *Key) Group() Group { return k.group }
+
+// Public returns the share to send: 32 bytes for X25519 (RFC 7748, Section 5),
+// an uncompressed point for the NIST curves (RFC 8422, Section 5.4.1). It stays
+// the same after [Key.Shared], so that a retransmission can carry it. The slice
+// is not to be written to.
+func (k *Key) Public() []byte { return k.share }
+
+// Shared finishes the exchange with the responder's share and returns the
+// secret. It works once, whether it fails or not, and forgets the private key.
+// Go offers no way to overwrite that key.
+//
+// For a NIST curve the secret is the x-coordinate with its leading zeros (RFC
+// 8422, Section 5.10; RFC 8446, Section 7.4.2).
+func (k *Key) Shared(peer []byte) ([]byte, error) {
+	private := k.private
+	if private == nil {
+		return nil, errors.New("key exchange was finished before")
+	}
+	k.private = nil
+
+	// RFC 8446, Section 4.2.8.2: "Peers MUST validate each other's public value
+	// Q by ensuring that the point is a valid point on the elliptic curve."
+	// NewPublicKey does, and takes neither the point at infinity nor a
+	// compressed one: RFC 8422, Section 5.1.2 leaves only "uncompressed".
+	public, err := private.Curve().NewPublicKey(peer)
+	if err != nil {
+		return nil, badShare(k.group, err)
+	}
+	// RFC 8446, Section 7.4.2, for X25519: "implementations MUST check whether
+	// the computed Diffie-Hellman shared secret is the all-zero value and abort
+	// if so"; RFC 8422, Section 5.11 says the same. ECDH checks.
+	secret, err := private.ECDH(public)
+	if err != nil {
+		return nil, badShare(k.group, err)
+	}
+	return secret, nil
+}
+
+// Respond takes the initiator's share and returns the one to send back, with
+// the secret.
+func Respond(g Group, peer []byte) (share, secret []byte, err error) {
+	key, err := Generate(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err = key.Shared(peer)
+	if err != nil {
+		return nil, nil, err
+	}
+	return key.Public(), secret, nil
+}
+
+func badShare(g Group, cause error) error {
+	return alert.Errorf(alert.IllegalParameter, "key share for group %v: %w", g, cause)
+}

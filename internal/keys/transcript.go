@@ -1,0 +1,46 @@
+package keys
+
+import "crypto"
+
+// Transcript is the handshake so far: every handshake message sent or received,
+// in the order of its message_seq. The zero value is empty and ready for use.
+//
+// It keeps the bytes, not a hash state. The hash is unknown until ServerHello,
+// and one handshake may need several: the cipher suite's for Finished and the
+// session hash, another for the client's CertificateVerify (RFC 5246, Section
+// 7.4.8), and with Ed25519 no hash but the bytes themselves (RFC 8422, Section
+// 5.10). A handshake is a few kilobytes and hashed three times or so, which is
+// less work than keeping several states in step.
+type Transcript struct {
+	raw []byte
+}
+
+// Add appends one whole handshake message. raw is its 12-byte DTLS header and
+// its body, and is copied.
+//
+// RFC 6347, Section 4.2.6: the header counts "as if each handshake message had
+// been sent as a single fragment": fragment_offset is 0, fragment_length is
+// length. An initial ClientHello that was answered by a HelloVerifyRequest is
+// not part of it, nor is the HelloVerifyRequest; HelloRequest never is (RFC
+// 5246, Section 7.4.1.1).
+func (t *Transcript) Add(raw []byte) { t.raw = append(t.raw, raw...) }
+
+// Sum returns the hash of all messages added so far. More may follow.
+func (t *Transcript) Sum(h crypto.Hash) []byte {
+	state := h.New()
+	state.Write(t.raw)
+	return state.Sum(nil)
+}
+
+// Bytes returns all messages added so far, for a signature scheme that hashes
+// them itself. The slice is valid until the next Add, Reset or Release, and is
+// not to be written to.
+func (t *Transcript) Bytes() []byte { return t.raw[:len(t.raw):len(t.raw)] }
+
+// Reset empties the transcript and keeps its memory: for the ClientHello that
+// follows a HelloVerifyRequest.
+func (t *Transcript) Reset() { t.raw = t.raw[:0] }
+
+// Release empties the transcript and frees its memory: for a handshake that is
+// over.
+func (t *Transcript) Release() { t.raw = nil }

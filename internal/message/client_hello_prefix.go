@@ -1,0 +1,52 @@
+package message
+
+import (
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// HelloPrefix is what stands before the extensions of a ClientHello: all that a server without state needs to see before
+// it answers a stranger. The slices alias the body.
+type HelloPrefix struct {
+	Version      uint16
+	Random       []byte // 32 bytes
+	SessionID    []byte // at most 32 bytes
+	Cookie       []byte // at most 255 bytes
+	CipherSuites []byte // two bytes each
+	Compression  []byte // always contains null, 0
+
+	// Covered is what a cookie must bind: RFC 6347, Section 4.2.1 has the client repeat "the same parameter values
+	// (version, random, session_id, cipher_suites, compression_method)", and the server check them. The two pieces are
+	// what stands before the cookie field and what stands after it up to the extensions, lengths included, so that no
+	// two different hellos have the same bytes here.
+	Covered [2][]byte
+}
+
+// PeekClientHello reads the start of a ClientHello body that may be incomplete, as in a first fragment. Without ok, the
+// compression methods have not all arrived, or the body starts no legal ClientHello; either way there is nothing to
+// answer. It never allocates. Whatever it accepts, [Parse] reads the same way once the rest is there.
+func PeekClientHello(body []byte) (p HelloPrefix, ok bool) {
+	s := cryptobyte.String(body)
+	ok = s.ReadUint16(&p.Version) &&
+		s.ReadBytes(&p.Random, randomLen) &&
+		s.ReadUint8LengthPrefixed((*cryptobyte.String)(&p.SessionID)) &&
+		len(p.SessionID) <= maxSessionIDLen
+	if !ok {
+		return HelloPrefix{}, false
+	}
+	p.Covered[0] = body[:len(body)-len(s)]
+	if !s.ReadUint8LengthPrefixed((*cryptobyte.String)(&p.Cookie)) {
+		return HelloPrefix{}, false
+	}
+	afterCookie := len(body) - len(s)
+	ok = s.ReadUint16LengthPrefixed((*cryptobyte.String)(&p.CipherSuites)) &&
+		len(p.CipherSuites) >= 2 && len(p.CipherSuites)%2 == 0 &&
+		s.ReadUint8LengthPrefixed((*cryptobyte.String)(&p.Compression)) &&
+		slices.Contains(p.Compression, compressionNull)
+	if !ok {
+		return HelloPrefix{}, false
+	}
+	p.Covered[1] = body[afterCookie : len(body)-len(s)]
+	return p, true
+}
