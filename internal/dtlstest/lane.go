@@ -17,6 +17,7 @@ type Path struct {
 	MTU       int           // bytes of UDP payload; larger datagrams vanish silently. 0: no limit
 	Loss      float64       // probability that a datagram is lost
 	LossEvery int           // of every LossEvery datagrams in a row one is lost, at a random place: loss without long tails. 0: none
+	Rough     int           // only the first Rough datagrams meet Loss, LossEvery, Reorder and Duplicate; then the path is calm. 0: all do
 	Drop      []int         // datagrams lost for certain, counted from 0: a run that must have loss names one here
 	Reorder   float64       // probability that a datagram is held back and overtaken
 	ReorderBy int           // a held datagram is overtaken by 1 to ReorderBy others. 0: 3
@@ -129,6 +130,9 @@ func (l *lane) push(now time.Time, p parcel) Verdict {
 			l.place = int(draw * float64(l.path.LossEvery))
 		}
 		lost = lost || index%l.path.LossEvery == l.place
+	}
+	if l.path.Rough > 0 && index >= l.path.Rough {
+		lost, hold, double = false, false, false
 	}
 	overtakers := 1 + int(l.rng.Float64()*float64(l.path.reorderBy()))
 

@@ -38,37 +38,50 @@ func TestLane(t *testing.T) {
 	}{
 		{
 			"the zero path delivers in order",
-			Path{}, 4, "0 1 2 3",
+			Path{},
+			4, "0 1 2 3",
 			PathStats{Seen: 4, Passed: 4},
 		},
 		{
 			"dropped datagrams are named by their index",
-			Path{Drop: []int{1, 3}}, 5, "0 2 4",
+			Path{Drop: []int{1, 3}},
+			5, "0 2 4",
 			PathStats{Seen: 5, Passed: 3, Lost: 2},
 		},
 		{
 			"datagrams above the MTU vanish",
-			Path{MTU: 1}, 12, "0 1 2 3 4 5 6 7 8 9",
+			Path{MTU: 1},
+			12, "0 1 2 3 4 5 6 7 8 9",
 			PathStats{Seen: 12, Passed: 10, TooLarge: 2},
 		},
 		{
 			"certain loss leaves nothing",
-			Path{Loss: 1}, 3, "",
+			Path{Loss: 1},
+			3, "",
 			PathStats{Seen: 3, Lost: 3},
 		},
 		{
+			"a rough path calms down",
+			Path{Loss: 1, Rough: 2},
+			4, "2 3",
+			PathStats{Seen: 4, Passed: 2, Lost: 2},
+		},
+		{
 			"certain duplication doubles everything",
-			Path{Duplicate: 1}, 3, "0 0 1 1 2 2",
+			Path{Duplicate: 1},
+			3, "0 0 1 1 2 2",
 			PathStats{Seen: 3, Passed: 6, Duplicated: 3},
 		},
 		{
 			"held datagrams nobody overtakes are not reordered",
-			Path{Reorder: 1}, 3, "0 1 2",
+			Path{Reorder: 1},
+			3, "0 1 2",
 			PathStats{Seen: 3, Passed: 3},
 		},
 		{
 			"a delay keeps the order",
-			Path{Delay: 90 * time.Millisecond}, 3, "0 1 2",
+			Path{Delay: 90 * time.Millisecond},
+			3, "0 1 2",
 			PathStats{Seen: 3, Passed: 3},
 		},
 	}

@@ -64,29 +64,26 @@ func TestSecretKeepsItsLength(t *testing.T) {
 	}
 }
 
-func TestKeyIsForOneUse(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		first func(other *Key) []byte
-	}{
-		{"after a success", (*Key).Public},
-		{"after a bad share", func(*Key) []byte { return []byte{4} }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			key, other := mustGenerate(t, P256), mustGenerate(t, P256)
-			share := bytes.Clone(key.Public())
-			key.Shared(test.first(other))
-			secret, err := key.Shared(other.Public())
-			if err == nil {
-				t.Errorf("second use yields %x", secret)
-			}
-			if _, ok := errors.AsType[*alert.Error](err); ok {
-				t.Errorf("our own mistake is blamed on the peer: %v", err)
-			}
-			if !bytes.Equal(key.Public(), share) {
-				t.Error("share changed by use")
-			}
-		})
+func TestKeyYieldsOneSecret(t *testing.T) {
+	key, other := mustGenerate(t, P256), mustGenerate(t, P256)
+	share := bytes.Clone(key.Public())
+	for range 3 {
+		if secret, err := key.Shared([]byte{4}); err == nil {
+			t.Fatalf("a bad share yields %x", secret)
+		}
+	}
+	if _, err := key.Shared(other.Public()); err != nil {
+		t.Fatalf("the honest share after bad ones: %v", err)
+	}
+	secret, err := key.Shared(other.Public())
+	if err == nil {
+		t.Errorf("second use yields %x", secret)
+	}
+	if _, ok := errors.AsType[*alert.Error](err); ok {
+		t.Errorf("our own mistake is blamed on the peer: %v", err)
+	}
+	if !bytes.Equal(key.Public(), share) {
+		t.Error("share changed by use")
 	}
 }
 

@@ -43,8 +43,10 @@ func (k *Key) Group() Group { return k.group }
 func (k *Key) Public() []byte { return k.share }
 
 // Shared finishes the exchange with the responder's share and returns the
-// secret. It works once, whether it fails or not, and forgets the private key.
-// Go offers no way to overwrite that key.
+// secret. It yields one secret and then forgets the private key; Go offers no
+// way to overwrite that. A share that is refused does not count: in a datagram
+// handshake anybody can forge one, the honest share follows, and the refusal,
+// which goes by the share alone, tells nothing of the key.
 //
 // For a NIST curve the secret is the x-coordinate with its leading zeros (RFC
 // 8422, Section 5.10; RFC 8446, Section 7.4.2).
@@ -53,8 +55,6 @@ func (k *Key) Shared(peer []byte) ([]byte, error) {
 	if private == nil {
 		return nil, errors.New("key exchange was finished before")
 	}
-	k.private = nil
-
 	// RFC 8446, Section 4.2.8.2: "Peers MUST validate each other's public value
 	// Q by ensuring that the point is a valid point on the elliptic curve."
 	// NewPublicKey does, and takes neither the point at infinity nor a
@@ -70,6 +70,7 @@ func (k *Key) Shared(peer []byte) ([]byte, error) {
 	if err != nil {
 		return nil, badShare(k.group, err)
 	}
+	k.private = nil
 	return secret, nil
 }
 

@@ -1,0 +1,55 @@
+# Everything a contributor runs. `make test` is what .ci/run calls, and what a
+# change must pass; the targets below it are wider products of the same tests.
+
+GO       ?= go
+MODULES  := ./... ./cmd/... ./e2e/...
+LINTER   := bin/golangci-lint
+
+FUZZTIME ?= 60s
+SOAKTIME ?= 3600
+BENCH    ?= .
+
+.NOTPARALLEL:
+.PHONY: help test peers vet lint fmt unit e2e interop-full soak fuzz bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: peers vet lint unit e2e ## everything a change must pass, under 15 minutes on 2 cores
+
+peers: ## install the programs that the tests run against, or say what is missing
+	scripts/peers.sh
+
+vet: ## go vet, all modules
+	$(GO) vet $(MODULES)
+
+lint: $(LINTER) ## the linters of .golangci.yml, and formatting
+	$(LINTER) run $(MODULES)
+
+fmt: $(LINTER) ## format all sources
+	$(LINTER) fmt
+
+# The linter is pinned in a module of its own, outside the users' dependency
+# graph and outside the workspace. A cold build takes three to four minutes.
+$(LINTER): tools/go.mod tools/go.sum
+	@mkdir -p bin
+	GOWORK=off CGO_ENABLED=0 $(GO) -C tools build -ldflags='-s -w' -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+unit: ## all tests that need nothing but Go, with the race detector
+	$(GO) test -race -timeout 10m ./... ./cmd/...
+
+# Interop cases mostly wait for a peer's timers: many at a time, on any machine.
+e2e: ## the library against foreign implementations, a pairwise cover
+	$(GO) test -race -count 1 -timeout 5m -parallel 16 ./e2e/...
+
+interop-full: ## e2e with the whole product of suites, roles, MTUs, loss, …
+	FLIGHTPATH_FULL=1 $(GO) test -count 1 -timeout 120m -parallel 32 ./e2e/interop
+
+soak: ## unit and e2e tests again and again with new seeds, for SOAKTIME seconds
+	scripts/soak.sh $(SOAKTIME)
+
+fuzz: ## every fuzz target in turn, FUZZTIME each
+	scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## the library's benchmarks
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -1,0 +1,24 @@
+// Command flightpath shows and tries out DTLS associations from the command
+// line.
+//
+//	flightpath demo                            a handshake over a path that refuses large datagrams
+//	flightpath demo -blackhole                 … over one that swallows them in silence
+//	flightpath demo -mtu 300 -loss 20 -v       … smaller, and lossy, datagram by datagram
+//	flightpath demo -h                         all flags
+//
+// It exits 0 if what was asked for happened, 1 if not, and 2 if it did not
+// understand the command line.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

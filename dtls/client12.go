@@ -1,0 +1,423 @@
+package dtls
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+)
+
+// The client of a full DTLS 1.2 handshake (RFC 6347, Section 4.2; RFC 5246,
+// Section 7.3), one type for each state:
+//
+//	ClientHello               -->
+//	                          <--  HelloVerifyRequest        awaitServerHello12
+//	ClientHello with cookie   -->
+//	                          <--  ServerHello               awaitServerHello12
+//	                               Certificate*              awaitServerCertificate12
+//	                               ServerKeyExchange*        awaitServerKeyExchange12
+//	                               CertificateRequest*       awaitServerHelloDone12
+//	                               ServerHelloDone           awaitServerHelloDone12
+//	Certificate*              -->
+//	ClientKeyExchange
+//	CertificateVerify*
+//	[ChangeCipherSpec]
+//	Finished
+//	                          <--  [ChangeCipherSpec]
+//	                               Finished                  awaitServerFinished12
+
+// startClient12 sends the first hello.
+func startClient12(hs *handshake) error {
+	p := hs.p
+	h := &message.ClientHello{
+		Version:              VersionDTLS12,
+		CipherSuites:         make([]uint16, 0, len(p.suites)),
+		Compression:          []byte{0},
+		ExtendedMasterSecret: p.ems != emsDisabled,
+		HasRenegotiationInfo: true, // RFC 5746, Section 3.4
+		ALPN:                 p.alpn,
+		ServerName:           hostName(p.serverName),
+	}
+	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the clock is
+	// nobody's business.
+	if _, err := io.ReadFull(p.rand, h.Random[:]); err != nil {
+		return err
+	}
+	ecdhe := false
+	for _, s := range p.suites {
+		h.CipherSuites = append(h.CipherSuites, s.ID)
+		ecdhe = ecdhe || s.UsesECDHE()
+	}
+	if ecdhe {
+		h.SupportedGroups = numbersOf(p.groups)
+		h.PointFormats = []byte{0} // RFC 8422, Section 5.1.2: uncompressed
+	}
+	if p.usesCertificates() {
+		h.SignatureSchemes = numbersOf(p.schemes)
+	}
+	hs.step = awaitServerHello12{hello: h}
+	if err := hs.add(h); err != nil {
+		return err
+	}
+	hs.sendFlight(false)
+	return nil
+}
+
+// hostName is what server_name carries: names only, without a trailing dot
+// (RFC 6066, Section 3).
+func hostName(name string) string {
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return ""
+	}
+	return strings.TrimRight(name, ".")
+}
+
+// awaitServerHello12: the hello is out, perhaps not for the first time.
+type awaitServerHello12 struct {
+	hello    *message.ClientHello
+	verifies int    // cookies followed
+	record   uint64 // number of the first record whose answer is about this hello
+	doubted  bool   // its cookie was refused once, perhaps by somebody else
+}
+
+// maxHelloVerifies is how many cookies are followed: an honest server has one,
+// or two if its keys rotate; a forged one may come first.
+const maxHelloVerifies = 3
+
+func (awaitServerHello12) expects() message.Set {
+	return message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
+}
+
+func (s awaitServerHello12) take(hs *handshake, in received) (step, error) {
+	switch m := in.Message.(type) {
+	case *message.HelloVerifyRequest:
+		return s.verify(hs, m, in.record)
+	case *message.ServerHello:
+		return s.agree(hs, m, in.raw)
+	}
+	return nil, alert.Errorf(alert.UnexpectedMessage, "%s", in.Type())
+}
+
+// verify repeats the hello with the server's cookie (RFC 6347, Section 4.2.1).
+// The first HelloVerifyRequest is followed whatever its record number is. After
+// that, each copy of the first hello that reached the server has one on its
+// way, with a cookie of its own; following those would change the hello under
+// a server that has accepted it. A server repeats the number of the record it
+// answers, so only one that answers the present hello says that its cookie was
+// wrong: it may have been forged, or the server's keys have changed. Since
+// that, too, could be forged, and a hello that changes under a server which has
+// accepted it ends the handshake, it takes a second refusal, of a repetition of
+// this hello.
+func (s awaitServerHello12) verify(hs *handshake, m *message.HelloVerifyRequest, number uint64) (step, error) {
+	if s.verifies > 0 && (number < s.record || bytes.Equal(m.Cookie, s.hello.Cookie)) {
+		return s, errIgnore
+	}
+	if s.verifies > 0 && !s.doubted {
+		s.doubted, s.record = true, hs.e.keys.nextPlaintext()
+		return s, errIgnore
+	}
+	if s.verifies == maxHelloVerifies {
+		return nil, alert.Errorf(alert.HandshakeFailure, "the server asked for %d different cookies", maxHelloVerifies+1)
+	}
+	hello := *s.hello
+	hello.Cookie = bytes.Clone(m.Cookie)
+	// RFC 6347, Section 4.2.1: neither the first hello nor the
+	// HelloVerifyRequest is part of the handshake's hashes.
+	hs.transcript.Reset()
+	if err := hs.add(&hello); err != nil {
+		return nil, err
+	}
+	hs.sendFlight(false)
+	return awaitServerHello12{hello: &hello, verifies: s.verifies + 1, record: hs.e.keys.nextPlaintext()}, nil
+}
+
+// agree checks that the server chose from what was offered (RFC 5246, Section
+// 7.4.1.3).
+func (s awaitServerHello12) agree(hs *handshake, m *message.ServerHello, raw []byte) (step, error) {
+	p := hs.p
+	if m.Version != VersionDTLS12 || m.SupportedVersion != 0 && m.SupportedVersion != VersionDTLS12 {
+		return nil, alert.Errorf(alert.ProtocolVersion, "server chose %s", VersionName(m.Version))
+	}
+	chosen := suite.Lookup(m.CipherSuite)
+	if chosen == nil || !slices.Contains(s.hello.CipherSuites, m.CipherSuite) {
+		return nil, alert.Errorf(alert.IllegalParameter, "server chose cipher suite %s, which was not offered", suite.Name(m.CipherSuite))
+	}
+	if err := s.checkExtensions(m); err != nil {
+		return nil, err
+	}
+	// RFC 7627, Section 5.2.
+	if p.ems == emsRequired && !m.ExtendedMasterSecret {
+		return nil, alert.Errorf(alert.HandshakeFailure, "server has no extended master secret (RequireExtendedMasterSecret)")
+	}
+	// RFC 5746, Section 3.4: empty in a first handshake.
+	if len(m.RenegotiationInfo) > 0 {
+		return nil, alert.Errorf(alert.HandshakeFailure, "renegotiation_info in a first handshake")
+	}
+	hs.transcript.Add(raw)
+	hs.kx = chosen.KeyExchange
+	st := &hs.e.state
+	st.Version, st.CipherSuite = VersionDTLS12, chosen.ID
+	st.NegotiatedProtocol, st.ServerName = m.ALPN, p.serverName
+	st.ExtendedMasterSecret = m.ExtendedMasterSecret
+	n := &negotiated12{chosen, s.hello.Random, m.Random, m.ExtendedMasterSecret}
+	if chosen.UsesPSK() {
+		return awaitServerKeyExchange12{n: n}, nil
+	}
+	return awaitServerCertificate12{n}, nil
+}
+
+// checkExtensions: RFC 5246, Section 7.4.1.4: nothing that was not asked for.
+func (s awaitServerHello12) checkExtensions(m *message.ServerHello) error {
+	for _, t := range m.ExtensionTypes {
+		var offered bool
+		switch t {
+		case message.ExtensionServerName:
+			offered = s.hello.ServerName != ""
+		case message.ExtensionECPointFormats:
+			offered = len(s.hello.PointFormats) > 0
+		case message.ExtensionALPN:
+			offered = len(s.hello.ALPN) > 0
+		case message.ExtensionExtendedMasterSecret:
+			offered = s.hello.ExtendedMasterSecret
+		case message.ExtensionRenegotiationInfo:
+			offered = true
+		}
+		if !offered {
+			return alert.Errorf(alert.UnsupportedExtension, "server sent %s, which was not offered", message.ExtensionName(t))
+		}
+	}
+	if m.ALPN != "" && !slices.Contains(s.hello.ALPN, m.ALPN) {
+		return alert.Errorf(alert.IllegalParameter, "server chose protocol %q, which was not offered", m.ALPN)
+	}
+	return nil
+}
+
+// awaitServerCertificate12: RFC 5246, Section 7.4.2.
+type awaitServerCertificate12 struct{ n *negotiated12 }
+
+func (awaitServerCertificate12) expects() message.Set {
+	return message.SetOf(message.TypeCertificate)
+}
+
+func (s awaitServerCertificate12) take(hs *handshake, in received) (step, error) {
+	p := hs.p
+	chain, err := auth.ParseChain(in.Message.(*message.Certificate).Chain)
+	if err != nil {
+		return nil, err
+	}
+	if keyKind(chain.PublicKey()) != s.n.suite.Auth {
+		return nil, alert.Errorf(alert.UnsupportedCertificate, "the server's key does not fit %s", s.n.suite.Name)
+	}
+	err = chain.Verify(auth.Policy{
+		Roots: p.roots, ServerName: p.serverName, Now: p.validAt(hs.e.now), Skip: p.skipVerify,
+		VerifyPeerCertificate: p.verifyPeer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	hs.transcript.Add(in.raw)
+	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
+	return awaitServerKeyExchange12{n: s.n, chain: chain}, nil
+}
+
+// awaitServerKeyExchange12: RFC 8422, Section 5.4; RFC 5489, Section 2; for PSK
+// alone the message is optional (RFC 4279, Section 2).
+type awaitServerKeyExchange12 struct {
+	n     *negotiated12
+	chain *auth.Chain // nil with PSK
+}
+
+func (s awaitServerKeyExchange12) expects() message.Set {
+	if s.n.suite.KeyExchange == message.PSK {
+		return message.SetOf(message.TypeServerKeyExchange, message.TypeServerHelloDone)
+	}
+	return message.SetOf(message.TypeServerKeyExchange)
+}
+
+func (s awaitServerKeyExchange12) take(hs *handshake, in received) (step, error) {
+	next := awaitServerHelloDone12{n: s.n, certified: s.chain != nil}
+	var group uint16
+	var public []byte
+	switch m := in.Message.(type) {
+	case *message.ServerHelloDone:
+		return next.take(hs, in)
+	case *message.ServerKeyExchangePSK:
+		next.hint = bytes.Clone(m.Hint)
+	case *message.ServerKeyExchangeECDHEPSK:
+		next.hint, group, public = bytes.Clone(m.Hint), m.Group, m.Public
+	case *message.ServerKeyExchangeECDHE:
+		group, public = m.Group, m.Public
+		scheme := auth.Scheme(m.Scheme)
+		if !slices.Contains(hs.p.schemes, scheme) {
+			return nil, alert.Errorf(alert.IllegalParameter, "server signed with %v, which was not offered", scheme)
+		}
+		if err := auth.Verify(s.chain.PublicKey(), scheme, signedParams(s.n, m.Params()), m.Signature); err != nil {
+			return nil, err
+		}
+		hs.e.state.SignatureScheme = scheme
+	}
+	if s.n.suite.UsesECDHE() {
+		if !slices.Contains(hs.p.groups, kex.Group(group)) {
+			return nil, alert.Errorf(alert.IllegalParameter, "server chose group %v, which was not offered", kex.Group(group))
+		}
+		var err error
+		if next.share, next.secret, err = kex.Respond(kex.Group(group), public); err != nil {
+			return nil, err
+		}
+		hs.e.state.CurveID = kex.Group(group)
+	}
+	hs.transcript.Add(in.raw)
+	return next, nil
+}
+
+// awaitServerHelloDone12: everything of the server is here but perhaps the
+// question for a certificate (RFC 5246, Section 7.4.4).
+type awaitServerHelloDone12 struct {
+	n             *negotiated12
+	certified     bool   // the server has a certificate, so it may ask for one
+	hint          []byte // of a PSK
+	share, secret []byte // of ECDHE
+	request       *message.CertificateRequest
+}
+
+func (s awaitServerHelloDone12) expects() message.Set {
+	if s.certified && s.request == nil {
+		return message.SetOf(message.TypeCertificateRequest, message.TypeServerHelloDone)
+	}
+	return message.SetOf(message.TypeServerHelloDone)
+}
+
+func (s awaitServerHelloDone12) take(hs *handshake, in received) (step, error) {
+	if m, ok := in.Message.(*message.CertificateRequest); ok {
+		hs.transcript.Add(in.raw)
+		s.request = m
+		return s, nil
+	}
+	if err := hs.checkConnection(); err != nil {
+		return nil, err
+	}
+	exchange, premaster, err := s.keyExchange(hs)
+	if err != nil {
+		return nil, err
+	}
+	hs.transcript.Add(in.raw)
+	cert, scheme, err := s.certificate(hs)
+	if err != nil {
+		return nil, err
+	}
+	if s.request != nil {
+		var chain [][]byte
+		if cert != nil {
+			chain = cert.Certificate
+		}
+		if err := hs.add(&message.Certificate{Chain: chain}); err != nil {
+			return nil, err
+		}
+	}
+	if err := hs.add(exchange); err != nil {
+		return nil, err
+	}
+	master, err := hs.deriveKeys(s.n, premaster)
+	if err != nil {
+		return nil, err
+	}
+	if cert != nil {
+		if err := hs.addCertificateVerify(cert, scheme); err != nil {
+			return nil, err
+		}
+	}
+	if err := hs.addFinished(s.n, master); err != nil {
+		return nil, err
+	}
+	hs.sendFlight(false)
+	return awaitServerFinished12{s.n, master}, nil
+}
+
+// keyExchange returns our ClientKeyExchange and the premaster secret.
+func (s awaitServerHelloDone12) keyExchange(hs *handshake) (message.Message, []byte, error) {
+	if !s.n.suite.UsesPSK() {
+		return &message.ClientKeyExchangeECDHE{Public: s.share}, s.secret, nil
+	}
+	psk, err := hs.p.clientPSK(ClientPSKInfo{ServerName: hs.p.serverName, Hint: s.hint})
+	if err != nil {
+		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK: %w", err)
+	}
+	if psk == nil || len(psk.Key) == 0 || len(psk.Identity) > 65535 {
+		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK has no usable key: identities have at most 65535 bytes, keys at least one")
+	}
+	hs.e.state.PSKIdentity = bytes.Clone(psk.Identity)
+	defer keys.Wipe(s.secret)
+	if s.n.suite.UsesECDHE() {
+		return &message.ClientKeyExchangeECDHEPSK{Identity: psk.Identity, Public: s.share}, keys.PSKPremaster(s.secret, psk.Key), nil
+	}
+	return &message.ClientKeyExchangePSK{Identity: psk.Identity}, keys.PSKPremaster(nil, psk.Key), nil
+}
+
+// certificate chooses what answers the server's request; nil says that nothing
+// fits, which an empty Certificate tells the server.
+func (s awaitServerHelloDone12) certificate(hs *handshake) (*tls.Certificate, auth.Scheme, error) {
+	if s.request == nil {
+		return nil, 0, nil
+	}
+	theirs := schemesOf(s.request.SignatureSchemes)
+	info := &tls.CertificateRequestInfo{
+		AcceptableCAs: s.request.Authorities, SignatureSchemes: theirs, Version: tls.VersionTLS12,
+	}
+	if get := hs.p.getClientCertificate; get != nil {
+		cert, err := get(info)
+		if err != nil {
+			return nil, 0, alert.Errorf(alert.InternalError, "GetClientCertificate: %w", err)
+		}
+		if cert == nil || len(cert.Certificate) == 0 {
+			return nil, 0, nil
+		}
+		scheme, err := auth.ChooseScheme(cert, theirs, hs.p.schemes)
+		if err != nil {
+			return nil, 0, alert.Errorf(alert.InternalError, "the chain of GetClientCertificate cannot sign: %w", err)
+		}
+		return cert, scheme, nil
+	}
+	for i := range hs.p.certificates {
+		cert := &hs.p.certificates[i]
+		scheme, err := auth.ChooseScheme(cert, theirs, hs.p.schemes)
+		if err == nil && info.SupportsCertificate(cert) == nil {
+			return cert, scheme, nil
+		}
+	}
+	return nil, 0, nil
+}
+
+// addCertificateVerify signs everything so far (RFC 5246, Section 7.4.8).
+func (hs *handshake) addCertificateVerify(cert *tls.Certificate, scheme auth.Scheme) error {
+	signature, err := auth.Sign(hs.p.rand, signerOf(cert), scheme, hs.transcript.Bytes())
+	if err != nil {
+		return err
+	}
+	return hs.add(&message.CertificateVerify{Scheme: uint16(scheme), Signature: signature})
+}
+
+// awaitServerFinished12: RFC 5246, Section 7.4.9.
+type awaitServerFinished12 struct {
+	n      *negotiated12
+	master []byte
+}
+
+func (awaitServerFinished12) expects() message.Set {
+	return message.SetOf(message.TypeFinished)
+}
+
+func (s awaitServerFinished12) take(hs *handshake, in received) (step, error) {
+	if err := hs.checkFinished(s.n, s.master, in); err != nil {
+		return nil, err
+	}
+	return complete{}, nil
+}

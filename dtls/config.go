@@ -1,0 +1,254 @@
+package dtls
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Config says how associations are made. The zero value works for a client
+// that verifies its server by name; a server adds certificates or ServerPSK.
+// Fields that crypto/tls has too mean the same here. A Config may be shared by
+// any number of associations and must not be changed once in use; Clone makes
+// a copy that may. It is checked before anything is sent, and the error says
+// what to change.
+type Config struct {
+	// Rand is the source of hello randoms. Default: crypto/rand.
+	Rand io.Reader
+	// Time is the clock for certificate validity in Dial, Listen and the other
+	// fronts. Default: time.Now. An Engine uses the now of its caller.
+	Time func() time.Time
+
+	// Certificates are the chains to authenticate with; the first one that
+	// fits the peer's hello is sent.
+	Certificates []tls.Certificate
+	// GetCertificate chooses a server's chain, before Certificates. The version
+	// numbers in its argument are those of TLS (0x0303), so that its helper
+	// methods work. It may block; the handshake waits.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// GetClientCertificate chooses a client's chain when the server asks. An
+	// empty tls.Certificate sends none.
+	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	// GetConfigForClient may return another Config for this client, or nil to
+	// go on with this one. Its path, timer and limit fields have no effect.
+	GetConfigForClient func(*tls.ClientHelloInfo) (*Config, error)
+
+	// RootCAs verify servers, ClientCAs verify clients. Default: the system's.
+	RootCAs   *x509.CertPool
+	ClientCAs *x509.CertPool
+	// ClientAuth is a server's policy for client certificates.
+	ClientAuth tls.ClientAuthType
+	// ServerName is the host name or IP address that a client expects in the
+	// server's certificate; names, not addresses, go into the hello (RFC 6066,
+	// Section 3). Dial fills it in from the address.
+	ServerName string
+	// InsecureSkipVerify makes a client accept any certificate. For tests, or
+	// with VerifyPeerCertificate or VerifyConnection.
+	InsecureSkipVerify bool
+	// VerifyPeerCertificate is called after the normal verification, with no
+	// verified chains if that was skipped. An error ends the handshake.
+	VerifyPeerCertificate func(rawCerts [][]byte, verifiedChains [][]*x509.Certificate) error
+	// VerifyConnection is called last, also without a peer certificate. An
+	// error ends the handshake.
+	VerifyConnection func(ConnectionState) error
+
+	// NextProtos are the application protocols, preferred ones first (RFC 7301).
+	NextProtos []string
+	// CipherSuites in order of preference, IANA numbers. Default: all suites
+	// with AEAD and (EC)DHE or PSK that fit the credentials, without those of
+	// 8-byte tags. Suites that are not named are never used.
+	CipherSuites []uint16
+	// CurvePreferences in order. Default: X25519, P-256, P-384, P-521.
+	CurvePreferences []tls.CurveID
+	// SignatureSchemes that are offered, accepted and used, in order. Default:
+	// ECDSA, Ed25519, RSA-PSS and RSA-PKCS1 with SHA-2.
+	SignatureSchemes []tls.SignatureScheme
+	// MinVersion and MaxVersion are VersionDTLS12 or 0.
+	MinVersion, MaxVersion uint16
+	// KeyLogWriter receives the secrets in NSS key log format: with it anybody
+	// can decrypt the traffic. Lines of concurrent handshakes do not mix.
+	KeyLogWriter io.Writer
+
+	// ClientPSK returns the pre-shared keys for a server; DTLS 1.2 uses the
+	// first. It may block, for at most CallbackTimeout.
+	ClientPSK func(context.Context, ClientPSKInfo) ([]PSK, error)
+	// ServerPSK looks up a client's key. (nil, nil) says that the identity is
+	// unknown; on the wire that looks like a wrong key (RFC 4279, Section 2).
+	ServerPSK func(context.Context, ServerPSKInfo) (*PSK, error)
+
+	// MTU is the largest datagram to send at first, bytes of UDP payload.
+	// Default: 1232. The smallest is 228.
+	MTU int
+	// MaxMTU is a ceiling for all that is learned later. Default: none.
+	MaxMTU int
+	// MTUMode says who may lower the limit. Default: MTUAuto.
+	MTUMode MTUMode
+	// OnMTU is told when what is known of the path changes. It is called
+	// without locks held, on the goroutine that learned it, and must not block.
+	OnMTU func(PathInfo)
+	// OnLargePacket decides for Dial, Accept and first Reads and Writes what
+	// MTU to go on with after a refusal in a handshake. ok false ends it with
+	// the error. Needed by Dial and Listen with MTUManual.
+	OnLargePacket func(*LargePacketError) (mtu int, ok bool)
+
+	// Retransmit has the timers of handshake flights. Default: RetransmitDefault.
+	Retransmit RetransmitPolicy
+	// HandshakeTimeout bounds a handshake, all calls of it together. Default:
+	// 60 s. −1: none.
+	HandshakeTimeout time.Duration
+	// CallbackTimeout bounds ClientPSK and ServerPSK. Default: 5 s.
+	CallbackTimeout time.Duration
+
+	// DisableExtendedMasterSecret neither offers nor accepts RFC 7627.
+	DisableExtendedMasterSecret bool
+	// RequireExtendedMasterSecret refuses peers of DTLS 1.2 without RFC 7627.
+	// nil means true, unless DisableExtendedMasterSecret is set.
+	RequireExtendedMasterSecret *bool
+
+	// ReplayWindow is the number of record numbers that are told apart from
+	// replays, 64…65536. Default: 256.
+	ReplayWindow int
+	// ReceiveQueue bounds the data that waits for Read, in bytes. What comes
+	// while it is full is dropped and counted. Default: 64 KiB.
+	ReceiveQueue int
+	// MaxHandshakeSize bounds a handshake message of the peer, and all that is
+	// kept of incomplete ones together, in bytes. Default: 64 KiB.
+	MaxHandshakeSize int
+	// MaxHandshakes bounds the handshakes that a Listener runs at once; proven
+	// clients over it are not answered and try again. Default: 4096.
+	MaxHandshakes int
+
+	// CookieMode says when a server asks for a cookie first (RFC 6347,
+	// Section 4.2.1). Default: CookieAuto.
+	CookieMode CookieMode
+	// Trace has hooks that see an association go through its life.
+	Trace *Trace
+	// Logger gets a line for each event of Trace: failures at level Warn, the
+	// rest at level Debug. Nothing secret is logged.
+	Logger *slog.Logger
+
+	// PlaintextAlerts says what a fault in unauthenticated plaintext may do to
+	// a handshake. Default: AlertsDelayed.
+	PlaintextAlerts PlaintextAlerts
+}
+
+// Clone returns a copy that may be changed. Slices and functions are shared.
+func (c *Config) Clone() *Config {
+	if c == nil {
+		return nil
+	}
+	clone := *c
+	return &clone
+}
+
+// PSK is a pre-shared key with its identity, both arbitrary bytes.
+type PSK struct {
+	Identity []byte // at most 65535 bytes; compared whole
+	Key      []byte // not empty
+}
+
+// ClientPSKInfo is what a client knows when a key is needed.
+type ClientPSKInfo struct {
+	ServerName string // Config.ServerName
+	Hint       []byte // the server's hint, nil: none. Unauthenticated (RFC 4279, Section 5.2)
+}
+
+// ServerPSKInfo is what a server knows when a key is needed.
+type ServerPSKInfo struct {
+	Identity   []byte         // the client's, not authenticated yet
+	ServerName string         // of the hello, "" if none
+	RemoteAddr netip.AddrPort // invalid if the front does not know one
+}
+
+// CookieMode says when a server answers a hello with a cookie instead of a
+// handshake. Until the address is proven no state is kept for it.
+type CookieMode uint8
+
+const (
+	// CookieAuto: always on listeners; never on Server, whose net.Conn has
+	// one peer that the caller chose.
+	CookieAuto CookieMode = iota
+	// CookieAlways: on Server and NewServerEngine too.
+	CookieAlways
+	// CookieNever: the handshake begins with the first hello. Until the client
+	// has finished it gets at most three times the bytes it sent.
+	CookieNever
+	// AddressProven: something else, such as ICE, has proven the addresses.
+	// No cookies, no limit.
+	AddressProven
+)
+
+// PlaintextAlerts says how alerts and malformed messages that no key protects
+// are believed: one forged datagram must not end a handshake that an honest
+// peer would finish.
+type PlaintextAlerts uint8
+
+const (
+	// AlertsDelayed: believed if no valid progress follows within one
+	// retransmission timer.
+	AlertsDelayed PlaintextAlerts = iota
+	// AlertsImmediate: believed at once.
+	AlertsImmediate
+	// AlertsIgnored: never believed; the handshake goes on until it times out.
+	AlertsIgnored
+)
+
+// ConnectionState describes an association.
+type ConnectionState struct {
+	Version            uint16 // VersionDTLS12
+	HandshakeComplete  bool
+	DidResume          bool // false: no abbreviated handshakes yet
+	CipherSuite        uint16
+	CurveID            tls.CurveID // group of the key exchange, 0: none
+	NegotiatedProtocol string      // ALPN, "" if none
+	ServerName         string      // client: Config.ServerName; server: of the hello
+	PeerCertificates   []*x509.Certificate
+	VerifiedChains     [][]*x509.Certificate
+
+	ExtendedMasterSecret bool
+	PSKIdentity          []byte              // nil unless a pre-shared key authenticated
+	SignatureScheme      tls.SignatureScheme // of the server's key exchange, 0: none
+
+	export func(label string, context []byte, length int) ([]byte, error)
+}
+
+// ExportKeyingMaterial is Conn.ExportKeyingMaterial.
+func (s *ConnectionState) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	if s.export == nil {
+		return nil, errHandshakeOngoing
+	}
+	return s.export(label, context, length)
+}
+
+// RetransmitPolicy has the timers of handshake flights. Zero fields take the
+// value of RetransmitDefault.
+type RetransmitPolicy struct {
+	Initial  time.Duration // first timer while no round trip is measured (RFC 6347, Section 4.2.4.1)
+	Min      time.Duration // lower bound of a measured timer
+	Max      time.Duration // doubling ends here
+	MaxTries int           // retransmissions of one flight without a sign of life
+	Burst    int           // datagrams sent back to back, the next after 1 ms; 0: 10
+	NoRTT    bool          // do not learn from round trips
+}
+
+// Presets of RetransmitPolicy: for the Internet, for media over a path that is
+// known to be up, and for networks of constrained devices (RFC 7925, Section 11).
+var (
+	RetransmitDefault     = RetransmitPolicy{Initial: time.Second, Min: 200 * time.Millisecond, Max: time.Minute, MaxTries: 7, Burst: 10}
+	RetransmitRealtime    = RetransmitPolicy{Initial: 400 * time.Millisecond, Min: 50 * time.Millisecond, Max: time.Minute, MaxTries: 9, Burst: 10}
+	RetransmitConstrained = RetransmitPolicy{Initial: 9 * time.Second, Min: 9 * time.Second, Max: time.Minute, MaxTries: 5, Burst: 10}
+)
+
+// addrOf returns what callbacks see of a peer's address.
+func addrOf(a net.Addr) netip.AddrPort {
+	if u, ok := a.(*net.UDPAddr); ok {
+		ap := u.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

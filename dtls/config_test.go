@@ -1,0 +1,140 @@
+package dtls
+
+import (
+	"context"
+	"crypto/tls"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+)
+
+// TestBadConfigs: what cannot work is said before anything is sent, with what
+// to change.
+func TestBadConfigs(t *testing.T) {
+	ec, rsa := dtlstest.MustChain(dtlstest.P256, 0), dtlstest.MustChain(dtlstest.RSA2048, 0)
+	good := func() (client, server *Config) {
+		return &Config{ServerName: "localhost"}, &Config{Certificates: certs(ec)}
+	}
+	psk := func(context.Context, ClientPSKInfo) ([]PSK, error) { return nil, nil }
+	no := false
+	for _, test := range []struct {
+		name           string
+		client, server func(*Config) // what is wrong with it; nil: this role is not tried
+		want           string
+	}{
+		{"no certificate", nil, func(c *Config) { c.Certificates = nil }, "a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK"},
+		{"an RSA key with ECDSA suites", nil, func(c *Config) { c.Certificates, c.CipherSuites = certs(rsa), []uint16{0xc02b} }, "RSA keys an ECDHE_RSA suite"},
+		{"an ECDSA key with RSA suites", nil, func(c *Config) { c.CipherSuites = []uint16{0xc02f} }, "ECDSA and Ed25519 keys need an ECDHE_ECDSA suite"},
+		{"an ECDSA key with RSA schemes", nil, func(c *Config) { c.SignatureSchemes = []tls.SignatureScheme{tls.PSSWithSHA256} }, "none of the Certificates"},
+		{"a CBC suite", func(c *Config) { c.CipherSuites = []uint16{0xc013} }, func(c *Config) { c.CipherSuites = []uint16{0xc013} }, "cipher suite 0xc013 is not spoken here; remove it from CipherSuites"},
+		{"a suite of TLS 1.3", func(c *Config) { c.CipherSuites = []uint16{0x1301} }, nil, "0x1301"},
+		{"an empty list of suites", func(c *Config) { c.CipherSuites = []uint16{} }, func(c *Config) { c.CipherSuites = []uint16{} }, "leave it nil"},
+		{"a PSK suite without keys", func(c *Config) { c.CipherSuites = []uint16{0x00a8} }, nil, "needs ClientPSK"},
+		{"a PSK suite without a look-up", nil, func(c *Config) { c.CipherSuites = []uint16{0x00a8} }, "needs ServerPSK"},
+		{"a certificate suite without certificates", nil, func(c *Config) {
+			c.Certificates, c.CipherSuites = nil, []uint16{0xc02b}
+			c.ServerPSK = func(context.Context, ServerPSKInfo) (*PSK, error) { return nil, nil }
+		}, "needs Certificates or GetCertificate"},
+		{"a tiny MTU", func(c *Config) { c.MTU = 100 }, func(c *Config) { c.MTU = 227 }, "the smallest is 228"},
+		{"a huge MTU", func(c *Config) { c.MTU = 65508 }, nil, "the largest 65507"},
+		{"a negative MTU", func(c *Config) { c.MTU = -1 }, nil, "MTU -1"},
+		{"a ceiling below the start", func(c *Config) { c.MTU, c.MaxMTU = 1400, 1200 }, nil, "MaxMTU 1200 is below the MTU of 1400"},
+		{"a ceiling below all", func(c *Config) { c.MaxMTU = 100 }, nil, "the smallest is 228"},
+		{"an unknown MTU mode", func(c *Config) { c.MTUMode = 3 }, nil, "MTUMode 3 is unknown"},
+		{"a TLS version number", func(c *Config) { c.MinVersion = tls.VersionTLS12 }, nil, "version 0x0303 is unknown; use VersionDTLS12 or 0"},
+		{"an old version", nil, func(c *Config) { c.MaxVersion = versionDTLS10 }, "version 0xfeff is unknown"},
+		{"a minimum out of reach", func(c *Config) { c.MinVersion = VersionDTLS13 }, nil, "MinVersion DTLS 1.3 cannot be met"},
+		{"no server name", func(c *Config) { c.ServerName = "" }, nil, "needs ServerName to verify the server by, or InsecureSkipVerify"},
+		{"a chain without certificates", func(c *Config) { c.Certificates = []tls.Certificate{{}} }, func(c *Config) { c.Certificates = append(certs(ec), tls.Certificate{}) }, "has no certificate in it"},
+		{"a key that cannot sign", nil, func(c *Config) {
+			c.Certificates = certs(ec)
+			c.Certificates[0].PrivateKey = "no key"
+		}, "Certificates[0]: PrivateKey of type string cannot sign"},
+		{"a protocol without a name", func(c *Config) { c.NextProtos = []string{"a", ""} }, func(c *Config) { c.NextProtos = []string{""} }, "NextProtos: RFC 7301 allows 1 to 255 bytes"},
+		{"a long protocol name", func(c *Config) { c.NextProtos = []string{strings.Repeat("a", 256)} }, nil, "NextProtos"},
+		{"too many protocols", func(c *Config) {
+			for range 300 {
+				c.NextProtos = append(c.NextProtos, strings.Repeat("a", 255))
+			}
+		}, nil, "too many"},
+		{"an unsupported group", func(c *Config) { c.CurvePreferences = []tls.CurveID{256} }, func(c *Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, tls.X25519MLKEM768} }, "remove it from CurvePreferences"},
+		{"a SHA-1 scheme", func(c *Config) { c.SignatureSchemes = []tls.SignatureScheme{tls.PKCS1WithSHA1} }, nil, "remove it from SignatureSchemes"},
+		{"contradicting EMS", func(c *Config) {
+			yes := true
+			c.DisableExtendedMasterSecret, c.RequireExtendedMasterSecret = true, &yes
+		}, nil, "RequireExtendedMasterSecret contradicts DisableExtendedMasterSecret"},
+		{"a small replay window", func(c *Config) { c.ReplayWindow = 63 }, func(c *Config) { c.ReplayWindow = 65537 }, "outside 64…65536"},
+		{"a negative receive queue", func(c *Config) { c.ReceiveQueue = -1 }, nil, "ReceiveQueue -1"},
+		{"small handshakes", func(c *Config) { c.MaxHandshakeSize = 100 }, nil, "MaxHandshakeSize 100 is outside 4096…"},
+		{"no handshakes", nil, func(c *Config) { c.MaxHandshakes = -5 }, "MaxHandshakes -5"},
+		{"an unknown cookie mode", nil, func(c *Config) { c.CookieMode = 4 }, "CookieMode 4 is unknown"},
+		{"an unknown alert mode", func(c *Config) { c.PlaintextAlerts = 3 }, nil, "PlaintextAlerts 3 is unknown"},
+		{"an unknown client policy", nil, func(c *Config) { c.ClientAuth = 7 }, "ClientAuth 7 is unknown"},
+		{"a negative timer", func(c *Config) { c.Retransmit.Initial = -1 }, nil, "Retransmit.Initial is negative"},
+		{"a maximum below the first timer", func(c *Config) { c.Retransmit.Max = time.Millisecond }, nil, "below Initial"},
+		{"negative tries", func(c *Config) { c.Retransmit.MaxTries = -1 }, nil, "must not be negative"},
+		{"a negative time-out", func(c *Config) { c.HandshakeTimeout = -time.Second }, nil, "−1 means none"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			client, server := good()
+			var errs []error
+			if test.client != nil {
+				test.client(client)
+				_, err := NewClientEngine(client, simStart)
+				errs = append(errs, err)
+			}
+			if test.server != nil {
+				test.server(server)
+				_, err := NewServerEngine(server, nil, simStart)
+				_, doorErr := NewDoor(server, simStart)
+				errs = append(errs, err, doorErr)
+			}
+			for _, err := range errs {
+				if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "dtls: config: ") {
+					t.Errorf("error %v, want %q", err, test.want)
+				}
+			}
+		})
+	}
+	for _, fine := range []*Config{
+		{ServerName: "x"}, {InsecureSkipVerify: true}, {ClientPSK: psk}, {ServerName: "x", MaxMTU: 1000},
+		{ServerName: "x", MinVersion: VersionDTLS12, MaxVersion: VersionDTLS13}, {ServerName: "x", RequireExtendedMasterSecret: &no},
+		{ServerName: "x", HandshakeTimeout: -1}, {ServerName: "x", MTU: 228}, {ServerName: "x", CipherSuites: []uint16{0xc0ae}},
+	} {
+		if _, err := NewClientEngine(fine, simStart); err != nil {
+			t.Errorf("%+v: %v", fine, err)
+		}
+	}
+	if _, err := NewClientEngine(nil, simStart); err == nil || !strings.Contains(err.Error(), "ServerName") {
+		t.Errorf("no config at all: %v", err)
+	}
+}
+
+// TestRandFails: without randomness there is no hello.
+func TestRandFails(t *testing.T) {
+	client, server := pskConfigs()
+	client.Rand = strings.NewReader("too short")
+	if _, err := NewClientEngine(client, simStart); err == nil {
+		t.Error("a client without randomness")
+	}
+	client, _ = pskConfigs()
+	server.Rand = strings.NewReader("too short")
+	server.CookieMode = AddressProven
+	s := newSim(t, client, server)
+	s.run(time.Minute, s.over)
+	if a, remote := alertOf(t, s.eng[serverSide]); a.String() != "internal_error" || remote {
+		t.Errorf("a server without randomness: %v", s.eng[serverSide].Err())
+	}
+}
+
+// TestClone: a clone may be changed.
+func TestClone(t *testing.T) {
+	c := &Config{ServerName: "a"}
+	clone := c.Clone()
+	clone.ServerName = "b"
+	if c.ServerName != "a" || (*Config)(nil).Clone() != nil {
+		t.Error("Clone shares fields")
+	}
+}

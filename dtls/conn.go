@@ -1,0 +1,437 @@
+package dtls
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/timerheap"
+)
+
+// Conn is one association over a transport that keeps message boundaries. It is
+// a net.Conn: each Write is one record and one datagram, each Read returns one
+// record. Records may be lost, doubled by nobody, and overtake each other, as
+// datagrams do.
+//
+// All methods may be called at any time and by any number of goroutines. Once
+// IsFatal holds for an error, every later call returns the same one; Close is
+// still needed where the transport is the caller's.
+//
+// Who does what: an association on a listener's socket has no goroutine of its
+// own, its records are opened by the socket's reader as they come. A Conn of
+// Dial, Client or Server has one reader from its first call until Close. The
+// handshake runs on the goroutine that calls Handshake, or the first Read or
+// Write, and nowhere else: between two such calls nothing is sent.
+type Conn struct {
+	// mu guards everything below, and the engine unless flags.busy says that the
+	// handshake's driver has it. It is never held while anything blocks:
+	// flags.turn keeps the order of what is sent without it.
+	mu    sync.Mutex
+	eng   *Engine // nil until it is needed
+	sock  *socket
+	owner *Listener // who else lives on sock; nil: nobody
+	peer  peerAddr
+	hs    *opening                // nil once the handshake is over
+	queue *ring                   // records that wait for Read; nil: none
+	cond  *sync.Cond              // over mu; made by the first that waits
+	turn  *sync.Cond              // over mu, for Writes that wait for their turn; likewise
+	dl    *deadlines              // made by the first SetDeadline
+	alarm *timerheap.Entry[*Conn] // in sock.alarms; made by the first time-out
+	large *LargePacketError       // for the next Write: a refusal nobody was there to hear
+	news  *PathInfo               // for Config.OnMTU
+	err   error                   // what ended it, nil while it lives
+	value any                     // SetValue
+	hello uint64                  // tells the hello it began with from others; listeners only
+	lost  uint64                  // records and datagrams that found their queue full
+	flags struct {
+		closed  bool // Close was called
+		busy    bool // the handshake's driver uses the engine without mu: callbacks may block
+		eof     bool // the peer sent close_notify
+		turn    bool // a goroutine is sending: one at a time, so that record numbers leave in order
+		output  bool // the engine may have something to send
+		sending bool // a datagram is being handed to the transport, without mu
+		kicked  bool // and was interrupted there
+		gone    bool // the socket was given back
+	}
+
+	established, forgotten bool // guarded by the owner's mu
+}
+
+var _ net.Conn = (*Conn)(nil)
+
+// Client returns the client side of an association over conn, which must keep
+// message boundaries: a connected UDP socket, ICE, a virtual network. Nothing
+// is sent before the first call of Handshake, Read or Write. Mistakes in config
+// are returned by those calls. Closing the Conn closes conn.
+//
+// config needs ServerName, InsecureSkipVerify or a ClientPSK.
+func Client(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, config, true) }
+
+// Server returns the server side of an association over conn, as Client does.
+// The address of conn is taken as the caller's choice: no cookie is asked for,
+// unless Config.CookieMode is CookieAlways.
+func Server(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, config, false) }
+
+func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
+	c := &Conn{sock: &socket{conn: conn}, peer: peerAddr{ap: addrOf(conn.RemoteAddr())}}
+	p, err := resolve(config, isClient)
+	if err != nil {
+		c.err = err
+		return c
+	}
+	c.hs = &opening{p: p}
+	return c
+}
+
+// ---- the engine, looked at ---------------------------------------------------
+
+// engine returns the engine if it may be used now, with mu held: nil while the
+// handshake's driver has it, and if there is none because the config is wrong.
+func (c *Conn) engine() *Engine {
+	if c.flags.busy {
+		return nil
+	}
+	if c.hs == nil {
+		return c.eng
+	}
+	if c.eng == nil {
+		if err := c.hs.make(c, time.Now()); err != nil {
+			c.over(err)
+		}
+	}
+	return c.eng
+}
+
+// seen is what was to be seen of the engine when its driver took it.
+func (c *Conn) seen() snapshot {
+	if c.hs == nil {
+		return snapshot{}
+	}
+	return c.hs.seen
+}
+
+// ConnectionState describes the association. While a handshake is under way it
+// has what is known so far; HandshakeComplete says whether that is all.
+func (c *Conn) ConnectionState() ConnectionState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.seen().state
+	if e := c.engine(); e != nil {
+		s = e.ConnectionState()
+	}
+	s.export = nil
+	if s.HandshakeComplete {
+		s.export = c.ExportKeyingMaterial
+	}
+	return s
+}
+
+// ExportKeyingMaterial derives length bytes for the application from the
+// secrets of the association (RFC 5705). A nil and an empty context give
+// different bytes. It is an error before the handshake is complete, and with
+// peers that do not support the extended master secret (RFC 7627).
+func (c *Conn) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+		return nil, c.err
+	case c.flags.closed:
+		return nil, errConnClosed
+	case c.hs != nil:
+		return nil, errHandshakeOngoing
+	}
+	return c.eng.ExportKeyingMaterial(label, context, length)
+}
+
+// Direction says what an unfinished Handshake waits for: Writing if it has
+// datagrams to send, else Reading.
+func (c *Conn) Direction() Direction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.engine(); e != nil {
+		return e.Direction()
+	}
+	return c.seen().direction
+}
+
+// NextTimeout is when the protocol will act by itself: for an unfinished
+// handshake, when Handshake should be called again even if nothing arrives. The
+// zero time means never.
+func (c *Conn) NextTimeout() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.engine(); e != nil {
+		return e.NextTimeout()
+	}
+	return c.seen().next
+}
+
+// Drops counts what the network sent for this association and nobody wanted, by
+// reason. What found the receive queue full is counted under Memory.
+func (c *Conn) Drops() Drops {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.seen().drops
+	if e := c.engine(); e != nil {
+		d = e.Drops()
+	}
+	d.Memory += c.lost
+	return d
+}
+
+// ---- the path ----------------------------------------------------------------
+
+// MTU is the limit in force: the largest datagram sent now, bytes of UDP
+// payload.
+func (c *Conn) MTU() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.engine(); e != nil {
+		return e.MTU()
+	}
+	return c.seen().path.MTU
+}
+
+// SetMTU sets the limit, in bytes of UDP payload, and with it the ceiling for
+// all that is learned later. It takes effect with the next datagram, also in
+// the middle of a flight: what was refused or is too large goes out in smaller
+// fragments as soon as Handshake runs. 0 lifts the ceiling and goes back to
+// Config.MTU; 1…227 is an error that changes nothing.
+func (c *Conn) SetMTU(n int) error {
+	c.mu.Lock()
+	if c.flags.closed || c.err != nil {
+		defer c.mu.Unlock()
+		return c.overErr()
+	}
+	if hs := c.hs; hs != nil {
+		defer c.mu.Unlock()
+		return hs.setMTU(c, n)
+	}
+	err := c.eng.SetMTU(n)
+	if err == nil {
+		c.large = nil // the caller has decided
+	}
+	c.settle()
+	return err
+}
+
+// MaxData is the largest Write that fits one datagram, exact, in bytes of
+// application data; 0 while there is no handshake or when the association is
+// over.
+func (c *Conn) MaxData() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hs != nil || c.eng == nil {
+		return 0
+	}
+	return c.eng.MaxData()
+}
+
+// SetMaxData bounds Writes to n bytes of application data, whatever the MTU
+// would allow; 0 lifts that. It is an error before the handshake is complete,
+// and for n above 16384 or below 0.
+func (c *Conn) SetMaxData(n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.flags.closed || c.err != nil:
+		return c.overErr()
+	case c.hs != nil:
+		return errMaxDataRange
+	}
+	return c.eng.SetMaxData(n)
+}
+
+// PathMTU is what is known of the path.
+func (c *Conn) PathMTU() PathInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.engine(); e != nil {
+		return e.PathMTU()
+	}
+	return c.seen().path
+}
+
+// ReportDelivered says that a datagram of n bytes of UDP payload is known to
+// have arrived: the application's own acknowledgements tell what DTLS cannot
+// see.
+func (c *Conn) ReportDelivered(n int) { c.report(n, (*Engine).ReportDelivered) }
+
+// ReportLost says that a datagram of n bytes of UDP payload is known to be
+// lost. Six such reports above 1232 bytes, with none delivered in between, take
+// the path for a black hole: the limit falls to 1232 (MTUAuto).
+func (c *Conn) ReportLost(n int) { c.report(n, (*Engine).ReportLost) }
+
+func (c *Conn) report(n int, tell func(*Engine, int)) {
+	c.mu.Lock()
+	if c.hs != nil || c.eng == nil || c.flags.closed || c.err != nil {
+		c.mu.Unlock()
+		return // only data is reported on, and there was none yet
+	}
+	tell(c.eng, n)
+	c.settle()
+}
+
+// ProbeMTU sends one datagram of n bytes of UDP payload and returns nil once it
+// is acknowledged. DTLS 1.2 as spoken here has nothing that a peer would
+// acknowledge: the error is ErrNoProbeCarrier, or what ended the association.
+func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flags.closed || c.err != nil {
+		return c.overErr()
+	}
+	return ErrNoProbeCarrier
+}
+
+// ---- names and values ---------------------------------------------------------
+
+// LocalAddr is the address of the socket.
+func (c *Conn) LocalAddr() net.Addr { return c.sock.localAddr() }
+
+// RemoteAddr is the address of the peer.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.sock.conn != nil {
+		return c.sock.conn.RemoteAddr()
+	}
+	return c.peer.netAddr()
+}
+
+// NetConn returns the transport of Dial, Client and Server, and nil on a
+// listener's socket. Reading or writing it directly disturbs the association.
+func (c *Conn) NetConn() net.Conn { return c.sock.conn }
+
+// SetValue keeps v with the association, for the application.
+func (c *Conn) SetValue(v any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.value = v
+}
+
+// Value returns what SetValue was given last, nil if nothing.
+func (c *Conn) Value() any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.value
+}
+
+// ---- the end -------------------------------------------------------------------
+
+// Close sends a close_notify, best effort, and ends the association; the
+// transport of Dial, Client and Server is closed with it. It returns at once:
+// calls that wait return an error for which errors.Is(err, net.ErrClosed)
+// holds, and so do all later ones. Data that nobody has read is dropped. A
+// second Close does nothing.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	if c.flags.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.flags.closed = true
+	c.queue = c.queue.release()
+	c.value = nil
+	c.dl.stop()
+	c.hs.end()
+	if c.eng != nil && !c.flags.busy {
+		c.eng.Close(time.Now()) // else the driver does, when its step is done
+	}
+	c.leave()
+	c.kick()
+	c.wakeAll()
+	c.flags.output = true
+	c.drain(nil)
+	return nil
+}
+
+// over ends the association with err, with mu held. The caller sends what the
+// engine still has to say.
+func (c *Conn) over(err error) {
+	if c.err != nil || c.flags.closed {
+		return
+	}
+	c.err = err
+	c.hs.end()
+	c.hs = nil
+	c.flags.output = true
+	c.leave()
+	c.wakeAll()
+}
+
+// silence makes the engine of an association that is over send nothing, with mu
+// held. While the engine is busy its driver does it.
+func (c *Conn) silence() {
+	if e := c.eng; e != nil && !c.flags.busy && c.err != nil {
+		e.end(c.err)
+		e.alerts, e.replies = nil, nil
+	}
+}
+
+// overErr is what calls return after the end, with mu held.
+func (c *Conn) overErr() error {
+	if c.flags.closed {
+		return errConnClosed
+	}
+	return c.err
+}
+
+// leave takes the association out of its socket's table and timers, so that the
+// address is a stranger's again.
+func (c *Conn) leave() {
+	if c.alarm != nil {
+		c.sock.alarms.set(c.alarm, time.Time{})
+	}
+	if c.owner != nil {
+		c.owner.forget(c)
+	}
+}
+
+// fail ends the association without another word to the peer: there is no way
+// to it any more, or it would not understand.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	c.over(err)
+	c.silence()
+	c.drain(nil)
+}
+
+// ---- waiting -------------------------------------------------------------------
+
+// wait sleeps until something has changed, with mu held.
+func (c *Conn) wait() {
+	if c.cond == nil {
+		c.cond = sync.NewCond(&c.mu)
+	}
+	c.cond.Wait()
+}
+
+// wake tells all who wait that something has changed, with mu held.
+func (c *Conn) wake() {
+	if c.cond != nil {
+		c.cond.Broadcast()
+	}
+}
+
+// wakeAll also tells the Writes that wait for their turn, with mu held.
+func (c *Conn) wakeAll() {
+	c.wake()
+	if c.turn != nil {
+		c.turn.Broadcast()
+	}
+}
+
+// peerAddr names a peer on a shared socket.
+type peerAddr struct {
+	ap   netip.AddrPort // IPv4 is never mapped; invalid if the address is not UDP's
+	addr net.Addr       // as a net.PacketConn gave it; nil on a UDP socket
+}
+
+func (a peerAddr) netAddr() net.Addr {
+	if a.addr != nil {
+		return a.addr
+	}
+	return net.UDPAddrFromAddrPort(a.ap)
+}

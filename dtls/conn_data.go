@@ -1,0 +1,560 @@
+package dtls
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/bits"
+	"os"
+	"sync"
+	"time"
+)
+
+// Read waits for a record of application data and copies it into p. A record
+// that is longer than p is cut: n is len(p), the error ErrShortBuffer, and the
+// rest is gone. An empty record gives 0 and no error.
+//
+// The first Read or Write runs the handshake if nobody has. Other errors:
+// io.EOF after the peer's close_notify and all data before it; ErrAgain when
+// the read deadline has passed; one that matches net.ErrClosed after Close;
+// what ended the association, after the data that had come until then.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case c.flags.closed:
+			return 0, errConnClosed
+		case c.expired(readDeadline):
+			return 0, ErrAgain
+		case c.queue != nil:
+			n, whole := c.queue.pop(p)
+			if c.queue.size == 0 {
+				c.queue = c.queue.release()
+			}
+			if !whole {
+				return n, ErrShortBuffer
+			}
+			return n, nil
+		case c.err != nil:
+			return 0, c.err
+		case c.flags.eof:
+			return 0, io.EOF
+		case c.hs != nil:
+			c.mu.Unlock()
+			err := c.handshake(context.Background(), readDeadline, true)
+			c.mu.Lock()
+			if err != nil && c.queue == nil {
+				return 0, err
+			}
+			continue
+		}
+		c.wait()
+	}
+}
+
+// Write sends p as one record in one datagram; an empty p is an empty record.
+// The first Read or Write runs the handshake if nobody has.
+//
+// If p is longer than MaxData, or the transport says that the datagram is too
+// large, the error is a *LargePacketError, n is 0 and the association lives on;
+// its MaxData says what would fit. ErrAgain says that the write deadline has
+// passed, and an error that matches net.ErrClosed that either side has closed.
+// Other refusals of the transport are returned as they are; IsFatal is false
+// for them. On a shared socket the deadline does not interrupt the transport.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	if err := c.awaitTurn(); err != nil {
+		c.mu.Unlock()
+		return 0, err
+	}
+	now := time.Now()
+	b := getBuffer()
+	datagram, err := c.eng.appendData(now, b.p, p)
+	if err != nil {
+		if failed := c.eng.Err(); failed != nil {
+			c.over(failed)
+		}
+		b.release()
+		c.doneSending()
+		return 0, err
+	}
+	b.p = datagram[:0]
+	c.flags.sending = true
+	c.mu.Unlock()
+
+	err = c.sock.send(datagram, c.peer)
+
+	c.mu.Lock()
+	kicked := c.sent()
+	if err != nil {
+		err = c.notSent(datagram, err, kicked)
+	}
+	b.release()
+	c.doneSending()
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// awaitTurn completes the handshake and waits until nobody else is sending,
+// with mu held. The turn is given back by doneSending.
+func (c *Conn) awaitTurn() error {
+	for {
+		if err := c.mayWrite(); err != nil {
+			c.passTurn()
+			return err
+		}
+		switch {
+		case c.hs != nil:
+			c.mu.Unlock()
+			err := c.handshake(context.Background(), writeDeadline, true)
+			c.mu.Lock()
+			if err != nil {
+				return err
+			}
+		case !c.flags.turn:
+			c.flags.turn = true
+			return nil
+		default:
+			if c.turn == nil {
+				c.turn = sync.NewCond(&c.mu)
+			}
+			c.turn.Wait()
+		}
+	}
+}
+
+// passTurn wakes one Write that waits, if nobody is sending.
+func (c *Conn) passTurn() {
+	if c.turn != nil && !c.flags.turn {
+		c.turn.Signal()
+	}
+}
+
+// mayWrite says why nothing can be written now, with mu held.
+func (c *Conn) mayWrite() error {
+	switch {
+	case c.flags.closed || c.err != nil:
+		return c.overErr()
+	case c.flags.eof:
+		return errPeerClosed
+	case c.expired(writeDeadline):
+		return ErrAgain
+	case c.large != nil:
+		lp := c.large
+		c.large = nil
+		return lp
+	}
+	return nil
+}
+
+// errPeerClosed: RFC 5246, Section 7.2.1 has both sides stop writing.
+var errPeerClosed error = &closedError{"dtls: peer has closed the association"}
+
+// notSent turns what the transport said about a datagram of Write into Write's
+// error, with mu held.
+func (c *Conn) notSent(datagram []byte, err error, kicked bool) error {
+	switch {
+	case c.flags.closed:
+		return errConnClosed
+	case isTooLarge(err):
+		lp := c.eng.dataRefused(time.Now(), len(datagram), c.sock.pathHint(err), err)
+		c.hear()
+		return lp
+	case isClosed(err):
+		c.over(&transportError{err: err, closed: true})
+		return c.overErr()
+	case kicked, errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrAgain
+	}
+	return &transportError{err: err}
+}
+
+// ---- sending ---------------------------------------------------------------------
+
+// drain sends what the engine has, and lets go of mu. If another goroutine is
+// sending, that one does it: whoever has the turn looks at flags.output before
+// it gives it back, so nobody needs to wait. Datagrams of a handshake stop when
+// ctx ends; it may be nil.
+func (c *Conn) drain(ctx context.Context) {
+	if c.flags.turn {
+		c.mu.Unlock()
+		return
+	}
+	c.flags.turn = true
+	c.sendAll(ctx)
+}
+
+// doneSending gives back the turn, after sending what was asked for meanwhile,
+// and lets go of mu.
+func (c *Conn) doneSending() {
+	if c.flags.output || c.news != nil {
+		c.sendAll(nil)
+		return
+	}
+	c.flags.turn = false
+	c.passTurn()
+	c.mu.Unlock()
+}
+
+// sendAll sends in its turn until nothing more is asked for, gives back the turn
+// and, behind the last datagram of an association that is over, the socket. It
+// lets go of mu.
+func (c *Conn) sendAll(ctx context.Context) {
+	b := getBuffer()
+	if c.flags.closed && c.sock.conn != nil && !c.flags.gone {
+		// A transport that blocks must not keep the close_notify for ever.
+		_ = c.sock.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+	}
+	for c.flags.output {
+		c.flags.output = false
+		for {
+			if c.eng == nil || c.flags.busy || c.hs != nil && ctx != nil && ctx.Err() != nil {
+				break
+			}
+			tx, ok := c.eng.PollTransmit(time.Now(), b.p)
+			if !ok {
+				break
+			}
+			b.p = tx.Data[:0]
+			c.transmit(tx)
+		}
+		if c.hs == nil && c.eng != nil {
+			c.hear()
+			c.rearm()
+		}
+	}
+	if c.hs != nil {
+		c.wake() // the driver has to hear of refusals
+	}
+	ended := c.flags.closed || c.err != nil && c.owner != nil
+	giveBack := ended && !c.flags.gone && !c.flags.busy
+	c.flags.gone = c.flags.gone || giveBack
+	c.flags.turn = false
+	c.passTurn()
+	c.announce()
+	c.mu.Unlock()
+	b.release()
+	if giveBack {
+		c.giveBack()
+	}
+}
+
+// closeTimeout bounds how long a transport that blocks may take for the last
+// datagram.
+const closeTimeout = 100 * time.Millisecond
+
+// giveBack ends the use of the socket, after the last datagram.
+func (c *Conn) giveBack() {
+	if c.owner != nil {
+		c.owner.release(c)
+		return
+	}
+	c.sock.alarms.stop()
+	_ = c.sock.conn.Close()
+}
+
+// transmit sends one datagram of the engine, in its turn, with mu held; mu is
+// let go meanwhile. Whatever the transport says, the handshake goes on: what it
+// lost is sent again.
+func (c *Conn) transmit(tx Transmit) {
+	c.flags.sending = true
+	c.mu.Unlock()
+	err := c.sock.send(tx.Data, c.peer)
+	c.mu.Lock()
+	c.sent()
+	switch {
+	case err == nil, c.flags.busy:
+	case isTooLarge(err):
+		c.eng.transmitRefused(time.Now(), tx.ID, c.sock.pathHint(err), err)
+	case isClosed(err):
+		c.over(&transportError{err: err, closed: true})
+	}
+}
+
+// sent notes that the transport has returned, with mu held. It reports whether
+// that was because somebody wanted it to.
+func (c *Conn) sent() (kicked bool) {
+	c.flags.sending = false
+	if kicked = c.flags.kicked; kicked {
+		c.flags.kicked = false
+		if !c.flags.closed {
+			_ = c.sock.conn.SetWriteDeadline(time.Time{})
+		}
+	}
+	return kicked
+}
+
+// kick interrupts a transport that blocks, with mu held. A shared socket is not
+// interrupted: others use it.
+func (c *Conn) kick() {
+	if c.flags.sending && !c.flags.kicked && c.sock.conn != nil {
+		c.flags.kicked = true
+		_ = c.sock.conn.SetWriteDeadline(aLongTimeAgo)
+	}
+}
+
+var aLongTimeAgo = time.Unix(1, 0)
+
+// ---- receiving ---------------------------------------------------------------------
+
+// read is the reader of a socket with one peer.
+func (c *Conn) read() {
+	buf := make([]byte, readBuffer)
+	var slow backOff
+	for {
+		n, _, err := c.sock.receive(buf)
+		switch {
+		case err == nil:
+			slow = 0
+			c.deliver(time.Now(), buf[:n])
+		case isClosed(err):
+			c.fail(&transportError{err: err, closed: true})
+			return
+		default:
+			if c.isClosed() {
+				return
+			}
+			slow.pause()
+		}
+	}
+}
+
+func (c *Conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flags.closed
+}
+
+// deliver takes a datagram from the socket's reader; the bytes are decrypted in
+// place. It never blocks: in a handshake the datagram goes to the inbox.
+func (c *Conn) deliver(now time.Time, datagram []byte) {
+	c.mu.Lock()
+	if c.flags.closed || c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	if c.hs != nil {
+		if !c.hs.inbox.push(datagram) {
+			c.lost++
+			if c.owner != nil {
+				c.owner.inboxDropped.Add(1)
+			}
+		}
+		c.wake()
+		c.mu.Unlock()
+		return
+	}
+	_ = c.eng.HandleDatagram(now, datagram, c.peer.ap) // hear asks Err
+	c.settle()
+}
+
+// timeout is called when the alarm of an established association rings.
+func (c *Conn) timeout(now time.Time) {
+	c.mu.Lock()
+	if c.flags.closed || c.err != nil || c.hs != nil {
+		c.mu.Unlock()
+		return
+	}
+	_ = c.eng.HandleTimeout(now)
+	c.settle()
+}
+
+// settle does what follows each input of an established association, and lets
+// go of mu.
+func (c *Conn) settle() {
+	c.hear()
+	c.rearm()
+	if c.eng.Direction() == Writing {
+		c.flags.output = true
+	}
+	if c.flags.output && !c.flags.turn {
+		c.drain(nil)
+		return
+	}
+	c.announce()
+	c.mu.Unlock()
+}
+
+// hear takes the engine's events, with mu held.
+func (c *Conn) hear() {
+	if c.eng == nil || c.flags.busy {
+		return
+	}
+	established := false
+	for ev, ok := c.eng.PollEvent(); ok; ev, ok = c.eng.PollEvent() {
+		switch ev.Kind {
+		case EventData:
+			c.enqueue(ev.Data)
+		case EventEstablished:
+			established = true
+		case EventWarning:
+			if c.hs != nil {
+				c.hs.tell = append(c.hs.tell, ev.Err)
+			}
+		case EventLargePacket:
+			if c.hs != nil && !established {
+				c.hs.tell = append(c.hs.tell, ev.Err)
+			} else if errors.As(ev.Err, &c.large) {
+				c.wake()
+			}
+		case EventMTU:
+			path := ev.Path
+			c.news = &path
+		case EventClosed:
+			c.flags.eof = true
+			c.wake()
+		}
+	}
+	if established {
+		c.opened()
+	}
+	if err := c.eng.Err(); err != nil {
+		c.over(err)
+	}
+}
+
+// announce calls Config.OnMTU if there is something new, with mu held; it is
+// let go meanwhile.
+func (c *Conn) announce() {
+	news := c.news
+	if news == nil {
+		return
+	}
+	c.news = nil
+	if tell := c.eng.p.onMTU; tell != nil {
+		c.mu.Unlock()
+		tell(*news)
+		c.mu.Lock()
+	}
+}
+
+// rearm sets the alarm to the engine's next time-out.
+func (c *Conn) rearm() {
+	if c.hs != nil || c.flags.closed || c.err != nil {
+		return
+	}
+	next := c.eng.NextTimeout()
+	if c.alarm == nil {
+		if next.IsZero() {
+			return
+		}
+		c.alarm = newAlarm(c)
+	}
+	c.sock.alarms.set(c.alarm, next)
+}
+
+// enqueue copies a record into the queue of Read.
+func (c *Conn) enqueue(record []byte) {
+	if c.flags.closed {
+		return
+	}
+	need, used := recordHead+len(record), 0
+	if c.queue != nil {
+		used = c.queue.size
+	}
+	if used > 0 && used+need > c.eng.p.receiveQueue {
+		c.lost++
+		return
+	}
+	c.queue = c.queue.push(record)
+	c.wake()
+}
+
+// ---- the queue -----------------------------------------------------------------------
+
+// ring keeps records, each behind its length, in a circle of bytes. Rings that
+// have run empty go back to a pool of their size: an association that waits has
+// none, and one that receives allocates nothing.
+type ring struct {
+	buf  []byte // a power of two, from minRing
+	head int    // of the oldest record
+	size int    // bytes in use
+}
+
+const (
+	minRing    = 2 << 10
+	recordHead = 2 // bytes of length: a record has at most 2^14 bytes
+)
+
+var rings [21]sync.Pool // by log2 of the size
+
+func newRing(n int) *ring {
+	class := bits.Len(uint(max(n, minRing) - 1))
+	if class < len(rings) {
+		if r, ok := rings[class].Get().(*ring); ok {
+			return r
+		}
+	}
+	return &ring{buf: make([]byte, 1<<class)}
+}
+
+// release gives the ring back and returns nil.
+func (r *ring) release() *ring {
+	if r == nil {
+		return nil
+	}
+	if class := bits.Len(uint(len(r.buf) - 1)); class < len(rings) {
+		r.head, r.size = 0, 0
+		rings[class].Put(r)
+	}
+	return nil
+}
+
+// push appends a record and returns the ring to go on with; r may be nil.
+func (r *ring) push(record []byte) *ring {
+	need := recordHead + len(record)
+	switch {
+	case r == nil:
+		r = newRing(need)
+	case r.size+need > len(r.buf):
+		bigger := newRing(r.size + need)
+		n := copy(bigger.buf, r.buf[r.head:min(len(r.buf), r.head+r.size)])
+		copy(bigger.buf[n:], r.buf[:r.size-n])
+		bigger.size = r.size
+		r.release()
+		r = bigger
+	}
+	var head [recordHead]byte
+	binary.BigEndian.PutUint16(head[:], uint16(len(record)))
+	r.put(head[:])
+	r.put(record)
+	return r
+}
+
+// pop copies the oldest record into p. It reports whether all of it fit.
+func (r *ring) pop(p []byte) (n int, whole bool) {
+	var head [recordHead]byte
+	r.get(head[:], recordHead)
+	size := int(binary.BigEndian.Uint16(head[:]))
+	n = min(len(p), size)
+	r.get(p[:n], size)
+	return n, n == size
+}
+
+func (r *ring) put(b []byte) {
+	at := (r.head + r.size) & (len(r.buf) - 1)
+	n := copy(r.buf[at:], b)
+	copy(r.buf, b[n:])
+	r.size += len(b)
+}
+
+// get copies the oldest bytes into b and drops the oldest n.
+func (r *ring) get(b []byte, n int) {
+	done := copy(b, r.buf[r.head:])
+	copy(b[done:], r.buf)
+	r.head = (r.head + n) & (len(r.buf) - 1)
+	r.size -= n
+}
+
+// buffer is where a datagram is sealed.
+type buffer struct{ p []byte }
+
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 2048)} }}
+
+func getBuffer() *buffer { return buffers.Get().(*buffer) }
+
+func (b *buffer) release() { buffers.Put(b) }

@@ -1,0 +1,201 @@
+package dtls
+
+import (
+	"sync"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/timerheap"
+)
+
+// SetDeadline sets both deadlines: Handshake obeys the earlier one. A deadline
+// ends calls that wait, and all that come after it, with ErrAgain; the
+// association stays usable, and a later deadline, or the zero time for none,
+// lets calls through again.
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadline(eitherDeadline, t) }
+
+// SetReadDeadline sets the deadline of Read.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(readDeadline, t) }
+
+// SetWriteDeadline sets the deadline of Write. Where the transport is a Conn's
+// own and blocks, a Write inside it is interrupted; then its datagram may or
+// may not have left.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(writeDeadline, t) }
+
+// deadlineSet says which deadlines apply to a call.
+type deadlineSet uint8
+
+const (
+	readDeadline deadlineSet = 1 << iota
+	writeDeadline
+	eitherDeadline = readDeadline | writeDeadline
+)
+
+// deadlines are made by the first SetDeadline: most associations of a server
+// never have one.
+type deadlines [2]deadline
+
+func (d *deadlines) of(which deadlineSet) *deadline { return &d[which>>1] }
+
+// stop ends the timers. It may be called for nil.
+func (d *deadlines) stop() {
+	if d != nil {
+		d[0].stop()
+		d[1].stop()
+	}
+}
+
+// deadline is one of a Conn's, guarded by its mu.
+type deadline struct {
+	at    time.Time // zero: none
+	past  bool
+	timer *time.Timer
+}
+
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}
+
+func (c *Conn) setDeadline(which deadlineSet, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flags.closed {
+		return errConnClosed
+	}
+	if c.dl == nil {
+		if t.IsZero() {
+			return nil
+		}
+		c.dl = new(deadlines)
+	}
+	for _, w := range [...]deadlineSet{readDeadline, writeDeadline} {
+		if which&w != 0 {
+			c.dl.of(w).set(c, t)
+		}
+	}
+	return nil
+}
+
+// set sets the deadline, with c.mu held.
+func (d *deadline) set(c *Conn, t time.Time) {
+	d.stop()
+	d.at, d.past = t, false
+	if t.IsZero() {
+		return
+	}
+	left := time.Until(t)
+	switch {
+	case left <= 0:
+		d.expire(c)
+	case d.timer == nil:
+		d.timer = time.AfterFunc(left, func() { d.ring(c) })
+	default:
+		d.timer.Reset(left)
+	}
+}
+
+// ring is called by the timer, perhaps of a deadline that has moved since.
+func (d *deadline) ring(c *Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d.at.IsZero() || d.past || c.flags.closed {
+		return
+	}
+	if left := time.Until(d.at); left > 0 {
+		d.timer.Reset(left)
+		return
+	}
+	d.expire(c)
+}
+
+func (d *deadline) expire(c *Conn) {
+	d.past = true
+	if c.hs != nil || d == c.dl.of(writeDeadline) {
+		c.kick()
+	}
+	c.wakeAll()
+}
+
+// expired reports whether one of the deadlines has passed, with mu held.
+func (c *Conn) expired(by deadlineSet) bool {
+	if c.dl == nil {
+		return false
+	}
+	return by&readDeadline != 0 && c.dl.of(readDeadline).past ||
+		by&writeDeadline != 0 && c.dl.of(writeDeadline).past
+}
+
+// ---- the socket's timer ------------------------------------------------------------
+
+// alarms wakes the established associations of a socket when their engines have
+// something to do: one timer for all of them, none while nobody asks.
+type alarms struct {
+	mu      sync.Mutex
+	heap    timerheap.Heap[*Conn]
+	timer   *time.Timer
+	stopped bool
+}
+
+func newAlarm(c *Conn) *timerheap.Entry[*Conn] {
+	return &timerheap.Entry[*Conn]{Value: c}
+}
+
+// set moves an association's alarm; the zero time turns it off. The
+// association's mu may be held.
+func (a *alarms) set(e *timerheap.Entry[*Conn], at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopped || at.Equal(e.At()) {
+		return
+	}
+	before := a.heap.Next()
+	a.heap.Set(e, at)
+	if !a.heap.Next().Equal(before) {
+		a.arm()
+	}
+}
+
+// arm sets the timer to the first alarm, with mu held.
+func (a *alarms) arm() {
+	next := a.heap.Next()
+	switch {
+	case next.IsZero():
+		if a.timer != nil {
+			a.timer.Stop()
+		}
+	case a.timer == nil:
+		a.timer = time.AfterFunc(time.Until(next), a.ring)
+	default:
+		a.timer.Reset(time.Until(next))
+	}
+}
+
+// ring serves all alarms that are due.
+func (a *alarms) ring() {
+	for {
+		now := time.Now()
+		a.mu.Lock()
+		var c *Conn
+		if e := a.heap.PopDue(now); e != nil {
+			c = e.Value
+		} else {
+			a.arm()
+		}
+		a.mu.Unlock()
+		if c == nil {
+			return
+		}
+		c.timeout(now)
+	}
+}
+
+// stop turns all alarms off for good.
+func (a *alarms) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}

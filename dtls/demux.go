@@ -1,0 +1,133 @@
+package dtls
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// table finds associations by the address of their peer. Only peers that have
+// proven their address are in it. The owner locks.
+type table struct {
+	byAddr shrinkingMap[netip.AddrPort]
+	byName shrinkingMap[string] // of transports other than UDP
+}
+
+func (t *table) len() int { return len(t.byAddr.m) + len(t.byName.m) }
+
+func (t *table) get(a peerAddr) *Conn {
+	switch {
+	case a.ap.IsValid():
+		return t.byAddr.m[a.ap]
+	case len(t.byName.m) > 0:
+		return t.byName.m[nameOf(a)]
+	}
+	return nil
+}
+
+func (t *table) put(c *Conn) {
+	if c.peer.ap.IsValid() {
+		t.byAddr.put(c.peer.ap, c)
+	} else {
+		t.byName.put(nameOf(c.peer), c)
+	}
+}
+
+// remove takes c out, if it is in there.
+func (t *table) remove(c *Conn) bool {
+	if t.get(c.peer) != c {
+		return false
+	}
+	if c.peer.ap.IsValid() {
+		t.byAddr.remove(c.peer.ap)
+	} else {
+		t.byName.remove(nameOf(c.peer))
+	}
+	return true
+}
+
+func (t *table) all() []*Conn {
+	conns := make([]*Conn, 0, t.len())
+	for _, c := range t.byAddr.m {
+		conns = append(conns, c)
+	}
+	for _, c := range t.byName.m {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// shrinkingMap gives memory back: Go's maps keep the room of their best days.
+type shrinkingMap[K comparable] struct {
+	m    map[K]*Conn
+	peak int // largest size since it was built
+}
+
+const shrinkFrom = 1024 // entries
+
+func (s *shrinkingMap[K]) put(key K, c *Conn) {
+	if s.m == nil {
+		s.m = make(map[K]*Conn)
+	}
+	s.m[key] = c
+	s.peak = max(s.peak, len(s.m))
+}
+
+func (s *shrinkingMap[K]) remove(key K) {
+	delete(s.m, key)
+	if s.peak < shrinkFrom || len(s.m) > s.peak/4 {
+		return
+	}
+	smaller := make(map[K]*Conn, len(s.m))
+	for k, c := range s.m {
+		smaller[k] = c
+	}
+	s.m, s.peak = smaller, len(smaller)
+}
+
+// nameOf is the key of an address that is not UDP's.
+func nameOf(a peerAddr) string {
+	if a.addr == nil {
+		return ""
+	}
+	return a.addr.Network() + " " + a.addr.String()
+}
+
+// cookieAddr is what a cookie is bound to: the address, or for transports other
+// than UDP a digest of its name.
+func cookieAddr(a peerAddr) netip.AddrPort {
+	if a.ap.IsValid() {
+		return a.ap
+	}
+	sum := sha256.Sum256([]byte(nameOf(a)))
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(sum[:16])), binary.BigEndian.Uint16(sum[16:]))
+}
+
+// helloMark tells ClientHellos apart by part of their random; 0 if the datagram
+// does not begin with a ClientHello. A repeated hello has the mark of the
+// first, also behind a cookie (RFC 6347, Section 4.2.1: the parameters of the
+// two are the same).
+func helloMark(datagram []byte) uint64 {
+	const (
+		fragment = record.HeaderLen + message.HeaderLen
+		random   = fragment + 2      // after client_version
+		middle   = random + (32-8)/2 // some begin it with the time
+	)
+	if len(datagram) < random+32 || datagram[0] != byte(record.TypeHandshake) || !isPlaintext(datagram) ||
+		datagram[record.HeaderLen] != byte(message.TypeClientHello) {
+		return 0
+	}
+	if h, _, _, err := message.NextFragment(datagram[record.HeaderLen:]); err != nil || h.FragmentOffset != 0 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(datagram[middle:]) | 1
+}
+
+// isPlaintext reports whether the first record of a datagram is of epoch 0.
+func isPlaintext(datagram []byte) bool {
+	const epoch = 3 // offset in the header
+	return len(datagram) >= epoch+2 && datagram[epoch] == 0 && datagram[epoch+1] == 0
+}

@@ -1,0 +1,110 @@
+package dtls
+
+import (
+	"context"
+	"net"
+	"strings"
+)
+
+// Dial connects to address, such as "example.com:4433", and returns when the
+// handshake is complete. network is "udp", "udp4", "udp6" or another one that
+// keeps message boundaries. config may be nil; its ServerName, if empty, is
+// taken from address.
+//
+// Dial runs the handshake by itself: warnings of the peer are skipped, and what
+// the path refuses is decided by Config.OnLargePacket, which MTUManual needs
+// here. Config.HandshakeTimeout bounds it.
+func Dial(network, address string, config *Config) (*Conn, error) {
+	d := Dialer{Config: config}
+	return d.dial(context.Background(), network, address)
+}
+
+// Dialer dials with options for the socket. Its methods may be called
+// concurrently.
+type Dialer struct {
+	// NetDialer opens the socket; nil: a zero one. Its Timeout and Deadline
+	// bound the handshake too.
+	NetDialer *net.Dialer
+	// Config may be nil; see Dial.
+	Config *Config
+}
+
+// Dial is DialContext without a context.
+func (d *Dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}
+
+// DialContext is Dial that gives up when ctx ends, with an error that matches
+// ErrInterrupted, ctx.Err() and context.Cause(ctx). Once it has returned, ctx
+// has no effect. The dynamic type of the net.Conn is *Conn.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, error) {
+	if isStream(network) {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
+	}
+	config := d.Config.Clone()
+	if config == nil {
+		config = &Config{}
+	}
+	if config.ServerName == "" {
+		config.ServerName = hostOf(address)
+	}
+	if config.MTUMode == MTUManual && config.OnLargePacket == nil {
+		return nil, errManualDial
+	}
+	if _, err := resolve(config, true); err != nil {
+		return nil, err // before a name is looked up
+	}
+	dialer := d.NetDialer
+	if dialer == nil {
+		dialer = new(net.Dialer)
+	}
+	if dialer.Timeout != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, dialer.Timeout)
+		defer cancel()
+	}
+	if !dialer.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, dialer.Deadline)
+		defer cancel()
+	}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := Client(conn, config)
+	if err := c.handshake(ctx, eitherDeadline, true); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+var (
+	errManualDial = badConfig("with MTUManual, Dial needs OnLargePacket to decide what to do when a datagram is refused; or use Client, and SetMTU when Handshake returns ErrLargePacket")
+
+	errManualListen = badConfig("with MTUManual, a Listener needs OnLargePacket to decide what to do when a datagram is refused; or drive handshakes yourself, with Server on a net.Conn or with AcceptHandshake")
+)
+
+// isStream reports whether a network loses message boundaries.
+func isStream(network string) bool {
+	return strings.HasPrefix(network, "tcp") || network == "unix"
+}
+
+// hostOf is the host of an address for ServerName: without port and zone.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	host, _, _ = strings.Cut(host, "%")
+	return host
+}

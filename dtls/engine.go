@@ -1,0 +1,355 @@
+package dtls
+
+import (
+	"crypto"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// Engine is one association without any I/O: datagrams and the time go in,
+// datagrams, events and the next time-out come out. It starts no goroutine,
+// takes no lock and asks no clock; the same inputs give the same outputs, but
+// for the randomness of keys. It is not safe for concurrent use.
+//
+// The loop of its owner, after every input:
+//
+//	eng.HandleDatagram(now, datagram, from) // or HandleTimeout, Write, Close
+//	for {
+//		tx, ok := eng.PollTransmit(now, buf[:0])
+//		if !ok {
+//			break
+//		}
+//		if refused := send(tx.Data); refused {
+//			eng.TransmitRefused(now, tx.ID, 0)
+//		}
+//	}
+//	for ev, ok := eng.PollEvent(); ok; ev, ok = eng.PollEvent() {
+//		…
+//	}
+//	arm(eng.NextTimeout())
+//
+// An error of HandleDatagram or HandleTimeout is fatal: the association is
+// over, and one last PollTransmit may give the alert that says so. What the
+// network sends is never an error by itself; it is dropped and counted in
+// Drops.
+//
+// Times are compared with each other only; use one clock, if possible a
+// monotonic one.
+type Engine struct {
+	p    *params
+	hs   *handshake // nil once complete: its memory goes with it
+	door *Door      // server that still asks for a cookie, else nil
+	path pathMTU
+	out  outbox
+	keys epochs
+
+	events  events
+	alerts  []queuedAlert // to be sent, in order
+	data    [][]byte      // records of Write, to be sent, in order
+	replies [][]byte      // whole datagrams of the door, to be sent
+
+	now      time.Time
+	peer     netip.AddrPort
+	state    ConnectionState
+	secrets  secrets12
+	maxData  int // SetMaxData, 0: none
+	nextID   uint64
+	dataID   uint64 // ID of the last datagram with data of Write
+	dataSize int
+
+	credit  credit
+	closing closing
+	trace   tracer
+	repeats repeatGuard
+	err     error
+	drops   Drops
+}
+
+// closing keeps what close_notify, sent and received, does.
+type closing struct {
+	sent     bool // ours is on its way
+	received bool
+	seq      uint64 // record number of the peer's
+}
+
+// secrets12 outlive the handshake for exporters.
+type secrets12 struct {
+	hash                       crypto.Hash // of the PRF
+	master                     []byte
+	clientRandom, serverRandom [32]byte
+}
+
+// NewClientEngine returns a client that has its first flight ready.
+func NewClientEngine(config *Config, now time.Time) (*Engine, error) {
+	p, err := resolve(config, true)
+	if err != nil {
+		return nil, err
+	}
+	return newClientEngine(p, now)
+}
+
+func newClientEngine(p *params, now time.Time) (*Engine, error) {
+	e, err := newEngine(p, now)
+	if err != nil {
+		return nil, err
+	}
+	e.credit.unlimited = true
+	if err := startClient12(e.hs); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// NewServerEngine returns a server that waits for a hello. hello is what a Door
+// let in; nil says that the first datagrams come to HandleDatagram, with a
+// cookie asked only if Config.CookieMode is CookieAlways.
+func NewServerEngine(config *Config, hello *ProvenHello, now time.Time) (*Engine, error) {
+	p, err := resolve(config, false)
+	if err != nil {
+		return nil, err
+	}
+	return newServerEngine(p, hello, now)
+}
+
+func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, error) {
+	e, err := newEngine(p, now)
+	if err != nil {
+		return nil, err
+	}
+	e.hs.step = awaitClientHello12{}
+	switch {
+	case hello != nil:
+		e.admit(hello)
+	case p.cookieMode == CookieAlways:
+		door, err := newDoor(p, now)
+		if err != nil {
+			return nil, err
+		}
+		e.door = door
+		e.credit.unlimited = true
+	default:
+		e.credit.unlimited = p.cookieMode != CookieNever
+	}
+	return e, nil
+}
+
+func newEngine(p *params, now time.Time) (*Engine, error) {
+	e := &Engine{p: p, now: now, path: newPathMTU(p, now), trace: tracer{p.trace}}
+	if err := e.keys.open(record.None, nil, nil, nil, nil, 0); err != nil {
+		return nil, err
+	}
+	e.hs = newHandshake(e, now)
+	e.out.init(p.retransmit)
+	return e, nil
+}
+
+// admit begins where the door left off.
+func (e *Engine) admit(hello *ProvenHello) {
+	e.hs.vouched = hello.proven
+	e.credit.unlimited = hello.proven || e.p.cookieMode != CookieNever
+	e.setPeer(hello.From)
+	if hello.rttKnown {
+		e.learnRTT(hello.rtt)
+	}
+	// RFC 6347, Section 4.2.1: the HelloVerifyRequest carried the record
+	// number of the hello it answered; ours go on behind it.
+	e.keys.skipTo(hello.recordSeq)
+}
+
+// setPeer notes the peer's address; an invalid one says nothing.
+func (e *Engine) setPeer(addr netip.AddrPort) {
+	e.peer = addr
+	e.path.v6 = isIPv6(addr)
+}
+
+// HandleDatagram takes what the transport received, decrypting it in place.
+// from is the sender's address; an engine whose transport has one peer may
+// leave it invalid. The error is fatal.
+func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrPort) error {
+	if e.err != nil {
+		return e.err
+	}
+	e.advance(now)
+	if e.door != nil {
+		return e.handleAtDoor(datagram, from)
+	}
+	if from.IsValid() && !e.peer.IsValid() {
+		e.setPeer(from)
+	}
+	e.credit.in += len(datagram)
+	if e.hs != nil {
+		e.hs.heard++
+	}
+	e.out.paceAt, e.out.burst = time.Time{}, 0 // an arrival lets the next burst go
+	before := e.drops
+	e.handleRecords(datagram)
+	e.trace.dropped(before, e.drops, len(datagram))
+	return e.err
+}
+
+// HandleTimeout does what is due: call it when NextTimeout has come, or at any
+// time. The error is fatal.
+func (e *Engine) HandleTimeout(now time.Time) error {
+	if e.err != nil {
+		return e.err
+	}
+	e.advance(now)
+	if e.hs != nil {
+		e.hs.handleTimeout(now)
+	}
+	if e.err == nil {
+		e.handleFlightTimeout(now)
+	}
+	return e.err
+}
+
+// NextTimeout is when HandleTimeout should be called next, the zero time for
+// never. It is a pure question.
+func (e *Engine) NextTimeout() time.Time {
+	if e.err != nil {
+		return time.Time{}
+	}
+	t := e.out.nextTimeout()
+	if e.hs != nil {
+		t = earliest(t, e.hs.nextTimeout())
+	}
+	return t
+}
+
+// advance notes the time of an input. The clock may jump; it never runs
+// backwards in here.
+func (e *Engine) advance(now time.Time) {
+	if now.After(e.now) {
+		e.now = now
+	}
+	e.events.forgetData()
+}
+
+// PollEvent returns the next event; its bytes are valid until the next
+// HandleDatagram, HandleTimeout or Close.
+func (e *Engine) PollEvent() (Event, bool) {
+	ev, ok := e.events.pop()
+	if ok && ev.Kind == EventLargePacket {
+		e.out.stalled = false // the owner knows; going on is its decision
+	}
+	return ev, ok
+}
+
+// Err returns the error that ended the association, nil while it lives.
+func (e *Engine) Err() error { return e.err }
+
+// Established reports whether the handshake is complete.
+func (e *Engine) Established() bool { return e.hs == nil && e.err == nil }
+
+// ConnectionState describes the association; fields are filled in as the
+// handshake learns them.
+func (e *Engine) ConnectionState() ConnectionState {
+	s := e.state
+	if s.HandshakeComplete {
+		s.export = e.ExportKeyingMaterial
+	}
+	return s
+}
+
+// Direction says what an unfinished handshake waits for.
+func (e *Engine) Direction() Direction {
+	if len(e.alerts) > 0 || len(e.replies) > 0 || e.out.state == flightSending {
+		return Writing
+	}
+	return Reading
+}
+
+// Direction is what an unfinished call waits for.
+type Direction uint8
+
+const (
+	// Reading: a datagram of the peer, or a time-out.
+	Reading Direction = iota
+	// Writing: the transport, or the caller's decision about its MTU.
+	Writing
+)
+
+func (d Direction) String() string {
+	if d == Writing {
+		return "writing"
+	}
+	return "reading"
+}
+
+// fail ends the association with err. A fault of the peer, or of a callback,
+// is answered with its alert; a is false where nothing may be said.
+func (e *Engine) fail(err error) {
+	if e.err != nil {
+		return
+	}
+	var cause *alert.Error
+	switch err := err.(type) {
+	case *alert.Error:
+		cause = err
+	case *AlertError, *LargePacketError, *handshakeTimeoutError:
+		e.end(err)
+		return
+	default:
+		cause = &alert.Error{Alert: alert.InternalError, Cause: err}
+	}
+	e.sendAlert(alert.Fatal, cause.Alert)
+	e.end(&AlertError{Alert: cause.Alert, Cause: cause})
+}
+
+// end stops everything but the alerts that are queued.
+func (e *Engine) end(err error) {
+	e.err = err
+	e.trace.ended(err)
+	e.hs = nil
+	e.data = nil
+	e.out.drop()
+	clear(e.secrets.master)
+	e.secrets.master = nil
+}
+
+// Drops returns the counters.
+func (e *Engine) Drops() Drops { return e.drops }
+
+// credit is what an unproven address may still be sent: three times what came
+// from it (RFC 9147, Section 5.1). Bytes of UDP payload.
+type credit struct {
+	unlimited bool
+	in, out   int
+}
+
+const amplification = 3
+
+func (c *credit) left(limit int) int {
+	if c.unlimited {
+		return limit
+	}
+	return min(limit, amplification*c.in-c.out)
+}
+
+func isIPv6(a netip.AddrPort) bool { return a.Addr().Is6() && !a.Addr().Is4In6() }
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// String names the role and state, for logs.
+func (e *Engine) String() string {
+	role := "server"
+	if e.p.isClient {
+		role = "client"
+	}
+	switch {
+	case e.err != nil:
+		return fmt.Sprintf("%s, over: %v", role, e.err)
+	case e.hs != nil:
+		return fmt.Sprintf("%s, awaiting %s", role, e.hs.awaited())
+	}
+	return fmt.Sprintf("%s, established", role)
+}

@@ -1,0 +1,364 @@
+package dtls
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+var errMaxDataRange = errors.New("dtls: SetMaxData before the handshake is complete, or with a size that no MTU allows")
+
+// queuedAlert waits for PollTransmit.
+type queuedAlert struct {
+	level alert.Level
+	alert alert.Alert
+}
+
+// PollTransmit cuts and seals the next datagram and appends it to dst, which
+// need not have more than MTU bytes of capacity. ok is false when nothing is to
+// be sent now. A datagram counts as sent unless TransmitRefused says otherwise.
+func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) {
+	if now.After(e.now) {
+		e.now = now
+	}
+	tx = Transmit{To: e.peer}
+	switch {
+	case len(e.replies) > 0:
+		tx.Data = append(dst, e.replies[0]...)
+		e.replies = e.replies[1:]
+	case len(e.alerts) > 0:
+		if tx.Data, ok = e.appendAlert(dst); !ok {
+			return Transmit{}, false
+		}
+	case e.err != nil:
+		return Transmit{}, false
+	case e.out.state == flightSending:
+		return e.pollFlight(dst)
+	case len(e.data) > 0 && e.hs == nil:
+		return e.pollData(dst)
+	default:
+		return Transmit{}, false
+	}
+	e.nextID++
+	tx.ID = e.nextID
+	e.credit.out += len(tx.Data) - len(dst)
+	return tx, true
+}
+
+// ---- flights ----------------------------------------------------------------
+
+// pollFlight fills a datagram with what the flight has still to send, in
+// order: fragments of one epoch above 0 share a record, epoch 0 has one record
+// for each message.
+func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
+	o := &e.out
+	if o.stalled || o.paced(e.now) {
+		return Transmit{}, false
+	}
+	limit := e.credit.left(e.path.limit())
+	d := datagram{e: e, start: len(dst), buf: dst, limit: limit, whole: e.path.limit()}
+	for i := range o.msgs {
+		if o.msgs[i].done() {
+			continue
+		}
+		if !d.put(i) {
+			break
+		}
+	}
+	if e.err != nil || !d.flush() || len(d.buf) == len(dst) {
+		return Transmit{}, false
+	}
+	e.nextID++
+	tx := Transmit{Data: d.buf, To: e.peer, ID: e.nextID}
+	o.wasSent(tx.ID, d.buf[len(dst):], d.parts)
+	e.credit.out += len(d.buf) - len(dst)
+	if o.finishTransmission(e.now) {
+		e.trace.flight(o, e.path.limit())
+	}
+	if o.state == flightSending && o.burst >= o.policy.Burst {
+		o.paceAt = e.now.Add(paceInterval)
+	}
+	return tx, true
+}
+
+// datagram is one that is being filled.
+type datagram struct {
+	e     *Engine
+	start int // of this datagram in buf
+	buf   []byte
+	limit int
+	whole int // limit but for the credit, which grows: not a reason to cut again
+	parts []sentPart
+
+	shared []byte // fragments that share the record being collected, epoch > 0
+	epoch  uint16 // of that record
+}
+
+// room is what the record being collected can still take. RFC 6347, Section
+// 4.1: no record has more than 2^14 bytes, however large the datagram.
+func (d *datagram) room(s *record.Sealer12) int {
+	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), record.MaxPlaintext) - len(d.shared)
+}
+
+// put adds what fits of message i, all its fragments. It reports whether the
+// message is done, so that the next may follow.
+func (d *datagram) put(i int) bool {
+	m := &d.e.out.msgs[i]
+	s := d.e.keys.seal[m.epoch]
+	if m.ccs {
+		return d.putCCS(i, s)
+	}
+	if len(d.shared) > 0 && m.epoch != d.epoch && !d.flush() {
+		return false
+	}
+	fresh := min(d.whole-s.Overhead(), record.MaxPlaintext) - message.HeaderLen
+	for !m.done() {
+		lo, hi, ok := m.next(d.room(s)-message.HeaderLen, fresh)
+		if !ok {
+			return false
+		}
+		d.shared = append(m.header(lo, hi).Append(d.shared), m.body[lo:hi]...)
+		d.epoch = m.epoch
+		if m.epoch == 0 && !d.flush() { // many peers read one message of a plaintext record
+			return false
+		}
+		if lo == hi {
+			m.empty = true
+		} else {
+			m.sent.Add(lo, hi)
+		}
+		d.parts = append(d.parts, sentPart{i, lo, hi})
+	}
+	return true
+}
+
+func (d *datagram) putCCS(i int, s *record.Sealer12) bool {
+	if !d.flush() || d.room(s) < 1 {
+		return false
+	}
+	if !d.seal(s, record.TypeChangeCipherSpec, []byte{1}) {
+		return false
+	}
+	d.e.out.msgs[i].empty = true
+	d.parts = append(d.parts, sentPart{msg: i})
+	return true
+}
+
+// flush seals the record that was collected. It reports false if the keys are
+// used up, which ends the association.
+func (d *datagram) flush() bool {
+	if len(d.shared) == 0 {
+		return true
+	}
+	ok := d.seal(d.e.keys.seal[d.epoch], record.TypeHandshake, d.shared)
+	d.shared = d.shared[:0]
+	return ok
+}
+
+func (d *datagram) seal(s *record.Sealer12, typ record.ContentType, payload []byte) bool {
+	buf, _, err := s.Seal(d.buf, typ, d.e.recordVersion(), payload)
+	if err != nil {
+		d.e.end(errKeysExhausted)
+		return false
+	}
+	d.buf = buf
+	return true
+}
+
+// recordVersion: RFC 6347, Section 4.1 lets the first hello carry DTLS 1.0,
+// which every peer takes; once the version is agreed it is in all records.
+func (e *Engine) recordVersion() uint16 {
+	if e.state.Version == 0 {
+		return versionDTLS10
+	}
+	return e.state.Version
+}
+
+// ---- alerts and the end -----------------------------------------------------
+
+// maxQueuedAlerts bounds what a peer can make us say before the owner sends.
+const maxQueuedAlerts = 4
+
+func (e *Engine) sendAlert(level alert.Level, a alert.Alert) {
+	if len(e.alerts) < maxQueuedAlerts {
+		e.alerts = append(e.alerts, queuedAlert{level, a})
+		e.trace.alert(AlertError{Alert: a, Warning: level == alert.Warning})
+	}
+}
+
+func (e *Engine) appendAlert(dst []byte) ([]byte, bool) {
+	next := e.alerts[0]
+	if e.alerts = e.alerts[1:]; len(e.alerts) == 0 {
+		e.alerts = nil
+	}
+	s := e.keys.sealer()
+	if s == nil {
+		return dst, false
+	}
+	out, _, err := s.Seal(dst, record.TypeAlert, e.recordVersion(), alert.Append(nil, next.level, next.alert))
+	return out, err == nil && e.credit.left(maxUDPPayload) >= len(out)-len(dst)
+}
+
+// Close queues a close_notify and ends the association; the next PollTransmit
+// gives the alert.
+func (e *Engine) Close(now time.Time) {
+	e.advance(now)
+	if e.err != nil {
+		return
+	}
+	if !e.closing.sent {
+		e.closing.sent = true
+		e.sendAlert(alert.Warning, alert.CloseNotify)
+	}
+	e.end(errEngineClosed)
+}
+
+// errEngineClosed is what calls return after Close of an engine.
+var errEngineClosed = errConnClosed
+
+// ---- application data -------------------------------------------------------
+
+// MaxData is the largest Write that fits one datagram, bytes of application
+// data; 0 before the handshake is complete.
+func (e *Engine) MaxData() int {
+	if e.hs != nil || e.err != nil {
+		return 0
+	}
+	n := e.keys.sealer().AEAD().MaxData12(e.path.limit())
+	if e.maxData > 0 {
+		n = min(n, e.maxData)
+	}
+	return n
+}
+
+// SetMaxData bounds Writes to n bytes of application data, whatever the MTU
+// would allow; 0 lifts that. It is an error before the handshake is complete,
+// and for n above 16384 or below 0.
+func (e *Engine) SetMaxData(n int) error {
+	if e.err != nil {
+		return e.err
+	}
+	if e.hs != nil || n < 0 || n > record.MaxPlaintext {
+		return errMaxDataRange
+	}
+	e.maxData = n
+	return nil
+}
+
+// Write queues one record of application data, possibly empty; p is copied.
+// Before the handshake is complete it is an error, and so is more than MaxData.
+func (e *Engine) Write(now time.Time, p []byte) error {
+	e.advance(now)
+	if err := e.mayWrite(len(p)); err != nil {
+		return err
+	}
+	e.data = append(e.data, bytes.Clone(p))
+	if p == nil || len(p) == 0 {
+		e.data[len(e.data)-1] = []byte{}
+	}
+	return nil
+}
+
+func (e *Engine) mayWrite(n int) error {
+	switch {
+	case e.err != nil:
+		return e.err
+	case e.hs != nil:
+		return errHandshakeOngoing
+	case e.closing.sent || e.closing.received:
+		return errConnClosed
+	case n > e.MaxData():
+		s := e.keys.sealer()
+		return &LargePacketError{Op: "write", Size: n + s.Overhead(), MTU: e.path.limit(), PathMTU: e.path.limit(),
+			MaxData: e.MaxData(), Source: e.path.source}
+	}
+	return nil
+}
+
+// appendData seals one record of application data and appends it to dst.
+func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
+	if now.After(e.now) {
+		e.now = now
+	}
+	if err := e.mayWrite(len(p)); err != nil {
+		return dst, err
+	}
+	out, _, err := e.keys.sealer().Seal(dst, record.TypeApplicationData, VersionDTLS12, p)
+	if err != nil {
+		// RFC 9147, Section 4.5.3 gives the limits; 1.2 cannot change keys
+		// without a new handshake, so the association is over.
+		e.sendAlert(alert.Warning, alert.CloseNotify)
+		e.end(errKeysExhausted)
+		return dst, e.err
+	}
+	return out, nil
+}
+
+func (e *Engine) pollData(dst []byte) (Transmit, bool) {
+	p := e.data[0]
+	if e.data = e.data[1:]; len(e.data) == 0 {
+		e.data = nil
+	}
+	if len(p) > e.MaxData() { // the limit fell since Write
+		e.events.push(Event{Kind: EventLargePacket, Err: e.mayWrite(len(p))})
+		return Transmit{}, false
+	}
+	out, err := e.appendData(e.now, dst, p)
+	if err != nil {
+		return Transmit{}, false
+	}
+	e.nextID++
+	e.dataID, e.dataSize = e.nextID, len(out)-len(dst)
+	return Transmit{Data: out, To: e.peer, ID: e.nextID}, true
+}
+
+// writeRefused lowers the limit, where the mode allows, for data of size bytes
+// of UDP payload that the transport did not take.
+func (e *Engine) writeRefused(size, hint int, cause error) *LargePacketError {
+	lp := e.largePacket("write", size, hint, FromKernel)
+	lp.Err = cause
+	if e.path.refused(size, hint, e.now) {
+		e.pathChanged()
+		lp.PathMTU = e.path.limit()
+	}
+	room := lp.MTU
+	if lp.PathMTU > 0 {
+		room = lp.PathMTU
+	}
+	if s := e.keys.sealer(); s != nil {
+		lp.MaxData = s.AEAD().MaxData12(room)
+	}
+	return lp
+}
+
+// dataRefused is writeRefused for owners that send appendData themselves.
+func (e *Engine) dataRefused(now time.Time, size, hint int, cause error) *LargePacketError {
+	if now.After(e.now) {
+		e.now = now
+	}
+	return e.writeRefused(size, hint, cause)
+}
+
+// ExportKeyingMaterial derives length bytes for the application (RFC 5705). A
+// nil and an empty context give different bytes. It needs the extended master
+// secret, without which the bytes are not bound to this association
+// (RFC 7627, Section 5.4).
+func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
+	switch {
+	case e.err != nil:
+		return nil, e.err
+	case e.hs != nil:
+		return nil, errHandshakeOngoing
+	case !e.state.ExtendedMasterSecret:
+		return nil, errExporterNeedsEMS
+	}
+	s := &e.secrets
+	return keys.Exporter12(e.hash(), s.master, s.clientRandom, s.serverRandom, label, context, length)
+}
+
+var errExporterNeedsEMS = errors.New("dtls: exporter needs the extended master secret, which the peer did not offer")

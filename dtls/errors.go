@@ -1,0 +1,154 @@
+package dtls
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+)
+
+// Alert is a TLS alert description (RFC 5246, Section 7.2). Its String is the
+// name in the RFC, such as "handshake_failure".
+type Alert = alert.Alert
+
+var (
+	// ErrLargePacket matches every *LargePacketError.
+	ErrLargePacket = errors.New("dtls: packet too large for the path")
+
+	// ErrHandshakeTimeout matches the fatal error that ends a handshake whose
+	// retransmissions or time are used up. The error says what was sent last
+	// and what was awaited; its Timeout method returns true.
+	ErrHandshakeTimeout = errors.New("dtls: handshake timed out")
+
+	// ErrNoProbeCarrier says that nothing which the peer acknowledges could
+	// carry a path MTU probe. Associations of DTLS 1.2 need heartbeats or
+	// connection IDs for it; ReportDelivered and ReportLost always work.
+	ErrNoProbeCarrier = errors.New("dtls: nothing negotiated that could carry an MTU probe")
+
+	// ErrNoSession says that there is no session to resume from.
+	ErrNoSession = errors.New("dtls: no session")
+
+	// ErrShortBuffer is returned by Read when the record was longer than p.
+	ErrShortBuffer = errors.New("dtls: buffer shorter than the record, the rest is discarded")
+
+	// ErrPeerRestarted says that the peer has begun a new association from the
+	// same address (RFC 6347, Section 4.2.8).
+	ErrPeerRestarted = errors.New("dtls: peer has restarted from the same address")
+
+	errHandshakeOngoing = errors.New("dtls: handshake not complete")
+	errKeysExhausted    = errors.New("dtls: record limit of the keys reached, a new association is needed")
+	errBelowMinimumMTU  = fmt.Errorf("dtls: MTU below %d bytes of UDP payload", minMTU)
+)
+
+// AlertError is an alert that the peer sent (Remote) or a fault of this
+// association that was answered with one.
+type AlertError struct {
+	Alert   Alert // code on the wire
+	Warning bool  // level warning: the association goes on
+	Remote  bool  // sent by the peer
+	Cause   error // what was found, nil for remote alerts
+}
+
+func (e *AlertError) Error() string {
+	if e.Remote {
+		level := "fatal alert"
+		if e.Warning {
+			level = "warning alert"
+		}
+		return fmt.Sprintf("dtls: peer sent %s %s", level, e.Alert)
+	}
+	if e.Cause == nil {
+		return fmt.Sprintf("dtls: ended with alert %s", e.Alert)
+	}
+	return fmt.Sprintf("dtls: %v", e.Cause) // which names the alert
+}
+
+// Unwrap returns the cause.
+func (e *AlertError) Unwrap() error { return e.Cause }
+
+// LargePacketError says that something did not fit into one datagram. Unless
+// Suggest is 0 it is not fatal: nothing of the association's state is lost, and
+// after SetMTU the same handshake, or the next Write, goes on.
+// errors.Is(err, ErrLargePacket) holds. All sizes are bytes of UDP payload,
+// but MaxData, which is bytes of application data.
+type LargePacketError struct {
+	Op      string    // "handshake", "write" or "alert"
+	Size    int       // what did not fit
+	MTU     int       // limit in force when it was tried
+	PathMTU int       // largest size known to pass, 0: unknown
+	MaxData int       // largest Write that would fit PathMTU (or MTU); 0 in a handshake
+	Source  MTUSource // who said so
+	Err     error     // what the transport said, such as syscall.EMSGSIZE; may be nil
+}
+
+func (e *LargePacketError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "dtls: %s of %d bytes is too large for the path (MTU %d", e.Op, e.Size, e.MTU)
+	if e.PathMTU > 0 {
+		fmt.Fprintf(&b, ", path %d", e.PathMTU)
+	}
+	fmt.Fprintf(&b, ", said by %s", e.Source)
+	if e.Op == "write" {
+		fmt.Fprintf(&b, "; a Write may have %d bytes", e.MaxData)
+	} else if e.Suggest() == 0 {
+		fmt.Fprintf(&b, "; the smallest usable MTU is %d", minMTU)
+	}
+	b.WriteString(")")
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// Is makes errors.Is(e, ErrLargePacket) hold.
+func (e *LargePacketError) Is(target error) bool { return target == ErrLargePacket }
+
+// Unwrap returns what the transport said.
+func (e *LargePacketError) Unwrap() error { return e.Err }
+
+// Suggest returns the next MTU to try: what the path is known to carry, else
+// half of what did not fit, but never less than 228. It returns 0 when nothing
+// smaller can work; IsFatal(e) is true then.
+func (e *LargePacketError) Suggest() int {
+	switch {
+	case e.PathMTU >= minMTU:
+		return e.PathMTU
+	case e.PathMTU > 0, e.Size <= minMTU:
+		return 0
+	}
+	return max(minMTU, e.Size/2)
+}
+
+// handshakeTimeoutError is what ErrHandshakeTimeout matches.
+type handshakeTimeoutError struct {
+	sent    string        // last flight, as message names
+	awaited string        // what the state machine expected
+	tries   int           // transmissions of that flight
+	elapsed time.Duration // since the handshake began
+	mtu     int           // limit of the last try
+	heard   int           // datagrams received in the whole handshake
+}
+
+func (e *handshakeTimeoutError) Error() string {
+	heard := "nothing was ever received"
+	if e.heard > 0 {
+		heard = fmt.Sprintf("%d datagrams were received", e.heard)
+	}
+	return fmt.Sprintf("dtls: handshake timed out after %v: sent %s %d times (last with MTU %d), awaiting %s; %s",
+		e.elapsed.Round(time.Millisecond), e.sent, e.tries, e.mtu, e.awaited, heard)
+}
+
+func (*handshakeTimeoutError) Is(target error) bool { return target == ErrHandshakeTimeout }
+func (*handshakeTimeoutError) Timeout() bool        { return true }
+func (*handshakeTimeoutError) Temporary() bool      { return false }
+
+// configError is a fault of the caller's Config, found before anything is sent.
+type configError struct{ text string }
+
+func (e *configError) Error() string { return "dtls: config: " + e.text }
+
+func badConfig(format string, args ...any) error {
+	return &configError{fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,94 @@
+package dtls
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+)
+
+// retryError is a non-fatal outcome of a call that may be repeated.
+type retryError struct {
+	text    string
+	timeout bool
+}
+
+func (e *retryError) Error() string   { return e.text }
+func (e *retryError) Timeout() bool   { return e.timeout }
+func (e *retryError) Temporary() bool { return true }
+func (e *retryError) Is(target error) bool {
+	return e.timeout && target == os.ErrDeadlineExceeded
+}
+
+var (
+	// ErrAgain says that the deadline passed before the call was done. Extend
+	// the deadline and call again: it goes on where it stood. It also matches
+	// os.ErrDeadlineExceeded and is a net.Error whose Timeout is true.
+	ErrAgain error = &retryError{text: "dtls: deadline passed, call again", timeout: true}
+
+	// ErrInterrupted says that the context ended before the call was done.
+	// Nothing is lost; call again or Close. The error also matches the
+	// context's error and its cause.
+	ErrInterrupted error = &retryError{text: "dtls: interrupted, call again"}
+
+	// ErrGotApplicationData says that the peer's data waits to be read before
+	// Rehandshake can go on.
+	ErrGotApplicationData error = &retryError{text: "dtls: application data is waiting, read it and call again"}
+
+	// ErrServerClosed is returned by Listener methods after Close or Shutdown.
+	// It matches net.ErrClosed.
+	ErrServerClosed error = &closedError{"dtls: listener closed"}
+
+	// ErrInHandler is returned by blocking methods called inside a Handler.
+	ErrInHandler = errors.New("dtls: blocking call inside a handler")
+
+	errConnClosed error = &closedError{"dtls: association closed"}
+)
+
+type closedError struct{ text string }
+
+func (e *closedError) Error() string        { return e.text }
+func (e *closedError) Is(target error) bool { return target == net.ErrClosed }
+
+// interruptedError is ErrInterrupted with the context that ended.
+type interruptedError struct{ err, cause error }
+
+func interrupted(ctx context.Context) error {
+	return &interruptedError{ctx.Err(), context.Cause(ctx)}
+}
+
+func (e *interruptedError) Error() string { return ErrInterrupted.Error() + ": " + e.cause.Error() }
+func (e *interruptedError) Unwrap() []error {
+	return []error{ErrInterrupted, e.err, e.cause}
+}
+
+// Timeout reports whether the context's deadline passed.
+func (e *interruptedError) Timeout() bool   { return errors.Is(e.err, context.DeadlineExceeded) }
+func (e *interruptedError) Temporary() bool { return true }
+
+// IsFatal reports whether the association that returned err is over, so that
+// every later call on it returns the same error. It is false for nil, for
+// ErrAgain, ErrInterrupted, ErrGotApplicationData and ErrLargePacket (unless
+// nothing smaller can work), for a warning alert of the peer, for mistakes of
+// the caller such as SetMTU(5), and for transient errors of the transport. It
+// sees through wrapping.
+func IsFatal(err error) bool {
+	if err == nil {
+		return false
+	}
+	var large *LargePacketError
+	if errors.As(err, &large) {
+		return large.Op != "write" && large.Suggest() == 0
+	}
+	for _, retry := range []error{ErrAgain, ErrInterrupted, ErrGotApplicationData, ErrShortBuffer, ErrInHandler,
+		ErrNoProbeCarrier, ErrNoSession, errBelowMinimumMTU, errHandshakeOngoing, errMaxDataRange} {
+		if errors.Is(err, retry) {
+			return false
+		}
+	}
+	var a *AlertError
+	if errors.As(err, &a) {
+		return !a.Warning
+	}
+	return !isTransient(err)
+}

@@ -1,0 +1,321 @@
+package dtls
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+)
+
+// step is a state of the handshake: it knows which messages may come, and what
+// the next state is. Each state holds the data it has learned; what is not
+// known yet cannot be used. take changes nothing but the engine's flight unless
+// it succeeds, so that a message which turns out to be forged can be put aside
+// and its honest twin taken in the same state.
+type step interface {
+	// expects drives unexpected_message, in one place.
+	expects() message.Set
+	// take returns the next state, complete{} after the last message.
+	take(hs *handshake, in received) (step, error)
+}
+
+// complete is the state after the last one.
+type complete struct{}
+
+func (complete) expects() message.Set { return message.Set{} }
+
+func (complete) take(*handshake, received) (step, error) {
+	return nil, errors.New("message after the handshake")
+}
+
+// received is a whole message of the peer.
+type received struct {
+	message.Message
+	raw    []byte // with its header, as the transcript wants it
+	seq    uint16 // message_seq
+	record uint64 // number of the record that completed it
+}
+
+// errIgnore: the message is nobody's fault, but says nothing here. The step that
+// comes with it is the present one, or the present one a little wiser.
+var errIgnore = errors.New("message put aside")
+
+// handshake is everything that is needed only until the association is
+// established.
+type handshake struct {
+	e    *Engine
+	p    *params // may change with GetConfigForClient
+	step step
+	kx   message.KeyExchange // shape of the key exchange messages, once agreed
+
+	began      time.Time
+	heard      int    // datagrams
+	record     uint64 // number of the record at hand
+	in         reassembly
+	flight     []outMessage // under preparation
+	transcript keys.Transcript
+
+	vouched   bool // the hello carried a cookie that proves its address
+	suspicion suspicion
+	warned    bool // a plaintext warning was reported
+	ccs       int
+
+	held      [][]byte // records that came before their keys
+	heldBytes int
+	retryHeld bool
+}
+
+// suspicion is a fault in unauthenticated plaintext. It is believed if no
+// valid progress follows until its deadline, see PlaintextAlerts.
+type suspicion struct {
+	err      error
+	deadline time.Time
+}
+
+func newHandshake(e *Engine, now time.Time) *handshake {
+	hs := &handshake{e: e, p: e.p, began: now}
+	hs.in = reassembly{free: true, limit: e.p.maxHandshakeSize}
+	if e.p.isClient {
+		hs.in.begins = message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
+	} else {
+		hs.in.begins = message.SetOf(message.TypeClientHello)
+	}
+	return hs
+}
+
+// awaited names what would be progress.
+func (hs *handshake) awaited() string { return hs.step.expects().String() }
+
+// handleFragment takes a fragment and, if it completes messages, goes through
+// their states.
+func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte) {
+	e := hs.e
+	// RFC 5246, Section 7.4.9: Finished is the first message under the new
+	// keys, and in a first handshake the only one.
+	if (h.Type == message.TypeFinished) != (epoch == 1) {
+		e.drops.Fragment++
+		return
+	}
+	switch hs.in.add(epoch, h, body) {
+	case fragmentKept:
+		e.out.alive(e.now, false)
+		hs.drive()
+	case fragmentOld:
+		e.drops.Repeated++
+		e.peerRepeated()
+	case fragmentRepeated:
+		e.drops.Repeated++
+	case fragmentRefused:
+		e.drops.Fragment++
+	case fragmentNoRoom:
+		e.drops.Memory++
+	}
+}
+
+// drive takes the messages that are complete, in order.
+func (hs *handshake) drive() {
+	e := hs.e
+	for e.err == nil && e.hs == hs {
+		m, ok := hs.in.take()
+		if !ok {
+			break
+		}
+		awaited := hs.step.expects()
+		next, err := hs.takeMessage(m)
+		e.trace.message(m, awaited, err)
+		if err == errIgnore {
+			hs.in.reject(m)
+			hs.step = next
+			e.drops.Repeated++
+			continue
+		}
+		if err != nil {
+			hs.fault(m, err)
+			continue
+		}
+		hs.in.accept(m)
+		hs.suspicion = suspicion{}
+		e.out.alive(e.now, true)
+		hs.step = next
+		if next == (complete{}) {
+			hs.finish()
+		}
+	}
+	if hs.retryHeld && e.err == nil {
+		hs.retryHeld = false
+		held := hs.held
+		hs.held, hs.heldBytes = nil, 0
+		for _, raw := range held {
+			if e.err == nil {
+				e.handleRecords(raw)
+			}
+		}
+	}
+}
+
+func (hs *handshake) takeMessage(m *inMessage) (step, error) {
+	if !hs.step.expects().Has(m.typ) {
+		return nil, alert.Errorf(alert.UnexpectedMessage, "%s while awaiting %s", m.typ, hs.awaited())
+	}
+	parsed, err := message.Parse(m.typ, hs.kx, m.body())
+	if err != nil {
+		return nil, err
+	}
+	return hs.step.take(hs, received{parsed, m.raw, m.seq, hs.record})
+}
+
+// fault deals with a message that cannot be right. What a key vouched for, or
+// what is our own failure, ends the handshake; plaintext is put aside, and so
+// is the suspicion until it proves true.
+func (hs *handshake) fault(m *inMessage, err error) {
+	var peers *alert.Error
+	_, first := hs.step.(awaitClientHello12)
+	proven := first && hs.vouched // nobody else knows that cookie
+	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.epoch > 0 || proven {
+		hs.e.fail(err)
+		return
+	}
+	hs.in.reject(m)
+	hs.e.drops.Fragment++
+	hs.suspect(err)
+}
+
+// suspect notes an unauthenticated reason to end the handshake.
+func (hs *handshake) suspect(err error) {
+	switch hs.p.plaintextAlerts {
+	case AlertsImmediate:
+		hs.e.fail(err)
+	case AlertsDelayed:
+		if hs.suspicion.err == nil {
+			hs.suspicion = suspicion{err, hs.e.now.Add(max(hs.e.out.timeout, hs.e.out.rto))}
+		}
+	case AlertsIgnored:
+	}
+}
+
+// finish leaves the handshake behind: the association is established.
+func (hs *handshake) finish() {
+	e := hs.e
+	e.state.HandshakeComplete = true
+	e.hs = nil
+	if !e.out.last {
+		e.out.apply(flightCompleted)
+		e.path.deliveredSize(e.out.biggest)
+		e.out.drop()
+		e.keys.forgetPlaintext()
+	}
+	e.keys.closePlaintext()
+	e.trace.established(e.state)
+	e.events.push(Event{Kind: EventEstablished})
+	hs.transcript.Release()
+	for _, raw := range hs.held {
+		if e.err == nil {
+			e.handleRecords(raw)
+		}
+	}
+	hs.held = nil
+}
+
+func (hs *handshake) nextTimeout() time.Time {
+	t := hs.suspicion.deadline
+	if hs.e.p.handshakeTimeout > 0 {
+		t = earliest(t, hs.began.Add(hs.e.p.handshakeTimeout))
+	}
+	return t
+}
+
+func (hs *handshake) handleTimeout(now time.Time) {
+	if hs.e.p.handshakeTimeout > 0 && !now.Before(hs.began.Add(hs.e.p.handshakeTimeout)) {
+		hs.e.fail(hs.e.timeoutError())
+		return
+	}
+	if s := hs.suspicion; s.err != nil && !now.Before(s.deadline) {
+		hs.e.fail(s.err)
+	}
+}
+
+// maxHeld bounds the records that wait for their keys, in bytes.
+const maxHeld = 4096
+
+// hold keeps a record that overtook what its keys are made of.
+func (hs *handshake) hold(raw []byte) {
+	if hs.heldBytes+len(raw) > maxHeld {
+		hs.e.drops.Memory++
+		return
+	}
+	hs.heldBytes += len(raw)
+	hs.held = append(hs.held, bytes.Clone(raw))
+}
+
+// countCCS lets through as many change_cipher_spec as retransmissions of an
+// honest peer could need.
+func (hs *handshake) countCCS() bool {
+	hs.ccs++
+	return hs.ccs <= 16
+}
+
+// handleAlert takes an alert of the peer.
+func (e *Engine) handleAlert(n recordNumber, b []byte) {
+	level, a, err := alert.Parse(b)
+	if err == nil {
+		e.trace.alert(AlertError{Alert: a, Warning: level == alert.Warning, Remote: true})
+	}
+	switch {
+	case n.Epoch == 0:
+		e.handlePlaintextAlert(level, a, err)
+	case err != nil:
+		e.fail(err)
+	case a == alert.CloseNotify:
+		e.peerClosed(n)
+	case level == alert.Fatal:
+		e.end(&AlertError{Alert: a, Remote: true})
+	default:
+		e.events.push(Event{Kind: EventWarning, Err: &AlertError{Alert: a, Warning: true, Remote: true}})
+	}
+}
+
+// handlePlaintextAlert takes an alert that anybody may have sent.
+func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malformed error) {
+	// A server that has said nothing yet cannot be meant by it.
+	unasked := e.hs != nil && e.out.total == 0
+	if e.hs == nil || unasked || malformed != nil || e.hs.p.plaintextAlerts == AlertsIgnored {
+		e.drops.PlaintextAlert++
+		return
+	}
+	if level == alert.Fatal || a == alert.CloseNotify {
+		e.hs.suspect(&AlertError{Alert: a, Remote: true})
+		return
+	}
+	if e.hs.warned {
+		e.drops.PlaintextAlert++
+		return
+	}
+	e.hs.warned = true
+	e.events.push(Event{Kind: EventWarning, Err: &AlertError{Alert: a, Warning: true, Remote: true}})
+}
+
+// peerClosed takes an authentic close_notify. RFC 5246, Section 7.2.1: it is
+// answered with one of ours, and nothing is sent after it.
+func (e *Engine) peerClosed(n recordNumber) {
+	if e.hs != nil {
+		e.end(&AlertError{Alert: alert.CloseNotify, Remote: true})
+		return
+	}
+	if e.closing.received {
+		return
+	}
+	e.confirmLastFlight()
+	e.closing.received, e.closing.seq = true, n.Seq
+	if !e.closing.sent {
+		e.closing.sent = true
+		e.sendAlert(alert.Warning, alert.CloseNotify)
+	}
+	e.events.push(Event{Kind: EventClosed})
+}
+
+// hash is that of the negotiated suite's PRF.
+func (e *Engine) hash() crypto.Hash { return e.secrets.hash }

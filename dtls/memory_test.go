@@ -1,0 +1,151 @@
+package dtls
+
+import (
+	"runtime"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// Memory follows the bytes received, never the bytes announced, and goes with
+// the handshake.
+
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// servers are engines that wait for a hello.
+func servers(t *testing.T, n int) []*Engine {
+	_, server := pskConfigs()
+	server.CookieMode = AddressProven
+	var list []*Engine
+	for range n {
+		e, err := NewServerEngine(server, nil, simStart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// TestAnnouncedLength: fragments of one byte that announce much, for many
+// messages, on many associations.
+func TestAnnouncedLength(t *testing.T) {
+	const associations, numbers = 12, 400
+	for _, length := range []uint32{1<<24 - 1, defaultMaxHandshakeSize} {
+		list := servers(t, associations)
+		before := liveHeap()
+		for _, e := range list {
+			for seq := range uint16(numbers) {
+				for variant := range byte(5) {
+					h := message.Header{Type: message.TypeClientHello, Length: length, Seq: seq, FragmentOffset: length / 2, FragmentLength: 1}
+					if err := e.HandleDatagram(simStart, forgeFragment(h, variant), testAddr); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		if grown := int64(liveHeap() - before); grown > 1<<20 {
+			t.Errorf("announcing %d bytes: %d associations grew by %d bytes", length, associations, grown)
+		}
+		for _, e := range list {
+			if d := e.Drops(); d.Fragment == 0 {
+				t.Errorf("drops %+v", d)
+			}
+		}
+	}
+}
+
+// TestFragmentFlood: whatever mix of fragments is sent, one association keeps
+// MaxHandshakeSize and the bookkeeping: every second byte of one message, and
+// contradicting bytes of many.
+func TestFragmentFlood(t *testing.T) {
+	for _, messages := range []uint32{1, 16} {
+		e := servers(t, 1)[0]
+		before := liveHeap()
+		for i := range uint32(60000) {
+			h := message.Header{
+				Type: message.Type(11 + i%messages%2), Length: 60000, Seq: uint16(i % messages),
+				FragmentOffset: i * 2 % 59999, FragmentLength: 1,
+			}
+			if err := e.HandleDatagram(simStart, forgeFragment(h, byte(i*messages)), testAddr); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if grown := int64(liveHeap() - before); grown > 6*defaultMaxHandshakeSize {
+			t.Errorf("%d messages: grew by %d bytes", messages, grown)
+		}
+		runtime.KeepAlive(e)
+	}
+}
+
+// TestHeldRecords: records of the next epoch wait in 4 KiB, not more.
+func TestHeldRecords(t *testing.T) {
+	e := servers(t, 1)[0]
+	for range 10000 {
+		d := forgeRecordAt(record.TypeHandshake, VersionDTLS12, record.Number{Epoch: 1}, make([]byte, 30)...)
+		if err := e.HandleDatagram(simStart, d, testAddr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e.hs.heldBytes > maxHeld || len(e.hs.held) > maxHeld/record.HeaderLen || e.Drops().Memory == 0 {
+		t.Errorf("%d records, %d bytes held; %+v", len(e.hs.held), e.hs.heldBytes, e.Drops())
+	}
+}
+
+// TestHandshakeMemoryIsFreed: what was left over when the handshake completes,
+// or fails, goes with it.
+func TestHandshakeMemoryIsFreed(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		client, server := simConfigs(dtlstest.P256, 0)
+		if fails {
+			client.ServerName = "elsewhere"
+		}
+		s := newSim(t, client, server)
+		var gone [2]weak.Pointer[handshake]
+		s.perRecord(func(to side, n int, after bool) {
+			e := s.eng[to]
+			if e.hs == nil || e.door != nil {
+				return
+			}
+			gone[to] = weak.Make(e.hs)
+			for seq := range uint16(15) {
+				h := message.Header{Type: message.TypeCertificate, Length: 4000, Seq: 1 + seq, FragmentLength: 200}
+				s.deliver(to, forgeFragment(h, make([]byte, 200)...))
+			}
+		})
+		s.run(2*time.Minute, func() bool {
+			return s.established() || s.eng[0].Err() != nil && s.eng[1].Err() != nil
+		})
+		if s.established() == fails {
+			t.Fatalf("%v; %v\n%s", s.eng[0], s.eng[1], s.history())
+		}
+		s.onDeliver = nil
+		runtime.GC()
+		for at, p := range gone {
+			if p.Value() != nil {
+				t.Errorf("fails %v: the handshake of the %s lives on", fails, side(at))
+			}
+		}
+		runtime.KeepAlive(s)
+	}
+}
+
+// TestLastFlightIsFreed: data of the client proves that it has the server's
+// last flight.
+func TestLastFlightIsFreed(t *testing.T) {
+	s := established(t)
+	for at, e := range s.eng {
+		if e.out.msgs != nil || e.hs != nil || e.keys.read[0] != nil || e.keys.seal[0] != nil {
+			t.Errorf("%s keeps a flight or plaintext keys", side(at))
+		}
+	}
+}

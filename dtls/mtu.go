@@ -1,0 +1,311 @@
+package dtls
+
+import (
+	"net/netip"
+	"time"
+)
+
+// All sizes here are bytes of UDP payload in one datagram, unless a name says
+// link: a link MTU counts IP and UDP headers too.
+const (
+	minMTU        = 228   // floor: an IPv4 packet of 256 bytes
+	fallbackMTU4  = 548   // an IPv4 packet of 576 bytes
+	defaultMTU    = 1232  // an IPv6 packet of 1280 bytes, on IPv4 too
+	maxUDPPayload = 65507 // an IPv4 packet of 65535 bytes
+)
+
+const (
+	overheadIPv4 = 20 + 8 // IP and UDP header
+	overheadIPv6 = 40 + 8
+)
+
+// PayloadMTU converts a link MTU (bytes of IP packet) to the UDP payload that
+// fits it on the way to addr: 28 bytes less for IPv4 and IPv4-mapped
+// addresses, 48 less for IPv6.
+func PayloadMTU(link int, addr netip.Addr) int {
+	return link - ipOverhead(addr)
+}
+
+func ipOverhead(addr netip.Addr) int {
+	if addr.Is6() && !addr.Is4In6() {
+		return overheadIPv6
+	}
+	return overheadIPv4
+}
+
+// MTUMode says who may lower the limit for datagrams.
+type MTUMode uint8
+
+const (
+	// MTUAuto: refusals of the transport, validated hints and, in a handshake,
+	// silence lower the limit. ErrLargePacket surfaces from a handshake only
+	// when not even 228 bytes pass.
+	MTUAuto MTUMode = iota
+	// MTUKernel: refusals of the transport and validated hints only.
+	MTUKernel
+	// MTUManual: only the caller. Every refusal surfaces as ErrLargePacket,
+	// and SetMTU lets the same handshake go on.
+	MTUManual
+)
+
+func (m MTUMode) String() string {
+	switch m {
+	case MTUAuto:
+		return "auto"
+	case MTUKernel:
+		return "kernel"
+	case MTUManual:
+		return "manual"
+	}
+	return "invalid"
+}
+
+// MTUSource says where knowledge of the path's MTU comes from.
+type MTUSource uint8
+
+// Sources.
+const (
+	FromConfig  MTUSource = iota // Config.MTU or SetMTU
+	FromKernel                   // the transport refused a datagram or told its limit
+	FromICMP                     // a "packet too big" that quoted our own bytes
+	FromProbe                    // a datagram of that size was acknowledged
+	FromSilence                  // larger datagrams were never answered
+)
+
+func (s MTUSource) String() string {
+	switch s {
+	case FromConfig:
+		return "config"
+	case FromKernel:
+		return "kernel"
+	case FromICMP:
+		return "icmp"
+	case FromProbe:
+		return "probe"
+	case FromSilence:
+		return "silence"
+	}
+	return "unknown"
+}
+
+// PathInfo is what an association knows about its path.
+type PathInfo struct {
+	MTU       int       // limit in force, bytes of UDP payload
+	LinkMTU   int       // the same as an IP packet, 0 while the peer's address is unknown
+	Source    MTUSource // what set the limit
+	At        time.Time // when
+	Searching bool      // probes for a larger size are under way
+}
+
+// pathMTU decides how large a datagram may be. It is told what happened
+// (refusals, hints, silence, success) and answers limit():
+//
+//	0 ─── 228 ──────── 548 ─────────── confirmed ───── limit ──── ceiling
+//	      floor        fallback        acknowledged    in force   the caller's
+//
+// In a handshake the limit follows a ladder of rungs: full size, then the
+// fallback of the address family, then (IPv4) the floor. The number of silent
+// tries at each rung is in tries(). Refusals and hints skip rungs.
+type pathMTU struct {
+	mode      MTUMode
+	v6        bool  // fallback is 1232: IPv6 links carry 1280
+	rttTimer  bool  // the flight's timer came from a measured round trip
+	rung      uint8 // rungFull, rungFallback, rungFloor
+	source    MTUSource
+	full      int // size of the first rung: config, SetMTU or a hint
+	ceiling   int // SetMTU or Config.MaxMTU, 0: none
+	confirmed int // largest size known to have arrived, 0: none
+	silent    int // unanswered transmissions at this rung
+	lost      int // ReportLost since something above base was delivered
+	at        time.Time
+}
+
+const (
+	rungFull uint8 = iota
+	rungFallback
+	rungFloor
+)
+
+func newPathMTU(p *params, now time.Time) pathMTU {
+	return pathMTU{mode: p.mtuMode, full: p.mtu, ceiling: p.maxMTU, at: now}
+}
+
+// limit is the largest datagram to send now.
+func (m *pathMTU) limit() int {
+	n := m.full
+	if m.mode == MTUAuto {
+		switch m.rung {
+		case rungFallback:
+			n = min(n, m.fallback())
+		case rungFloor:
+			n = min(n, minMTU)
+		}
+	}
+	if m.ceiling > 0 {
+		n = min(n, m.ceiling)
+	}
+	return n
+}
+
+func (m *pathMTU) fallback() int {
+	if m.v6 {
+		return defaultMTU
+	}
+	return fallbackMTU4
+}
+
+func (m *pathMTU) info(linkOverhead int) PathInfo {
+	p := PathInfo{MTU: m.limit(), Source: m.source, At: m.at}
+	if linkOverhead > 0 {
+		p.LinkMTU = p.MTU + linkOverhead
+	}
+	return p
+}
+
+// set is SetMTU: the caller knows better than anything learned so far.
+func (m *pathMTU) set(n int, start int, now time.Time) {
+	if n == 0 {
+		m.ceiling, m.full = 0, start
+	} else {
+		m.ceiling, m.full = n, n
+	}
+	m.rung, m.silent, m.confirmed = rungFull, 0, 0
+	m.source, m.at = FromConfig, now
+}
+
+// refused: the transport did not take a datagram of size bytes; hint is what
+// it would take, 0 if it did not say. In MTUManual the caller decides. The
+// result reports whether a smaller limit is in force.
+func (m *pathMTU) refused(size, hint int, now time.Time) bool {
+	if m.mode == MTUManual {
+		return false
+	}
+	next := hint
+	if next <= 0 || next >= size {
+		next = m.nextBelow(size)
+	}
+	if next < minMTU {
+		return false
+	}
+	m.lower(next, FromKernel, now)
+	return true
+}
+
+// nextBelow is the next smaller size worth trying, 0 below the floor.
+func (m *pathMTU) nextBelow(size int) int {
+	for _, n := range [...]int{defaultMTU, fallbackMTU4, minMTU} {
+		if n < size {
+			return n
+		}
+	}
+	return 0
+}
+
+func (m *pathMTU) lower(n int, source MTUSource, now time.Time) {
+	m.full = n
+	m.silent = 0
+	m.source, m.at = source, now
+	if m.confirmed > n {
+		m.confirmed = n
+	}
+}
+
+// hint: somebody says that the path carries n bytes. Verified hints quoted
+// bytes of ours; unverified ones (a kernel's cache) may only set the first
+// rung of an unanswered flight, never below the fallback nor what is confirmed.
+// It reports whether the limit went down.
+func (m *pathMTU) hint(n int, verified bool, now time.Time) bool {
+	if m.mode == MTUManual || n >= m.limit() {
+		return false
+	}
+	if verified {
+		if !m.credible(n) {
+			return false
+		}
+		m.lower(n, FromICMP, now)
+		return true
+	}
+	if n = max(n, m.fallback(), m.confirmed); n >= m.limit() {
+		return false
+	}
+	m.lower(n, FromKernel, now)
+	return true
+}
+
+// credible reports whether a verified hint of n bytes says something new that
+// can be true. RFC 9147, Section 4.4: smaller values than the protocol's minimum
+// are not believed. A path that lost a whole flight sends a notice for each of
+// its datagrams; the first one that is followed makes the others old.
+func (m *pathMTU) credible(n int) bool { return n >= m.fallback() && n < m.limit() }
+
+// deliveredSize: a datagram of n bytes has arrived. Below a confirmed size,
+// silence means loss, never a small path.
+func (m *pathMTU) deliveredSize(n int) {
+	m.silent = 0
+	if n > m.confirmed && n <= m.limit() {
+		m.confirmed = n
+	}
+	if n > m.fallback() {
+		m.lost = 0
+	}
+}
+
+// silence: a flight, whose largest datagram had size bytes, is sent again
+// because nothing answered it (RFC 9147, Section 4.4: two or three tries). It
+// reports whether that lowered the limit. Silence about a size that is known to
+// arrive, or that the next rung would let pass as well, is loss.
+func (m *pathMTU) silence(size int, timer time.Duration, now time.Time) bool {
+	if m.mode != MTUAuto || m.rung == rungFloor || size <= m.confirmed {
+		return false
+	}
+	next, rung, tries := m.fallback(), rungFallback, m.tries(timer)
+	switch {
+	case m.rung == rungFallback:
+		next, rung = minMTU, rungFloor
+	case size <= next:
+		// The fallback would change nothing, so its tries count here.
+		next, rung, tries = minMTU, rungFloor, tries+fallbackTries
+	}
+	if rung == rungFloor && (m.v6 || size <= next) {
+		return false
+	}
+	if m.silent++; m.silent < tries {
+		return false
+	}
+	m.rung, m.silent = rung, 0
+	m.source, m.at = FromSilence, now
+	return true
+}
+
+// fallbackTries is how many transmissions the fallback gets.
+const fallbackTries = 2
+
+// tries is how many transmissions a rung gets: two where the timer came from a
+// measured round trip (they cost little), else one, or two if the timer is
+// short.
+func (m *pathMTU) tries(timer time.Duration) int {
+	if m.rung == rungFallback {
+		return fallbackTries
+	}
+	if m.rttTimer || timer <= 400*time.Millisecond {
+		return 2
+	}
+	return 1
+}
+
+// blackHoleLosses is how many datagrams above the base size must be reported
+// lost, with none delivered, before the path is taken for a black hole.
+const blackHoleLosses = 6
+
+// reportedLost is ReportLost. It reports whether the limit fell.
+func (m *pathMTU) reportedLost(n int, now time.Time) bool {
+	if m.mode != MTUAuto || n <= defaultMTU || m.limit() <= defaultMTU {
+		return false
+	}
+	if m.lost++; m.lost < blackHoleLosses {
+		return false
+	}
+	m.lost, m.confirmed = 0, 0
+	m.lower(defaultMTU, FromSilence, now)
+	return true
+}

@@ -1,0 +1,265 @@
+package dtls
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"slices"
+	"strings"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+)
+
+// Pure choices: what both sides can do, in the server's order of preference.
+
+// Signalling values among the cipher suites.
+const (
+	scsvRenegotiation uint16 = 0x00ff // RFC 5746, Section 3.3
+	scsvFallback      uint16 = 0x5600 // RFC 7507
+)
+
+// choice12 is what a DTLS 1.2 server makes of a hello.
+type choice12 struct {
+	suite  *suite.Suite
+	group  kex.Group        // 0: no ECDHE
+	cert   *tls.Certificate // nil: PSK
+	scheme auth.Scheme
+	alpn   string
+}
+
+// choose12 answers a hello out of params, or with the alert that says why not.
+func choose12(p *params, h *message.ClientHello, certFor func() (*tls.Certificate, error)) (choice12, error) {
+	var c choice12
+	var err error
+	if c.alpn, err = chooseALPN(p.alpn, h.ALPN); err != nil {
+		return c, err
+	}
+	c.group = chooseGroup(p.groups, h)
+	var why []string
+	for _, s := range p.suites {
+		if !slices.Contains(h.CipherSuites, s.ID) {
+			continue
+		}
+		if s.UsesECDHE() && c.group == 0 {
+			why = append(why, "no shared group for "+s.Name)
+			continue
+		}
+		c.suite = s
+		if s.UsesPSK() {
+			if !s.UsesECDHE() {
+				c.group = 0
+			}
+			return c, nil
+		}
+		if c.cert == nil {
+			if c.cert, err = certFor(); err != nil {
+				return c, err
+			}
+		}
+		if c.scheme, err = schemeFor(c.cert, s, p, h); err == nil {
+			return c, nil
+		}
+		why = append(why, s.Name+": "+err.Error())
+	}
+	if len(why) == 0 {
+		return c, alert.Errorf(alert.HandshakeFailure, "no cipher suite in common: %s", describeSuites(h.CipherSuites))
+	}
+	return c, alert.Errorf(alert.HandshakeFailure, "no usable cipher suite in common: %s", strings.Join(why, "; "))
+}
+
+// describeSuites lists a peer's offer, and says so where only suites with tags
+// of 8 bytes would have matched.
+func describeSuites(ids []uint16) string {
+	var names []string
+	onRequest := ""
+	for _, id := range ids {
+		if s := suite.Lookup(id); s != nil {
+			names = append(names, s.Name)
+			if s.OnRequest {
+				onRequest = "; suites with 8-byte tags must be named in CipherSuites"
+			}
+		}
+	}
+	if len(names) == 0 {
+		return "the peer offers none that is spoken here"
+	}
+	return "the peer offers " + strings.Join(names, ", ") + onRequest
+}
+
+func chooseALPN(ours, theirs []string) (string, error) {
+	if len(ours) == 0 || len(theirs) == 0 {
+		return "", nil
+	}
+	for _, name := range ours {
+		if slices.Contains(theirs, name) {
+			return name, nil
+		}
+	}
+	// RFC 7301, Section 3.2.
+	return "", alert.Errorf(alert.NoApplicationProtocol, "no application protocol in common: the peer offers %q", theirs)
+}
+
+// chooseGroup: RFC 8422, Section 4 lets a client that names no groups have any;
+// P-256 is the one every such client knows.
+func chooseGroup(ours []kex.Group, h *message.ClientHello) kex.Group {
+	theirs := h.SupportedGroups
+	if theirs == nil {
+		theirs = []uint16{uint16(kex.P256)}
+	}
+	for _, g := range ours {
+		if slices.Contains(theirs, uint16(g)) {
+			return g
+		}
+	}
+	return 0
+}
+
+// schemeFor: the key must be of the suite's kind, its curve known to the peer
+// (RFC 8422, Section 5.1), and one scheme shared. A hello without
+// signature_algorithms asks for SHA-1 (RFC 5246, Section 7.4.1.4.1), which is
+// refused.
+func schemeFor(cert *tls.Certificate, s *suite.Suite, p *params, h *message.ClientHello) (auth.Scheme, error) {
+	pub := publicKey(cert)
+	if keyKind(pub) != s.Auth {
+		return 0, alert.Errorf(alert.HandshakeFailure, "the certificate's key is of another kind")
+	}
+	if k, ok := pub.(*ecdsa.PublicKey); ok && h.SupportedGroups != nil && !slices.Contains(h.SupportedGroups, uint16(curveID(k))) {
+		return 0, alert.Errorf(alert.HandshakeFailure, "the peer does not know the certificate's curve")
+	}
+	return auth.ChooseScheme(cert, schemesOf(h.SignatureSchemes), p.schemes)
+}
+
+func schemesOf(ids []uint16) []auth.Scheme {
+	out := make([]auth.Scheme, len(ids))
+	for i, id := range ids {
+		out[i] = auth.Scheme(id)
+	}
+	return out
+}
+
+func numbersOf[T ~uint16](list []T) []uint16 {
+	out := make([]uint16, len(list))
+	for i, v := range list {
+		out[i] = uint16(v)
+	}
+	return out
+}
+
+// publicKey is that of the private key, which is what will sign.
+func publicKey(cert *tls.Certificate) crypto.PublicKey {
+	if signer, ok := cert.PrivateKey.(crypto.Signer); ok {
+		return signer.Public()
+	}
+	return nil
+}
+
+// keyKind is the kind of suite a key can sign for, 0 for none.
+func keyKind(pub crypto.PublicKey) suite.Auth {
+	switch pub.(type) {
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return suite.ECDSA
+	case *rsa.PublicKey, *auth.PSSPublicKey:
+		return suite.RSA
+	}
+	return 0
+}
+
+func curveID(k *ecdsa.PublicKey) tls.CurveID {
+	switch k.Curve {
+	case elliptic.P256():
+		return tls.CurveP256
+	case elliptic.P384():
+		return tls.CurveP384
+	case elliptic.P521():
+		return tls.CurveP521
+	}
+	return 0
+}
+
+// certificateFits reports whether a chain could ever serve that suite.
+func certificateFits(cert *tls.Certificate, s *suite.Suite, schemes []auth.Scheme) bool {
+	if keyKind(publicKey(cert)) != s.Auth {
+		return false
+	}
+	_, err := auth.ChooseScheme(cert, schemes, schemes)
+	return err == nil
+}
+
+// chooseCertificate is the default of GetCertificate: the first chain that some
+// shared suite can use, one that names the host before others.
+func chooseCertificate(p *params, h *message.ClientHello) *tls.Certificate {
+	var fits *tls.Certificate
+	for i := range p.certificates {
+		cert := &p.certificates[i]
+		usable := slices.ContainsFunc(p.suites, func(s *suite.Suite) bool {
+			if s.UsesPSK() || !slices.Contains(h.CipherSuites, s.ID) {
+				return false
+			}
+			_, err := schemeFor(cert, s, p, h)
+			return err == nil
+		})
+		if !usable {
+			continue
+		}
+		if h.ServerName == "" {
+			return cert
+		}
+		if leaf := leafOf(cert); leaf != nil && leaf.VerifyHostname(h.ServerName) == nil {
+			return cert
+		}
+		if fits == nil {
+			fits = cert
+		}
+	}
+	return fits
+}
+
+func leafOf(cert *tls.Certificate) *x509.Certificate {
+	if cert.Leaf != nil {
+		return cert.Leaf
+	}
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		return nil
+	}
+	return leaf
+}
+
+// helloInfo is what callbacks of crypto/tls see of a hello. Versions are those
+// of TLS, so that the info's own methods work.
+func helloInfo(h *message.ClientHello) *tls.ClientHelloInfo {
+	info := &tls.ClientHelloInfo{
+		CipherSuites:      h.CipherSuites,
+		ServerName:        h.ServerName,
+		SupportedPoints:   h.PointFormats,
+		SignatureSchemes:  schemesOf(h.SignatureSchemes),
+		SupportedProtos:   h.ALPN,
+		SupportedVersions: []uint16{tls.VersionTLS12},
+		Extensions:        h.ExtensionTypes,
+	}
+	for _, g := range h.SupportedGroups {
+		info.SupportedCurves = append(info.SupportedCurves, tls.CurveID(g))
+	}
+	if slices.Contains(h.SupportedVersions, VersionDTLS13) {
+		info.SupportedVersions = []uint16{tls.VersionTLS13, tls.VersionTLS12}
+	}
+	return info
+}
+
+// speaks12 reports whether a hello offers DTLS 1.2. RFC 8446, Section 4.2.1:
+// supported_versions, if there, decides alone, and unknown ones are ignored.
+// RFC 6347, Section 4.1: minor versions count down within major version 254.
+func speaks12(h *message.ClientHello) bool {
+	if len(h.SupportedVersions) > 0 {
+		return slices.Contains(h.SupportedVersions, VersionDTLS12)
+	}
+	return h.Version>>8 == VersionDTLS12>>8 && versionAtLeast(h.Version, VersionDTLS12)
+}

@@ -1,0 +1,398 @@
+package dtls
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+)
+
+// params are a Config resolved and checked once: defaults filled in, callbacks
+// reduced to plain functions. Nothing below reads Config.
+type params struct {
+	isClient bool
+
+	rand    io.Reader
+	time    func() time.Time              // of the fronts
+	validAt func(now time.Time) time.Time // when certificates must be valid
+	keyLog  func(line string)             // never nil
+	suites  []*suite.Suite                // in order of preference
+	groups  []kex.Group                   // likewise
+	schemes []auth.Scheme                 // likewise
+	alpn    []string                      // likewise
+	ems     emsPolicy
+
+	serverName           string
+	certificates         []tls.Certificate
+	getCertificate       func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	getClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	forClient            func(*tls.ClientHelloInfo) (*params, error) // nil, nil: these
+	clientAuth           tls.ClientAuthType
+	roots                *x509.CertPool // that verify the peer
+	skipVerify           bool
+	verifyPeer           func([][]byte, [][]*x509.Certificate) error
+	verifyConnection     func(ConnectionState) error
+	clientPSK            func(ClientPSKInfo) (*PSK, error)
+	serverPSK            func(ServerPSKInfo) (*PSK, error)
+
+	mtu, maxMTU   int
+	mtuMode       MTUMode
+	onMTU         func(PathInfo)
+	onLargePacket func(*LargePacketError) (int, bool)
+
+	retransmit       RetransmitPolicy
+	handshakeTimeout time.Duration // 0: none
+	replayWindow     int
+	receiveQueue     int
+	maxHandshakeSize int
+	maxHandshakes    int
+	cookieMode       CookieMode
+	plaintextAlerts  PlaintextAlerts
+	trace            *Trace
+}
+
+// emsPolicy is how the extended master secret (RFC 7627) is treated.
+type emsPolicy uint8
+
+const (
+	emsRequired emsPolicy = iota
+	emsOffered
+	emsDisabled
+)
+
+const (
+	defaultHandshakeTimeout = time.Minute
+	defaultCallbackTimeout  = 5 * time.Second
+	defaultReplayWindow     = 256
+	defaultReceiveQueue     = 64 << 10
+	defaultMaxHandshakeSize = 64 << 10
+	defaultMaxHandshakes    = 4096
+)
+
+// resolve checks a config and fills in what it leaves open.
+func resolve(c *Config, isClient bool) (*params, error) {
+	if c == nil {
+		c = &Config{}
+	}
+	p := &params{
+		isClient:             isClient,
+		rand:                 c.Rand,
+		time:                 c.Time,
+		validAt:              func(now time.Time) time.Time { return now },
+		keyLog:               keyLogger(c.KeyLogWriter),
+		serverName:           c.ServerName,
+		certificates:         c.Certificates,
+		getCertificate:       c.GetCertificate,
+		getClientCertificate: c.GetClientCertificate,
+		clientAuth:           c.ClientAuth,
+		roots:                c.ClientCAs,
+		verifyPeer:           c.VerifyPeerCertificate,
+		verifyConnection:     c.VerifyConnection,
+		alpn:                 c.NextProtos,
+		cookieMode:           c.CookieMode,
+		plaintextAlerts:      c.PlaintextAlerts,
+		trace:                traceOf(c),
+	}
+	if p.rand == nil {
+		p.rand = rand.Reader
+	}
+	if c.Time != nil {
+		p.validAt = func(time.Time) time.Time { return c.Time() }
+	} else {
+		p.time = time.Now
+	}
+	if isClient {
+		p.roots, p.skipVerify = c.RootCAs, c.InsecureSkipVerify
+	}
+	if c.GetConfigForClient != nil {
+		p.forClient = func(info *tls.ClientHelloInfo) (*params, error) {
+			other, err := c.GetConfigForClient(info)
+			if other == nil || err != nil {
+				return nil, err
+			}
+			return resolve(other, false)
+		}
+	}
+	p.wrapPSK(c)
+	for _, check := range []func(*Config) error{
+		p.resolveVersions, p.resolveEMS, p.resolveCrypto, p.resolveCredentials, p.resolveALPN,
+		p.resolvePath, p.resolveTimers, p.resolveLimits,
+	} {
+		if err := check(c); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *params) resolveVersions(c *Config) error {
+	for _, v := range []uint16{c.MinVersion, c.MaxVersion} {
+		if v != 0 && v != VersionDTLS12 && v != VersionDTLS13 {
+			return badConfig("version 0x%04x is unknown; use VersionDTLS12 or 0", v)
+		}
+	}
+	if c.MinVersion == VersionDTLS13 {
+		return badConfig("MinVersion DTLS 1.3 cannot be met, this library speaks DTLS 1.2; leave it 0")
+	}
+	return nil
+}
+
+func (p *params) resolveEMS(c *Config) error {
+	require := !c.DisableExtendedMasterSecret
+	if c.RequireExtendedMasterSecret != nil {
+		require = *c.RequireExtendedMasterSecret
+	}
+	switch {
+	case c.DisableExtendedMasterSecret && require:
+		return badConfig("RequireExtendedMasterSecret contradicts DisableExtendedMasterSecret; set one of them")
+	case c.DisableExtendedMasterSecret:
+		p.ems = emsDisabled
+	case !require:
+		p.ems = emsOffered
+	}
+	return nil
+}
+
+// resolveCrypto chooses suites, groups and signature schemes.
+func (p *params) resolveCrypto(c *Config) error {
+	usesPSK := c.ClientPSK != nil
+	usesCerts := !usesPSK
+	if !p.isClient {
+		usesPSK = c.ServerPSK != nil
+		usesCerts = len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil
+	}
+	if c.CipherSuites == nil {
+		for _, s := range suite.All() {
+			if !s.OnRequest && (s.UsesPSK() && usesPSK || !s.UsesPSK() && usesCerts) {
+				p.suites = append(p.suites, s)
+			}
+		}
+	}
+	for _, id := range c.CipherSuites {
+		s := suite.Lookup(id)
+		switch {
+		case s == nil:
+			return badConfig("cipher suite 0x%04x is not spoken here; remove it from CipherSuites", id)
+		case s.UsesPSK() && !usesPSK && p.isClient:
+			return badConfig("cipher suite %s needs ClientPSK", s.Name)
+		case s.UsesPSK() && !usesPSK:
+			return badConfig("cipher suite %s needs ServerPSK", s.Name)
+		case !s.UsesPSK() && !usesCerts && !p.isClient:
+			return badConfig("cipher suite %s needs Certificates or GetCertificate", s.Name)
+		}
+		p.suites = append(p.suites, s)
+	}
+	if len(p.suites) == 0 {
+		if c.CipherSuites != nil {
+			return badConfig("CipherSuites is empty; leave it nil for the defaults")
+		}
+		return badConfig("a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK")
+	}
+	for _, id := range c.CurvePreferences {
+		if !kex.Supported(kex.Group(id)) {
+			return badConfig("group %v is not spoken here; remove it from CurvePreferences", id)
+		}
+		p.groups = append(p.groups, kex.Group(id))
+	}
+	if p.groups == nil {
+		p.groups = kex.Default()
+	}
+	for _, s := range c.SignatureSchemes {
+		if !auth.Supported(s) {
+			return badConfig("signature scheme %v is not spoken here; remove it from SignatureSchemes", s)
+		}
+		p.schemes = append(p.schemes, s)
+	}
+	if p.schemes == nil {
+		p.schemes = auth.DefaultSchemes()
+	}
+	return nil
+}
+
+// usesCertificates reports whether some suite authenticates a server by one.
+func (p *params) usesCertificates() bool {
+	return slices.ContainsFunc(p.suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
+}
+
+func (p *params) resolveCredentials(c *Config) error {
+	for i, cert := range c.Certificates {
+		if len(cert.Certificate) == 0 {
+			return badConfig("Certificates[%d] has no certificate in it", i)
+		}
+		if _, ok := cert.PrivateKey.(crypto.Signer); !ok {
+			return badConfig("Certificates[%d]: PrivateKey of type %T cannot sign", i, cert.PrivateKey)
+		}
+	}
+	if p.isClient {
+		if p.usesCertificates() && c.ServerName == "" && !c.InsecureSkipVerify {
+			return badConfig("a client needs ServerName to verify the server by, or InsecureSkipVerify")
+		}
+		return nil
+	}
+	if !p.usesCertificates() || c.GetCertificate != nil || c.GetConfigForClient != nil {
+		return nil
+	}
+	for i := range c.Certificates {
+		for _, s := range p.suites {
+			if !s.UsesPSK() && certificateFits(&c.Certificates[i], s, p.schemes) {
+				return nil
+			}
+		}
+	}
+	return badConfig("none of the Certificates has a key that CipherSuites and SignatureSchemes can use: ECDSA and Ed25519 keys need an ECDHE_ECDSA suite, RSA keys an ECDHE_RSA suite")
+}
+
+func (p *params) resolveALPN(c *Config) error {
+	total := 0
+	for _, name := range c.NextProtos {
+		if len(name) == 0 || len(name) > 255 {
+			return badConfig("protocol name %q in NextProtos: RFC 7301 allows 1 to 255 bytes", name)
+		}
+		total += 1 + len(name)
+	}
+	if total > 65533 {
+		return badConfig("NextProtos are too many for one extension")
+	}
+	return nil
+}
+
+func (p *params) resolvePath(c *Config) error {
+	p.mtu, p.maxMTU, p.mtuMode = c.MTU, c.MaxMTU, c.MTUMode
+	p.onMTU, p.onLargePacket = c.OnMTU, c.OnLargePacket
+	if p.mtu == 0 {
+		p.mtu = defaultMTU
+		if p.maxMTU != 0 {
+			p.mtu = min(p.mtu, p.maxMTU)
+		}
+	}
+	switch {
+	case p.mtu < minMTU || p.mtu > maxUDPPayload:
+		return badConfig("MTU %d: the smallest is %d, the largest %d bytes of UDP payload", p.mtu, minMTU, maxUDPPayload)
+	case p.maxMTU != 0 && p.maxMTU < p.mtu:
+		return badConfig("MaxMTU %d is below the MTU of %d to begin with", p.maxMTU, p.mtu)
+	case p.mtuMode > MTUManual:
+		return badConfig("MTUMode %d is unknown", p.mtuMode)
+	}
+	return nil
+}
+
+func (p *params) resolveTimers(c *Config) error {
+	r := c.Retransmit
+	d := RetransmitDefault
+	for _, f := range []struct {
+		field *time.Duration
+		value time.Duration
+		name  string
+	}{{&r.Initial, d.Initial, "Initial"}, {&r.Min, d.Min, "Min"}, {&r.Max, d.Max, "Max"}} {
+		if *f.field < 0 {
+			return badConfig("Retransmit.%s is negative", f.name)
+		}
+		if *f.field == 0 {
+			*f.field = f.value
+		}
+	}
+	r.Min = min(r.Min, r.Initial)
+	if r.MaxTries == 0 {
+		r.MaxTries = d.MaxTries
+	}
+	if r.Burst == 0 {
+		r.Burst = defaultBurst
+	}
+	switch {
+	case r.Max < r.Initial:
+		return badConfig("Retransmit.Max %v is below Initial %v", r.Max, r.Initial)
+	case r.MaxTries < 0 || r.Burst < 0:
+		return badConfig("Retransmit.MaxTries and Burst must not be negative")
+	case c.HandshakeTimeout < -1:
+		return badConfig("HandshakeTimeout %v is negative; −1 means none", c.HandshakeTimeout)
+	}
+	p.retransmit = r
+	switch p.handshakeTimeout = c.HandshakeTimeout; p.handshakeTimeout {
+	case 0:
+		p.handshakeTimeout = defaultHandshakeTimeout
+	case -1:
+		p.handshakeTimeout = 0
+	}
+	return nil
+}
+
+func (p *params) resolveLimits(c *Config) error {
+	for _, l := range []struct {
+		field             *int
+		name              string
+		value, fallback   int
+		smallest, largest int
+	}{
+		{&p.replayWindow, "ReplayWindow", c.ReplayWindow, defaultReplayWindow, 64, 65536},
+		{&p.receiveQueue, "ReceiveQueue", c.ReceiveQueue, defaultReceiveQueue, 1, 1 << 30},
+		{&p.maxHandshakeSize, "MaxHandshakeSize", c.MaxHandshakeSize, defaultMaxHandshakeSize, 4096, 1<<24 - 1},
+		{&p.maxHandshakes, "MaxHandshakes", c.MaxHandshakes, defaultMaxHandshakes, 1, 1 << 20},
+	} {
+		*l.field = l.value
+		if l.value == 0 {
+			*l.field = l.fallback
+		}
+		if *l.field < l.smallest || *l.field > l.largest {
+			return badConfig("%s %d is outside %d…%d", l.name, l.value, l.smallest, l.largest)
+		}
+	}
+	switch {
+	case p.cookieMode > AddressProven:
+		return badConfig("CookieMode %d is unknown", p.cookieMode)
+	case p.plaintextAlerts > AlertsIgnored:
+		return badConfig("PlaintextAlerts %d is unknown", p.plaintextAlerts)
+	case p.clientAuth < tls.NoClientCert || p.clientAuth > tls.RequireAndVerifyClientCert:
+		return badConfig("ClientAuth %d is unknown", p.clientAuth)
+	}
+	return nil
+}
+
+// wrapPSK puts the time-out of callbacks around the PSK look-ups.
+func (p *params) wrapPSK(c *Config) {
+	timeout := c.CallbackTimeout
+	if timeout <= 0 {
+		timeout = defaultCallbackTimeout
+	}
+	if lookup := c.ClientPSK; lookup != nil {
+		p.clientPSK = func(info ClientPSKInfo) (*PSK, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), timeout)
+			defer cancel()
+			list, err := lookup(ctx, info)
+			if err != nil || len(list) == 0 {
+				return nil, err
+			}
+			return &list[0], nil
+		}
+	}
+	if lookup := c.ServerPSK; lookup != nil {
+		p.serverPSK = func(info ServerPSKInfo) (*PSK, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), timeout)
+			defer cancel()
+			return lookup(ctx, info)
+		}
+	}
+}
+
+var keyLogMu sync.Mutex
+
+// keyLogger returns a function that writes whole lines only.
+func keyLogger(w io.Writer) func(string) {
+	if w == nil {
+		return func(string) {}
+	}
+	return func(line string) {
+		keyLogMu.Lock()
+		defer keyLogMu.Unlock()
+		// A log that cannot be written must not end associations.
+		_, _ = io.WriteString(w, line)
+	}
+}

@@ -1,0 +1,524 @@
+package dtls
+
+import (
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/message"
+)
+
+// flightState and flightEvent are those of RFC 6347, Section 4.2.4, Figure 3.
+type flightState uint8
+
+const (
+	flightPreparing flightState = iota // computing the next flight, or awaiting the first of the peer
+	flightSending                      // handing it to the transport, which may take several calls
+	flightWaiting                      // for the peer's next flight, with the timer running
+	flightFinished                     // the handshake is complete on this side
+	flightStates
+)
+
+type flightEvent uint8
+
+const (
+	flightReady     flightEvent = iota // a new flight is buffered
+	flightSent                         // all of it was handed over, and more is expected
+	flightSentLast                     // all of it was handed over, and the handshake ends with it
+	flightTimer                        // the retransmission timer fired
+	flightRepeated                     // the peer repeated its previous flight
+	flightReceived                     // the peer's next flight is here and asks for one of ours
+	flightCompleted                    // the peer's last flight is here
+	flightEvents
+)
+
+type flightAction uint8
+
+const (
+	doNothing flightAction = iota
+	doSend                 // begin with the first fragment that was not sent
+	doResend               // everything again, with new record numbers
+	doStop                 // timer off, nothing outstanding
+)
+
+type transition struct {
+	next flightState
+	do   flightAction
+}
+
+// flightTable is the figure. Events that a state has no row for change
+// nothing.
+//
+//	            +-----------+
+//	      +---> | PREPARING | <--------------------+
+//	      |     +-----------+                      |
+//	      |           | flight ready               |
+//	      |          \|/                           |
+//	      |     +-----------+                      |
+//	      |     |  SENDING  |<------------------+  |
+//	      |     +-----------+                   |  | next flight received
+//	      |      |         | sent, more expected|  |
+//	(next |      |        \|/                   |  |
+//	hand- | last |     +-----------+  timer     |  |
+//	shake)| sent |     |  WAITING  |------------+  |
+//	      |      |     +-----------+ peer repeats  |
+//	      |      |         |   |                   |
+//	      |     \|/        |   +-------------------+
+//	    +-----------+      | last flight received
+//	    | FINISHED  |<-----+
+//	    +-----------+--- peer repeats: resend the last flight
+var flightTable = [flightStates][flightEvents]transition{
+	flightPreparing: {
+		flightReady:     {flightSending, doSend},
+		flightReceived:  {flightPreparing, doNothing},
+		flightCompleted: {flightFinished, doStop},
+	},
+	flightSending: {
+		flightReady:     {flightSending, doSend}, // the next flight replaces this one
+		flightSent:      {flightWaiting, doNothing},
+		flightSentLast:  {flightFinished, doNothing},
+		flightTimer:     {flightSending, doNothing},
+		flightRepeated:  {flightSending, doNothing},
+		flightReceived:  {flightPreparing, doStop},
+		flightCompleted: {flightFinished, doStop},
+	},
+	flightWaiting: {
+		flightReady:     {flightSending, doSend},
+		flightSent:      {flightWaiting, doNothing},
+		flightTimer:     {flightSending, doResend},
+		flightRepeated:  {flightSending, doResend},
+		flightReceived:  {flightPreparing, doStop},
+		flightCompleted: {flightFinished, doStop},
+	},
+	flightFinished: {
+		flightReady:     {flightSending, doSend},
+		flightSentLast:  {flightFinished, doNothing},
+		flightRepeated:  {flightSending, doResend},
+		flightCompleted: {flightFinished, doStop},
+		flightSent:      {flightFinished, doNothing},
+		flightTimer:     {flightFinished, doNothing},
+		flightReceived:  {flightFinished, doNothing},
+	},
+}
+
+// paceInterval separates bursts of a large flight.
+const paceInterval = time.Millisecond
+
+// defaultBurst: RFC 9147, Section 5.8.3 has 10 records in a transmission.
+const defaultBurst = 10
+
+// outbox holds the flight that is being sent or may have to be sent again, as
+// messages. Datagrams are cut from it when they go out and never kept.
+type outbox struct {
+	policy  RetransmitPolicy
+	state   flightState
+	msgs    []outMessage
+	last    bool   // our last flight: nothing of the peer's follows it
+	stalled bool   // a refusal waits for the caller's decision
+	refusal bool   // the transport refused part of this transmission
+	nextSeq uint16 // message_seq of the next message
+
+	log     []sentDatagram // of this transmission
+	biggest int            // largest datagram of it
+	quotes  *quoteRing
+	burst   int       // datagrams since the last pause
+	paceAt  time.Time // the next burst, zero: now
+
+	rto      time.Duration // where the timer of a flight begins
+	measured bool          // rto came from a round trip
+	timeout  time.Duration // the timer's present value
+	deadline time.Time     // when it fires, zero: not running
+	sentAt   time.Time     // end of the last transmission
+	tries    int           // timer expiries without a sign of life
+	total    int           // transmissions of this flight
+}
+
+// sentDatagram remembers what was in a datagram, in case it is refused.
+type sentDatagram struct {
+	id    uint64
+	size  int
+	parts []sentPart
+}
+
+type sentPart struct {
+	msg    int
+	lo, hi uint32
+}
+
+func (o *outbox) init(policy RetransmitPolicy) {
+	o.policy = policy
+	o.rto = policy.Initial
+}
+
+// apply runs one event through the table.
+func (o *outbox) apply(ev flightEvent) flightAction {
+	t := flightTable[o.state][ev]
+	o.state = t.next
+	switch t.do {
+	case doSend, doResend:
+		o.beginTransmission()
+	case doStop:
+		o.deadline, o.paceAt = time.Time{}, time.Time{}
+		o.stalled = false
+	case doNothing:
+	}
+	return t.do
+}
+
+// load replaces the flight. A new flight begins with the timer of the measured
+// round trip, not with the doubled one of the flight before: RFC 6347, Section
+// 4.2.4.1 and RFC 9147, Section 5.8.2 would keep that until a flight passes
+// without loss, and one loss early on would cost every later flight seconds.
+func (o *outbox) load(msgs []outMessage, last bool) {
+	o.msgs, o.last = msgs, last
+	o.timeout = o.rto
+	o.tries, o.total = 0, 0
+	o.apply(flightReady)
+}
+
+func (o *outbox) beginTransmission() {
+	for i := range o.msgs {
+		o.msgs[i].unsend()
+	}
+	o.log = o.log[:0]
+	o.burst, o.biggest = 0, 0
+	o.refusal = false
+	o.paceAt, o.deadline = time.Time{}, time.Time{}
+	o.stalled = false
+	o.total++
+}
+
+// unsent reports whether part of the flight waits to be handed over.
+func (o *outbox) unsent() bool {
+	for i := range o.msgs {
+		if !o.msgs[i].done() {
+			return true
+		}
+	}
+	return false
+}
+
+// finishTransmission starts the timer once everything was handed over, and
+// reports whether it was.
+func (o *outbox) finishTransmission(now time.Time) bool {
+	if o.state != flightSending || o.unsent() {
+		return false
+	}
+	o.sentAt = now
+	if o.last {
+		o.apply(flightSentLast)
+		return true
+	}
+	o.apply(flightSent)
+	o.deadline = now.Add(o.timeout)
+	return true
+}
+
+// paced reports whether a pause is due before the next datagram.
+func (o *outbox) paced(now time.Time) bool {
+	if !o.paceAt.IsZero() {
+		if now.Before(o.paceAt) {
+			return true
+		}
+		o.paceAt, o.burst = time.Time{}, 0
+	}
+	if o.burst >= o.policy.Burst {
+		o.paceAt = now.Add(paceInterval)
+		return true
+	}
+	return false
+}
+
+// backOff doubles the timer, up to the policy's maximum (RFC 6347, Section
+// 4.2.4.1). It saturates: a duration that wraps would be a storm.
+func (o *outbox) backOff() {
+	if o.timeout > o.policy.Max/2 {
+		o.timeout = o.policy.Max
+		return
+	}
+	o.timeout *= 2
+}
+
+// alive: the peer has shown that it is there. The timer is no longer the
+// doubled one, and silence is counted from here. Only progress, a message that
+// was complete and right, puts the timer off; mere fragments could come from
+// anybody and would keep a lost one from ever being asked for again.
+func (o *outbox) alive(now time.Time, progress bool) {
+	o.tries = 0
+	o.timeout = o.rto
+	if o.deadline.IsZero() {
+		return
+	}
+	if d := now.Add(o.timeout); progress || d.Before(o.deadline) {
+		o.deadline = d
+	}
+}
+
+// mayAnswerRepeat limits retransmissions on the peer's demand to one per half
+// timer.
+func (o *outbox) mayAnswerRepeat(now time.Time) bool {
+	return o.sentAt.IsZero() || now.Sub(o.sentAt) >= o.timeout/2
+}
+
+// learn takes a round trip. The sample only ever lowers the first timer
+// (RFC 9147, Section 5.8.2: 1.5 times the round trip).
+func (o *outbox) learn(rtt time.Duration) {
+	if o.policy.NoRTT || rtt < 0 || rtt > o.policy.Initial {
+		return
+	}
+	o.rto = min(o.policy.Initial, max(o.policy.Min, rtt*3/2))
+	o.measured = true
+}
+
+// wasSent notes a datagram that was just cut.
+func (o *outbox) wasSent(id uint64, datagram []byte, parts []sentPart) {
+	o.log = append(o.log, sentDatagram{id: id, size: len(datagram), parts: parts})
+	o.biggest = max(o.biggest, len(datagram))
+	o.burst++
+	if len(datagram) > fallbackMTU4 {
+		if o.quotes == nil {
+			o.quotes = new(quoteRing)
+		}
+		o.quotes.note(datagram)
+	}
+}
+
+// refused marks what was in that datagram as unsent.
+func (o *outbox) refused(id uint64) (size int, ok bool) {
+	for i := range o.log {
+		if o.log[i].id == id {
+			size = o.log[i].size
+			o.unsendAt(i)
+			return size, true
+		}
+	}
+	return 0, false
+}
+
+// answered reports whether a change of the MTU answers a refusal: what the
+// transport has taken by then needs no repetition.
+func (o *outbox) answered() bool {
+	refusal := o.refusal
+	o.refusal = false
+	return refusal
+}
+
+// unsendOver marks what was in every datagram larger than limit as unsent: the
+// path has lost them, or will.
+func (o *outbox) unsendOver(limit int) {
+	for i := 0; i < len(o.log); {
+		if o.log[i].size > limit {
+			o.unsendAt(i)
+		} else {
+			i++
+		}
+	}
+}
+
+func (o *outbox) unsendAt(i int) {
+	for _, part := range o.log[i].parts {
+		m := &o.msgs[part.msg]
+		if part.lo == part.hi {
+			m.empty = false
+		} else {
+			m.sent.Remove(part.lo, part.hi)
+		}
+	}
+	o.log = append(o.log[:i], o.log[i+1:]...)
+	o.biggest = 0
+	for _, d := range o.log {
+		o.biggest = max(o.biggest, d.size)
+	}
+	if o.burst > 0 {
+		o.burst--
+	}
+	if o.state == flightWaiting || o.state == flightFinished {
+		o.state = flightSending
+		o.deadline = time.Time{} // it starts again behind the last datagram
+	}
+}
+
+func (o *outbox) nextTimeout() time.Time {
+	if o.stalled {
+		return time.Time{}
+	}
+	return earliest(o.deadline, o.paceAt)
+}
+
+// drop forgets the flight: its peer has it, or nobody wants it any more.
+func (o *outbox) drop() {
+	o.msgs, o.log, o.quotes = nil, nil, nil
+	o.deadline, o.paceAt = time.Time{}, time.Time{}
+	o.stalled = false
+	if o.state != flightPreparing {
+		o.state = flightFinished
+	}
+}
+
+// names lists the messages of the flight for error texts.
+func (o *outbox) names() string {
+	if len(o.msgs) == 0 {
+		return "nothing"
+	}
+	s := ""
+	for i := range o.msgs {
+		if i > 0 {
+			s += ", "
+		}
+		if o.msgs[i].ccs {
+			s += "change_cipher_spec"
+		} else {
+			s += o.msgs[i].typ.String()
+		}
+	}
+	return s
+}
+
+// quoteRing remembers the beginnings of recent large datagrams, to tell
+// notices that quote them from forged ones.
+type quoteRing struct {
+	at    int
+	sizes [32]uint16
+	heads [32][quoteLen]byte
+}
+
+const quoteLen = 16 // holds the record number
+
+func (q *quoteRing) note(datagram []byte) {
+	copy(q.heads[q.at][:], datagram)
+	q.sizes[q.at] = uint16(len(datagram))
+	q.at = (q.at + 1) % len(q.sizes)
+}
+
+// match finds the datagram that is quoted and returns its size.
+func (q *quoteRing) match(quoted []byte) (size int, ok bool) {
+	if q == nil || len(quoted) < quoteLen {
+		return 0, false
+	}
+	for i, n := range q.sizes {
+		if n > 0 && q.heads[i] == [quoteLen]byte(quoted) {
+			return int(n), true
+		}
+	}
+	return 0, false
+}
+
+// ---- the engine's part ------------------------------------------------------
+
+// handleFlightTimeout retransmits if the timer has fired.
+func (e *Engine) handleFlightTimeout(now time.Time) {
+	o := &e.out
+	if !o.paceAt.IsZero() && !now.Before(o.paceAt) {
+		o.paceAt, o.burst = time.Time{}, 0
+	}
+	if o.stalled || o.deadline.IsZero() || now.Before(o.deadline) {
+		return
+	}
+	if o.tries++; o.tries > o.policy.MaxTries {
+		e.fail(e.timeoutError())
+		return
+	}
+	if e.silence() {
+		// Smaller datagrams are a first try, not the next one of a row that
+		// nobody answered: timer and count begin anew.
+		o.timeout, o.tries = o.rto, 0
+	} else {
+		o.backOff()
+	}
+	o.apply(flightTimer)
+	e.trace.retransmission(o, TimerExpired, e.path.limit())
+}
+
+// silence tells the ladder of the MTU that a transmission was not answered. It
+// reports whether that lowered the limit.
+func (e *Engine) silence() bool {
+	e.path.rttTimer = e.out.measured
+	if !e.path.silence(e.out.biggest, e.out.timeout, e.now) {
+		return false
+	}
+	e.pathChanged()
+	return true
+}
+
+// peerRepeated: the peer sent again what was complete here, so it misses our
+// answer. RFC 6347, Section 4.2.4: retransmit at once.
+func (e *Engine) peerRepeated() {
+	o := &e.out
+	if o.state != flightWaiting && o.state != flightFinished || !o.mayAnswerRepeat(e.now) || len(o.msgs) == 0 {
+		return
+	}
+	if e.hs == nil && !e.repeats.allow() {
+		return
+	}
+	e.silence()
+	o.tries = 0
+	o.timeout = o.rto
+	o.apply(flightRepeated)
+	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+}
+
+// repeatGuard bounds how often the last flight is sent again after the
+// handshake.
+type repeatGuard uint8
+
+const maxLastFlights = 32
+
+func (g *repeatGuard) allow() bool {
+	if *g >= maxLastFlights {
+		return false
+	}
+	*g++
+	return true
+}
+
+// learnRTT takes a round-trip sample for the timers to come.
+func (e *Engine) learnRTT(rtt time.Duration) { e.out.learn(rtt) }
+
+// timeoutError says what the handshake died waiting for.
+func (e *Engine) timeoutError() error {
+	t := &handshakeTimeoutError{sent: e.out.names(), tries: e.out.total, mtu: e.path.limit(), awaited: "nothing"}
+	if e.hs != nil {
+		t.awaited = e.hs.awaited()
+		t.elapsed = e.now.Sub(e.hs.began)
+		t.heard = e.hs.heard
+	}
+	return t
+}
+
+// sendFlight begins with the flight that was prepared: the peer's flight is
+// complete, so the one before it has arrived.
+func (hs *handshake) sendFlight(last bool) {
+	o := &hs.e.out
+	if len(o.msgs) > 0 {
+		hs.e.path.deliveredSize(o.biggest)
+		// Karn: only a flight that was sent once gives a sample.
+		if o.total == 1 && o.state == flightWaiting {
+			hs.e.learnRTT(hs.e.now.Sub(o.sentAt))
+		}
+	}
+	o.apply(flightReceived)
+	o.load(hs.flight, last)
+	hs.flight = nil
+}
+
+// add appends a message to the flight under preparation and to the transcript.
+func (hs *handshake) add(m message.Message) error {
+	body, err := m.AppendBody(nil)
+	if err != nil {
+		return err
+	}
+	o := outMessage{typ: m.Type(), seq: hs.e.out.nextSeq, epoch: hs.e.keys.writeEpoch(), body: body}
+	switch o.typ {
+	case message.TypeClientHello, message.TypeServerHello, message.TypeHelloVerifyRequest:
+		o.whole = true // many peers cannot join the fragments of these
+	default:
+	}
+	hs.e.out.nextSeq++
+	hs.flight = append(hs.flight, o)
+	hs.transcript.Add(o.appendRaw(nil))
+	return nil
+}
+
+// addCCS appends a change_cipher_spec; it is no handshake message and has no
+// part in the transcript (RFC 5246, Section 7.1).
+func (hs *handshake) addCCS() {
+	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.writeEpoch()})
+}

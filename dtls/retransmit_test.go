@@ -1,0 +1,421 @@
+package dtls
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// TestFlightTable prints RFC 6347, Section 4.2.4, Figure 3 as this library has
+// it. A change of the protocol is a change of this text.
+func TestFlightTable(t *testing.T) {
+	states := [flightStates]string{"preparing", "sending", "waiting", "finished"}
+	events := [flightEvents]string{
+		"a new flight is ready", "all was sent", "all was sent and it was the last flight", "the timer fires",
+		"the peer repeats itself", "the peer's next flight is here", "the peer's last flight is here",
+	}
+	actions := map[flightAction]string{doNothing: "", doSend: ", send", doResend: ", send again", doStop: ", stop"}
+	var b strings.Builder
+	for state, row := range flightTable {
+		fmt.Fprintf(&b, "%s:\n", states[state])
+		for event, tr := range row {
+			if tr == (transition{}) && flightState(state) != flightPreparing {
+				fmt.Fprintf(&b, "  %s: no such row\n", events[event])
+				continue
+			}
+			fmt.Fprintf(&b, "  %s: %s%s\n", events[event], states[tr.next], actions[tr.do])
+		}
+	}
+	const want = `preparing:
+  a new flight is ready: sending, send
+  all was sent: preparing
+  all was sent and it was the last flight: preparing
+  the timer fires: preparing
+  the peer repeats itself: preparing
+  the peer's next flight is here: preparing
+  the peer's last flight is here: finished, stop
+sending:
+  a new flight is ready: sending, send
+  all was sent: waiting
+  all was sent and it was the last flight: finished
+  the timer fires: sending
+  the peer repeats itself: sending
+  the peer's next flight is here: preparing, stop
+  the peer's last flight is here: finished, stop
+waiting:
+  a new flight is ready: sending, send
+  all was sent: waiting
+  all was sent and it was the last flight: no such row
+  the timer fires: sending, send again
+  the peer repeats itself: sending, send again
+  the peer's next flight is here: preparing, stop
+  the peer's last flight is here: finished, stop
+finished:
+  a new flight is ready: sending, send
+  all was sent: finished
+  all was sent and it was the last flight: finished
+  the timer fires: finished
+  the peer repeats itself: sending, send again
+  the peer's next flight is here: finished
+  the peer's last flight is here: finished, stop
+`
+	if got := b.String(); got != want {
+		t.Errorf("the table reads\n%s", got)
+	}
+}
+
+func TestBackOff(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		max  time.Duration
+		want string
+	}{
+		{"doubles, and stays at the maximum", time.Minute, "1s 2s 4s 8s 16s 32s 1m0s 1m0s 1m0s"},
+		{"does not overshoot a maximum between two steps", 5 * time.Second, "1s 2s 4s 5s 5s 5s 5s 5s 5s"},
+		{"does not wrap", 1<<63 - 1, "1s 2s 4s 8s 16s 32s 1m4s 2m8s 4m16s"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := outbox{policy: RetransmitPolicy{Max: tt.max}, timeout: time.Second}
+			var got []string
+			for range 9 {
+				got = append(got, o.timeout.String())
+				o.backOff()
+			}
+			if s := strings.Join(got, " "); s != tt.want {
+				t.Errorf("got %s, want %s", s, tt.want)
+			}
+			for range 100 {
+				o.backOff()
+			}
+			if o.timeout != tt.max {
+				t.Errorf("%v in the end", o.timeout)
+			}
+		})
+	}
+}
+
+// unanswered runs a client against nobody; it returns when it sent something,
+// and how it ended.
+func unanswered(t *testing.T, config *Config) (times []time.Duration, ended time.Duration, err error) {
+	t.Helper()
+	e, err := NewClientEngine(config, simStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := simStart
+	for range 100 {
+		for {
+			if _, ok := e.PollTransmit(now, nil); !ok {
+				break
+			}
+			times = append(times, now.Sub(simStart))
+		}
+		if err := e.Err(); err != nil {
+			return times, now.Sub(simStart), err
+		}
+		next := e.NextTimeout()
+		if !next.After(now) {
+			t.Fatalf("no timer after %v", now.Sub(simStart))
+		}
+		_ = e.HandleTimeout(next.Add(-1)) // too early: nothing happens
+		if tx, ok := e.PollTransmit(next.Add(-1), nil); ok {
+			t.Fatalf("%d bytes sent before the timer", len(tx.Data))
+		}
+		now = next
+		_ = e.HandleTimeout(now)
+	}
+	t.Fatal("never ends")
+	return
+}
+
+// TestUnanswered: the exact times of a hello that nobody answers.
+func TestUnanswered(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Config)
+		sent   []float64 // seconds
+		ended  float64
+		text   string // of the error
+	}{
+		{
+			"the default doubles from a second and gives up after a minute", func(*Config) {},
+			[]float64{0, 1, 3, 7, 15, 31}, 60,
+			"dtls: handshake timed out after 1m0s: sent client_hello 6 times (last with MTU 1232), awaiting server_hello or hello_verify_request; nothing was ever received",
+		},
+		{
+			"without a time-out, seven retransmissions end it", func(c *Config) { c.HandshakeTimeout = -1 },
+			[]float64{0, 1, 3, 7, 15, 31, 63, 123}, 183,
+			"after 3m3s: sent client_hello 8 times",
+		},
+		{
+			"MaxTries is the number of retransmissions", func(c *Config) { c.Retransmit.MaxTries = 2 },
+			[]float64{0, 1, 3}, 7,
+			"after 7s: sent client_hello 3 times",
+		},
+		{
+			"one", func(c *Config) { c.Retransmit.MaxTries = 1 },
+			[]float64{0, 1}, 3,
+			"after 3s: sent client_hello 2 times",
+		},
+		{
+			"Max ends the doubling", func(c *Config) { c.Retransmit.Max = 3 * time.Second },
+			[]float64{0, 1, 3, 6, 9, 12, 15, 18}, 21,
+			"sent client_hello 8 times",
+		},
+		{
+			"media begin with 400 ms", func(c *Config) { c.Retransmit = RetransmitRealtime },
+			[]float64{0, 0.4, 1.2, 2.8, 6, 12.4, 25.2, 50.8}, 60,
+			"sent client_hello 8 times",
+		},
+		{
+			"constrained networks begin with 9 s", func(c *Config) { c.Retransmit = RetransmitConstrained },
+			[]float64{0, 9, 27}, 60,
+			"sent client_hello 3 times",
+		},
+		{
+			"the time-out of the handshake comes first", func(c *Config) { c.HandshakeTimeout = 2500 * ms },
+			[]float64{0, 1}, 2.5,
+			"after 2.5s",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			client, _ := simKinds[0].configs()
+			tt.change(client)
+			times, ended, err := unanswered(t, client)
+			var got []float64
+			for _, d := range times {
+				got = append(got, d.Seconds())
+			}
+			if !slices.Equal(got, tt.sent) || ended.Seconds() != tt.ended {
+				t.Errorf("sent at %v, ended at %v; want %v and %v", got, ended.Seconds(), tt.sent, tt.ended)
+			}
+			var timeout interface{ Timeout() bool }
+			if !errors.Is(err, ErrHandshakeTimeout) || !errors.As(err, &timeout) || !timeout.Timeout() {
+				t.Errorf("the error is %v", err)
+			}
+			if !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("%q does not say %q", err, tt.text)
+			}
+		})
+	}
+}
+
+// repeat gives a plaintext datagram other record numbers, as a retransmission
+// has.
+func repeat(d []byte, number byte) []byte {
+	d = bytes.Clone(d)
+	d[10] = number
+	return d
+}
+
+// TestAnswersToRepeats: each repetition of the peer asks for our flight, and
+// gets it once per half timer.
+func TestAnswersToRepeats(t *testing.T) {
+	client, server := simKinds[0].configs()
+	server.CookieMode, server.MTUMode = CookieAuto, MTUKernel
+	hello := provenHello(t, client, server, simRTT)
+	e, err := NewServerEngine(server, hello, simStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poll := func(now time.Time) (n int) {
+		for _, ok := e.PollTransmit(now, nil); ok; _, ok = e.PollTransmit(now, nil) {
+			n++
+		}
+		return n
+	}
+	_ = e.HandleDatagram(simStart, bytes.Clone(hello.Datagram), hello.From)
+	flight := poll(simStart)
+	if flight < 5 || e.out.timeout != 200*ms {
+		t.Fatalf("%d datagrams, timer %v", flight, e.out.timeout)
+	}
+	for i, tt := range []struct {
+		after    time.Duration
+		answered bool
+	}{
+		{0, false}, {ms, false}, {99 * ms, false}, {100 * ms, true}, {100 * ms, false}, {150 * ms, false},
+		{199 * ms, false}, {200 * ms, true}, {310 * ms, true}, {311 * ms, false},
+	} {
+		now := simStart.Add(tt.after)
+		_ = e.HandleDatagram(now, repeat(hello.Datagram, byte(100+i)), hello.From)
+		if n := poll(now); n > 0 != tt.answered {
+			t.Errorf("a repetition after %v: %d datagrams", tt.after, n)
+		}
+	}
+}
+
+// loseLastFlights drops the first n copies of the server's last flight.
+func loseLastFlights(s *sim, n int) (copies *int) {
+	copies = new(int)
+	s.path = func(from side, _ int, datagram []byte) []time.Duration {
+		if from == serverSide && s.eng[serverSide].Established() {
+			if *copies++; *copies <= n {
+				return nil
+			}
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	return copies
+}
+
+// TestLastFlightLost: the server believes to be done; the client, which is not,
+// repeats its own flight until it gets the server's (RFC 6347, Section 4.2.4).
+func TestLastFlightLost(t *testing.T) {
+	for lost := range 6 {
+		client, server := simKinds[2].configs()
+		s := newSim(t, client, server)
+		copies := loseLastFlights(s, lost)
+		if !s.run(time.Minute, s.established) {
+			t.Fatalf("%d lost: %v; %v\n%s", lost, s.eng[0], s.eng[1], s.history())
+		}
+		if *copies != lost+1 || s.timeouts != [2]int{lost, 0} {
+			t.Errorf("%d lost: sent %d times, timers %v", lost, *copies, s.timeouts)
+		}
+		s.echo("data")
+		if o := &s.eng[serverSide].out; o.msgs != nil || o.quotes != nil {
+			t.Errorf("the last flight is kept although data has proved its arrival")
+		}
+	}
+	t.Run("for ever", func(t *testing.T) {
+		client, server := simKinds[2].configs()
+		patient(client)
+		client.Retransmit.MaxTries = 100
+		s := newSim(t, client, server)
+		copies := loseLastFlights(s, 1<<30)
+		s.run(100*time.Hour, func() bool { return s.eng[clientSide].Err() != nil })
+		if *copies != 1+maxLastFlights || s.timeouts[clientSide] <= maxLastFlights {
+			t.Errorf("sent %d times for %d repetitions", *copies, s.timeouts[clientSide])
+		}
+	})
+}
+
+// TestBursts: RFC 9147, Section 5.8.3: at most 10 datagrams in one go.
+func TestBursts(t *testing.T) {
+	for _, burst := range []int{0, 1, 3, 10, 1000} {
+		client, server := simKinds[0].configs()
+		server.MTU, server.Retransmit.Burst = minMTU, burst
+		s := newSim(t, client, server)
+		at := map[time.Time]int{}
+		s.path = func(from side, n int, _ []byte) []time.Duration {
+			if from == serverSide {
+				at[s.now]++
+			}
+			return []time.Duration{simRTT / 2}
+		}
+		s.handshake()
+		most, want := 0, burst
+		for _, n := range at {
+			most = max(most, n)
+		}
+		switch burst {
+		case 0:
+			want = 10
+		case 1000:
+			want = most
+		}
+		if most != want || burst == 1000 && most < 30 {
+			t.Errorf("Burst %d: up to %d datagrams at a time", burst, most)
+		}
+		if s.timeouts != [2]int{} {
+			t.Errorf("Burst %d: pauses are not time-outs: %v", burst, s.timeouts)
+		}
+		pauses := time.Duration((6000/(minMTU-25)+4)/max(want, 1)) * paceInterval
+		if late := s.now.Sub(s.start) - 4*simRTT; late > pauses+simRTT {
+			t.Errorf("Burst %d: %v late for pauses of %v", burst, late, pauses)
+		}
+	}
+}
+
+// TestBurstAfterArrival: a datagram of the peer lets the next burst go; a
+// stream of them does not hold it up.
+func TestBurstAfterArrival(t *testing.T) {
+	client, server := simKinds[0].configs()
+	server.CookieMode, server.MTU = CookieAuto, minMTU
+	hello := provenHello(t, client, server, simRTT)
+	e, err := NewServerEngine(server, hello, simStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, sent := simStart, 0
+	_ = e.HandleDatagram(now, bytes.Clone(hello.Datagram), hello.From)
+	for i := range 4 {
+		burst := 0
+		for _, ok := e.PollTransmit(now, nil); ok; _, ok = e.PollTransmit(now, nil) {
+			burst++
+		}
+		if sent += burst; burst == 0 || burst > 10 {
+			t.Fatalf("%d datagrams at once after %d arrivals, %d before", burst, i, sent-burst)
+		}
+		now = now.Add(paceInterval / 4)
+		_ = e.HandleDatagram(now, []byte{0}, hello.From)
+	}
+	if sent < 30 || e.out.state != flightWaiting {
+		t.Errorf("%d datagrams sent", sent)
+	}
+}
+
+// TestNewFlightBaseTimer: the timer of a flight does not inherit the doubling of
+// the flight before.
+func TestNewFlightBaseTimer(t *testing.T) {
+	o := outbox{rto: time.Second, timeout: 8 * time.Second, tries: 3, total: 4}
+	o.load([]outMessage{{ccs: true}}, false)
+	if o.timeout != time.Second || o.tries != 0 || o.total != 1 || o.state != flightSending {
+		t.Errorf("timer %v, tries %d, transmissions %d, state %d", o.timeout, o.tries, o.total, o.state)
+	}
+	client, server := simKinds[0].configs()
+	s := newSim(t, client, server)
+	var times []time.Duration
+	s.path = func(from side, n int, _ []byte) []time.Duration {
+		if from == serverSide {
+			return []time.Duration{simRTT / 2}
+		}
+		times = append(times, s.now.Sub(s.start))
+		if n < 3 || n == 4 { // the first three hellos, and one with the cookie
+			return nil
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	s.run(time.Minute, func() bool { return len(times) == 7 })
+	want := []time.Duration{0, 1000 * ms, 3000 * ms, 7000 * ms, 7050 * ms, 8050 * ms, 8100 * ms}
+	if !slices.Equal(times, want) {
+		t.Errorf("the client sent at %v, want %v\n%s", times, want, s.history())
+	}
+}
+
+// TestAlive: what a sign of life does to a timer that was doubled to 8 s, 3 s
+// before it fires.
+func TestAlive(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		rto      time.Duration
+		running  bool
+		progress bool
+		deadline time.Duration // from now
+	}{
+		{"a fragment brings the timer forward", time.Second, true, false, time.Second},
+		{"but never puts it off", 5 * time.Second, true, false, 3 * time.Second},
+		{"progress brings it forward", time.Second, true, true, time.Second},
+		{"and puts it off", 5 * time.Second, true, true, 5 * time.Second},
+		{"a timer that is off stays off", time.Second, false, true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := outbox{rto: tt.rto, timeout: 8 * time.Second, tries: 3}
+			if tt.running {
+				o.deadline = simStart.Add(3 * time.Second)
+			}
+			o.alive(simStart, tt.progress)
+			if o.tries != 0 || o.timeout != tt.rto {
+				t.Errorf("%d tries counted, timer %v", o.tries, o.timeout)
+			}
+			if tt.running && o.deadline.Sub(simStart) != tt.deadline || !tt.running && !o.deadline.IsZero() {
+				t.Errorf("fires after %v", o.deadline.Sub(simStart))
+			}
+		})
+	}
+}

@@ -1,0 +1,340 @@
+package dtls
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+)
+
+// The server of a full DTLS 1.2 handshake; client12.go has the picture. The
+// cookie exchange is the door's, see accept.go.
+
+// awaitClientHello12: nothing is known yet.
+type awaitClientHello12 struct{}
+
+func (awaitClientHello12) expects() message.Set {
+	return message.SetOf(message.TypeClientHello)
+}
+
+func (awaitClientHello12) take(hs *handshake, in received) (step, error) {
+	h := in.Message.(*message.ClientHello)
+	if !speaks12(h) {
+		return nil, alert.Errorf(alert.ProtocolVersion, "client offers %s, DTLS 1.2 is spoken here", VersionName(h.Version))
+	}
+	info := helloInfo(h)
+	p := hs.p
+	if p.forClient != nil {
+		other, err := p.forClient(info)
+		if err != nil {
+			return nil, alert.Errorf(alert.InternalError, "GetConfigForClient: %w", err)
+		}
+		if other != nil {
+			p = other
+		}
+	}
+	// RFC 7627, Section 5.3.
+	if p.ems == emsRequired && !h.ExtendedMasterSecret {
+		return nil, alert.Errorf(alert.HandshakeFailure, "client has no extended master secret (RequireExtendedMasterSecret)")
+	}
+	// RFC 5746, Section 3.6: empty in a first handshake.
+	if len(h.RenegotiationInfo) > 0 {
+		return nil, alert.Errorf(alert.HandshakeFailure, "renegotiation_info in a first handshake")
+	}
+	choice, err := choose12(p, h, func() (*tls.Certificate, error) { return certificateFor(p, h, info) })
+	if err != nil {
+		return nil, err
+	}
+	hs.p = p // not before: a hello that is refused may have been forged
+	hs.transcript.Add(in.raw)
+	// RFC 6347, Section 4.2.2: the HelloVerifyRequest that went before, if any,
+	// used up the numbers below this one.
+	hs.e.out.nextSeq = in.seq
+	return answerHello12(hs, h, choice)
+}
+
+// certificateFor asks GetCertificate, then chooses from Certificates.
+func certificateFor(p *params, h *message.ClientHello, info *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if p.getCertificate != nil {
+		cert, err := p.getCertificate(info)
+		if err != nil {
+			return nil, alert.Errorf(alert.InternalError, "GetCertificate: %w", err)
+		}
+		if cert != nil {
+			if len(cert.Certificate) == 0 || signerOf(cert) == nil {
+				return nil, alert.Errorf(alert.InternalError, "GetCertificate returned a chain that is empty or cannot sign")
+			}
+			return cert, nil
+		}
+	}
+	if cert := chooseCertificate(p, h); cert != nil {
+		return cert, nil
+	}
+	if h.ServerName != "" && len(p.certificates) == 0 {
+		return nil, alert.Errorf(alert.UnrecognizedName, "no certificate for %q", h.ServerName)
+	}
+	return nil, alert.Errorf(alert.HandshakeFailure, "no certificate that the client's suites, groups and signature schemes can use")
+}
+
+func signerOf(cert *tls.Certificate) crypto.Signer {
+	signer, _ := cert.PrivateKey.(crypto.Signer)
+	return signer
+}
+
+// answerHello12 sends the server's first flight.
+func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, error) {
+	p, st := hs.p, &hs.e.state
+	sh := &message.ServerHello{
+		Version:              VersionDTLS12,
+		CipherSuite:          c.suite.ID,
+		ExtendedMasterSecret: h.ExtendedMasterSecret && p.ems != emsDisabled,
+		// RFC 5746, Section 3.6: whichever way the client asked.
+		HasRenegotiationInfo: h.HasRenegotiationInfo || slices.Contains(h.CipherSuites, scsvRenegotiation),
+		ALPN:                 c.alpn,
+	}
+	if _, err := io.ReadFull(p.rand, sh.Random[:]); err != nil {
+		return nil, err
+	}
+	if c.group != 0 && len(h.PointFormats) > 0 {
+		sh.PointFormats = []byte{0} // RFC 8422, Section 5.2
+	}
+	hs.kx = c.suite.KeyExchange
+	st.Version, st.CipherSuite, st.CurveID = VersionDTLS12, c.suite.ID, c.group
+	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
+	st.ExtendedMasterSecret = sh.ExtendedMasterSecret
+	n := &negotiated12{c.suite, h.Random, sh.Random, sh.ExtendedMasterSecret}
+
+	if err := hs.add(sh); err != nil {
+		return nil, err
+	}
+	if c.cert != nil {
+		if err := hs.add(&message.Certificate{Chain: c.cert.Certificate}); err != nil {
+			return nil, err
+		}
+	}
+	key, err := addServerKeyExchange(hs, n, c)
+	if err != nil {
+		return nil, err
+	}
+	// RFC 5246, Section 7.4.4: only a server with a certificate may ask.
+	ask := c.cert != nil && p.clientAuth >= tls.RequestClientCert
+	if ask {
+		if err := hs.add(certificateRequest(p)); err != nil {
+			return nil, err
+		}
+	}
+	if err := hs.add(&message.ServerHelloDone{}); err != nil {
+		return nil, err
+	}
+	hs.sendFlight(false)
+	if ask {
+		return awaitClientCertificate12{n, key}, nil
+	}
+	return awaitClientKeyExchange12{n: n, key: key}, nil
+}
+
+// addServerKeyExchange makes and signs our share, where the suite has one.
+func addServerKeyExchange(hs *handshake, n *negotiated12, c choice12) (*kex.Key, error) {
+	if !c.suite.UsesECDHE() {
+		return nil, nil // PSK: no hint, no message (RFC 4279, Section 2)
+	}
+	key, err := kex.Generate(c.group)
+	if err != nil {
+		return nil, err
+	}
+	if c.suite.UsesPSK() {
+		return key, hs.add(&message.ServerKeyExchangeECDHEPSK{Group: uint16(c.group), Public: key.Public()})
+	}
+	m := &message.ServerKeyExchangeECDHE{Group: uint16(c.group), Public: key.Public(), Scheme: uint16(c.scheme)}
+	m.Signature, err = auth.Sign(hs.p.rand, signerOf(c.cert), c.scheme, signedParams(n, m.Params()))
+	if err != nil {
+		return nil, err
+	}
+	hs.e.state.SignatureScheme = c.scheme
+	return key, hs.add(m)
+}
+
+// Certificate types of RFC 5246, Section 7.4.4 and RFC 8422, Section 5.5.
+const (
+	rsaSign   = 1
+	ecdsaSign = 64
+)
+
+func certificateRequest(p *params) *message.CertificateRequest {
+	m := &message.CertificateRequest{CertificateTypes: []byte{ecdsaSign, rsaSign}, SignatureSchemes: numbersOf(p.schemes)}
+	if p.roots != nil {
+		m.Authorities = p.roots.Subjects() //nolint:staticcheck // the system's roots, which it omits, are not what a server names
+	}
+	return m
+}
+
+// awaitClientCertificate12: RFC 5246, Section 7.4.6.
+type awaitClientCertificate12 struct {
+	n   *negotiated12
+	key *kex.Key
+}
+
+func (awaitClientCertificate12) expects() message.Set {
+	return message.SetOf(message.TypeCertificate)
+}
+
+func (s awaitClientCertificate12) take(hs *handshake, in received) (step, error) {
+	p := hs.p
+	raw := in.Message.(*message.Certificate).Chain
+	next := awaitClientKeyExchange12{n: s.n, key: s.key}
+	if len(raw) == 0 {
+		if p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert {
+			return nil, alert.Errorf(alert.HandshakeFailure, "client has no certificate, ClientAuth requires one")
+		}
+		hs.transcript.Add(in.raw)
+		return next, nil
+	}
+	chain, err := auth.ParseChain(raw)
+	if err != nil {
+		return nil, err
+	}
+	err = chain.Verify(auth.Policy{
+		Roots: p.roots, Now: p.validAt(hs.e.now), Skip: p.clientAuth < tls.VerifyClientCertIfGiven,
+		KeyUsages:             []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		VerifyPeerCertificate: p.verifyPeer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	hs.transcript.Add(in.raw)
+	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
+	next.chain = chain
+	return next, nil
+}
+
+// awaitClientKeyExchange12: RFC 8422, Section 5.7; RFC 4279, Section 2.
+type awaitClientKeyExchange12 struct {
+	n     *negotiated12
+	key   *kex.Key
+	chain *auth.Chain // of the client, nil if it has none
+}
+
+func (awaitClientKeyExchange12) expects() message.Set {
+	return message.SetOf(message.TypeClientKeyExchange)
+}
+
+func (s awaitClientKeyExchange12) take(hs *handshake, in received) (step, error) {
+	premaster, err := s.premaster(hs, in.Message)
+	if err != nil {
+		return nil, err
+	}
+	hs.transcript.Add(in.raw)
+	master, err := hs.deriveKeys(s.n, premaster)
+	if err != nil {
+		return nil, err
+	}
+	if s.chain != nil {
+		return awaitCertificateVerify12{s.n, master, s.chain}, nil
+	}
+	return awaitClientFinished12{s.n, master}, nil
+}
+
+func (s awaitClientKeyExchange12) premaster(hs *handshake, m message.Message) ([]byte, error) {
+	switch m := m.(type) {
+	case *message.ClientKeyExchangeECDHE:
+		return s.key.Shared(m.Public)
+	case *message.ClientKeyExchangePSK:
+		psk, err := lookUpPSK(hs, m.Identity)
+		if err != nil {
+			return nil, err
+		}
+		defer keys.Wipe(psk)
+		return keys.PSKPremaster(nil, psk), nil
+	case *message.ClientKeyExchangeECDHEPSK:
+		secret, err := s.key.Shared(m.Public)
+		if err != nil {
+			return nil, err
+		}
+		defer keys.Wipe(secret)
+		psk, err := lookUpPSK(hs, m.Identity)
+		if err != nil {
+			return nil, err
+		}
+		defer keys.Wipe(psk)
+		return keys.PSKPremaster(secret, psk), nil
+	}
+	return nil, errors.New("client key exchange of another suite")
+}
+
+// lookUpPSK returns a copy of the key. An unknown identity gets a random one:
+// the handshake then ends exactly as with a wrong key (RFC 4279, Section 2).
+func lookUpPSK(hs *handshake, identity []byte) ([]byte, error) {
+	identity = bytes.Clone(identity)
+	found, err := hs.p.serverPSK(ServerPSKInfo{Identity: identity, ServerName: hs.e.state.ServerName, RemoteAddr: hs.e.peer})
+	if err != nil {
+		return nil, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
+	}
+	hs.e.state.PSKIdentity = identity
+	if found == nil {
+		decoy := make([]byte, 32)
+		_, err := io.ReadFull(hs.p.rand, decoy)
+		return decoy, err
+	}
+	if len(found.Key) == 0 {
+		return nil, alert.Errorf(alert.InternalError, "ServerPSK returned an empty key")
+	}
+	return bytes.Clone(found.Key), nil
+}
+
+// awaitCertificateVerify12: RFC 5246, Section 7.4.8.
+type awaitCertificateVerify12 struct {
+	n      *negotiated12
+	master []byte
+	chain  *auth.Chain
+}
+
+func (awaitCertificateVerify12) expects() message.Set {
+	return message.SetOf(message.TypeCertificateVerify)
+}
+
+func (s awaitCertificateVerify12) take(hs *handshake, in received) (step, error) {
+	m := in.Message.(*message.CertificateVerify)
+	scheme := auth.Scheme(m.Scheme)
+	if !slices.Contains(hs.p.schemes, scheme) {
+		return nil, alert.Errorf(alert.IllegalParameter, "client signed with %v, which was not offered", scheme)
+	}
+	// The signature covers everything before this message.
+	if err := auth.Verify(s.chain.PublicKey(), scheme, hs.transcript.Bytes(), m.Signature); err != nil {
+		return nil, err
+	}
+	hs.transcript.Add(in.raw)
+	return awaitClientFinished12{s.n, s.master}, nil
+}
+
+// awaitClientFinished12: RFC 5246, Section 7.4.9.
+type awaitClientFinished12 struct {
+	n      *negotiated12
+	master []byte
+}
+
+func (awaitClientFinished12) expects() message.Set {
+	return message.SetOf(message.TypeFinished)
+}
+
+func (s awaitClientFinished12) take(hs *handshake, in received) (step, error) {
+	if err := hs.checkFinished(s.n, s.master, in); err != nil {
+		return nil, err
+	}
+	if err := hs.checkConnection(); err != nil {
+		return nil, err
+	}
+	if err := hs.addFinished(s.n, s.master); err != nil {
+		return nil, err
+	}
+	hs.sendFlight(true)
+	return complete{}, nil
+}

@@ -1,0 +1,158 @@
+package dtls
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+)
+
+// states are all states of the handshake, with the data that changes what they
+// expect.
+func states() map[string]step {
+	ecdhe := &negotiated12{suite: suite.Lookup(0xc02b)}
+	psk := &negotiated12{suite: suite.Lookup(0x00a8)}
+	ecdhePSK := &negotiated12{suite: suite.Lookup(0xd001)}
+	return map[string]step{
+		"client awaitServerHello12":                     awaitServerHello12{},
+		"client awaitServerCertificate12":               awaitServerCertificate12{},
+		"client awaitServerKeyExchange12 ECDHE":         awaitServerKeyExchange12{n: ecdhe},
+		"client awaitServerKeyExchange12 ECDHE_PSK":     awaitServerKeyExchange12{n: ecdhePSK},
+		"client awaitServerKeyExchange12 PSK":           awaitServerKeyExchange12{n: psk},
+		"client awaitServerHelloDone12":                 awaitServerHelloDone12{n: ecdhe, certified: true},
+		"client awaitServerHelloDone12 PSK":             awaitServerHelloDone12{n: psk},
+		"client awaitServerHelloDone12 after a request": awaitServerHelloDone12{n: ecdhe, certified: true, request: &message.CertificateRequest{}},
+		"client awaitServerFinished12":                  awaitServerFinished12{},
+		"server awaitClientHello12":                     awaitClientHello12{},
+		"server awaitClientCertificate12":               awaitClientCertificate12{},
+		"server awaitClientKeyExchange12":               awaitClientKeyExchange12{},
+		"server awaitClientKeyExchange12 certified":     awaitClientKeyExchange12{chain: &auth.Chain{}},
+		"server awaitCertificateVerify12":               awaitCertificateVerify12{},
+		"server awaitClientFinished12":                  awaitClientFinished12{},
+		"complete":                                      complete{},
+	}
+}
+
+// TestStates is the whole state machine: what each state takes. Everything else
+// is an unexpected_message. A change of the protocol is a change here.
+func TestStates(t *testing.T) {
+	const want = `
+client awaitServerCertificate12: certificate
+client awaitServerFinished12: finished
+client awaitServerHello12: server_hello or hello_verify_request
+client awaitServerHelloDone12 PSK: server_hello_done
+client awaitServerHelloDone12 after a request: server_hello_done
+client awaitServerHelloDone12: certificate_request or server_hello_done
+client awaitServerKeyExchange12 ECDHE: server_key_exchange
+client awaitServerKeyExchange12 ECDHE_PSK: server_key_exchange
+client awaitServerKeyExchange12 PSK: server_key_exchange or server_hello_done
+complete: no message
+server awaitCertificateVerify12: certificate_verify
+server awaitClientCertificate12: certificate
+server awaitClientFinished12: finished
+server awaitClientHello12: client_hello
+server awaitClientKeyExchange12 certified: client_key_exchange
+server awaitClientKeyExchange12: client_key_exchange
+`
+	var lines []string
+	for name, s := range states() {
+		lines = append(lines, name+": "+s.expects().String())
+	}
+	slices.Sort(lines)
+	if got := "\n" + strings.Join(lines, "\n") + "\n"; got != want {
+		t.Errorf("got %swant %s", got, want)
+	}
+}
+
+// TestStatesAreListed: no state escapes the list above.
+func TestStatesAreListed(t *testing.T) {
+	listed := map[string]bool{}
+	for _, s := range states() {
+		listed[strings.TrimPrefix(fmt.Sprintf("%T", s), "dtls.")] = true
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || f.Name.Name != "expects" || f.Recv == nil {
+				continue
+			}
+			found++
+			if typ := f.Recv.List[0].Type.(*ast.Ident).Name; !listed[typ] {
+				t.Errorf("%s is a state and not listed", typ)
+			}
+		}
+	}
+	if found != len(listed) {
+		t.Errorf("%d states in the source, %d listed", found, len(listed))
+	}
+}
+
+// TestEveryMessageInEveryState sends every type of message to every state of a
+// live handshake: what is not expected is an unexpected_message and nothing
+// else, in plaintext under AlertsImmediate.
+func TestEveryMessageInEveryState(t *testing.T) {
+	seen := map[string]bool{}
+	for _, configs := range []func() (*Config, *Config){
+		func() (*Config, *Config) {
+			client, server := simKinds[1].configs()
+			server.CookieMode = CookieAuto
+			return client, server
+		},
+		hostileConfigs,
+		func() (*Config, *Config) { client, server := simKinds[2].configs(); return client, server },
+	} {
+		immediate := func() (*Config, *Config) {
+			client, server := configs()
+			client.PlaintextAlerts, server.PlaintextAlerts = AlertsImmediate, AlertsImmediate
+			return client, server
+		}
+		for _, m := range moments(t, immediate) {
+			if m.after {
+				continue
+			}
+			for _, typ := range handshakeTypes {
+				s := at(t, immediate, m, func(s *sim) {
+					e := s.eng[m.to]
+					if e.hs == nil || e.hs.in.free || typ == message.TypeFinished {
+						return // tried in TestForgedPlaintext
+					}
+					state, expected := fmt.Sprintf("%T", e.hs.step), e.hs.step.expects().Has(typ)
+					seen[state] = true
+					s.inject(m.to, forgeMessage(typ, e.hs.in.next, 0xff))
+					a, remote := alertOf(t, e)
+					if remote || expected == (a == alert.UnexpectedMessage) {
+						t.Errorf("%v in %s: %v", typ, state, e.Err())
+					}
+				})
+				if s.over() && s.now.Sub(s.start) > time.Second {
+					t.Errorf("%v at %+v: ended after %v", typ, m, s.now.Sub(s.start))
+				}
+			}
+		}
+	}
+	if len(seen) < 8 {
+		t.Errorf("only %d states were tried: %v", len(seen), seen)
+	}
+}

@@ -1,0 +1,190 @@
+package dtls
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// socket is what carries datagrams: a net.Conn with one peer, or a
+// net.PacketConn with many. UDP sockets are used without allocation.
+type socket struct {
+	conn   net.Conn // one peer; nil: shared
+	pc     net.PacketConn
+	udp    *net.UDPConn // pc, if it is one
+	alarms alarms
+
+	traffic struct{ datagramsIn, bytesIn, datagramsOut, bytesOut atomic.Uint64 }
+}
+
+func sharedSocket(pc net.PacketConn) *socket {
+	udp, _ := pc.(*net.UDPConn)
+	return &socket{pc: pc, udp: udp}
+}
+
+// readBuffer takes any UDP payload whole.
+const readBuffer = 64 << 10
+
+func (s *socket) localAddr() net.Addr {
+	if s.conn != nil {
+		return s.conn.LocalAddr()
+	}
+	return s.pc.LocalAddr()
+}
+
+// receive reads one datagram.
+func (s *socket) receive(p []byte) (n int, from peerAddr, err error) {
+	switch {
+	case s.udp != nil:
+		n, from.ap, err = s.udp.ReadFromUDPAddrPort(p)
+		from.ap = unmapped(from.ap)
+	case s.pc != nil:
+		n, from.addr, err = s.pc.ReadFrom(p)
+		if err == nil {
+			from.ap = addrOf(from.addr)
+		}
+	default:
+		n, err = s.conn.Read(p)
+	}
+	if err == nil {
+		s.traffic.datagramsIn.Add(1)
+		s.traffic.bytesIn.Add(uint64(n))
+	}
+	return n, from, err
+}
+
+// unmapped writes IPv4 as IPv4. A socket for both families gives its IPv4 peers
+// as ::ffff:a.b.c.d, and takes either form.
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// send hands one datagram to the transport. An error that may belong to an
+// earlier datagram says nothing about this one, so the call is repeated once:
+// Linux hands an ICMP error to whatever call comes next, were it a datagram of
+// ten bytes, a Read, or one to another peer. Only a second
+// "too large" is about this datagram.
+func (s *socket) send(p []byte, to peerAddr) error {
+	err := s.write(p, to)
+	if err != nil && isPending(err) {
+		first := err
+		if err = s.write(p, to); err != nil && isTooLarge(err) && !isTooLarge(first) {
+			err = s.write(p, to) // one may have waited behind the other
+		}
+	}
+	if err == nil {
+		s.traffic.datagramsOut.Add(1)
+		s.traffic.bytesOut.Add(uint64(len(p)))
+	}
+	return err
+}
+
+func (s *socket) write(p []byte, to peerAddr) (err error) {
+	switch {
+	case s.udp != nil:
+		_, err = s.udp.WriteToUDPAddrPort(p, to.ap)
+	case s.pc != nil:
+		_, err = s.pc.WriteTo(p, to.addr)
+	default:
+		_, err = s.conn.Write(p)
+	}
+	return err
+}
+
+// pathHint is what a transport that says "too large" would take, in bytes of
+// UDP payload; 0 if it does not say. A PathMTU method on the error or on the
+// transport tells.
+func (s *socket) pathHint(err error) int {
+	var hint interface{ PathMTU() int }
+	if errors.As(err, &hint) {
+		return max(hint.PathMTU(), 0)
+	}
+	var large *LargePacketError
+	if errors.As(err, &large) && large.PathMTU > 0 {
+		return large.PathMTU
+	}
+	var carrier any = s.pc
+	if s.conn != nil {
+		carrier = s.conn
+	}
+	if hint, ok := carrier.(interface{ PathMTU() int }); ok {
+		return max(hint.PathMTU(), 0)
+	}
+	return 0
+}
+
+// ---- what errors mean ---------------------------------------------------------------
+
+// isTooLarge reports whether a transport refused a datagram for its size.
+func isTooLarge(err error) bool {
+	return errors.Is(err, ErrLargePacket) || isErrno(err, errnosTooLarge)
+}
+
+// isPending reports whether an error may belong to an earlier datagram.
+func isPending(err error) bool { return isTooLarge(err) || isErrno(err, errnosPending) }
+
+// isTransient reports whether an error of the transport passes, so that the
+// association it happened to lives on.
+func isTransient(err error) bool {
+	var t *transportError
+	if errors.As(err, &t) {
+		return !t.closed
+	}
+	return isPending(err) || isErrno(err, errnosBusy)
+}
+
+// isClosed reports whether an error says that the transport is gone.
+func isClosed(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
+}
+
+func isErrno(err error, list []error) bool {
+	return slices.ContainsFunc(list, func(errno error) bool { return errors.Is(err, errno) })
+}
+
+// transportError is what the transport said about one datagram, which is not
+// fatal, or that it is closed, which is.
+type transportError struct {
+	err    error
+	closed bool
+}
+
+func (e *transportError) Error() string {
+	if e.closed {
+		return "dtls: transport closed: " + e.err.Error()
+	}
+	return "dtls: transport: " + e.err.Error()
+}
+
+func (e *transportError) Unwrap() error { return e.err }
+
+// Is makes the end of a transport match net.ErrClosed, however it said so.
+func (e *transportError) Is(target error) bool { return e.closed && target == net.ErrClosed }
+
+// Timeout reports whether the transport timed out.
+func (e *transportError) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.err, &t) && t.Timeout()
+}
+
+func (e *transportError) Temporary() bool { return !e.closed }
+
+// backOff slows a reader down whose socket only has errors. Its value is how
+// many there were, with nothing received in between.
+type backOff int
+
+const (
+	freeErrors = 16                     // pending errors of that many peers cost no time
+	maxPause   = 100 * time.Millisecond // also how long Close may go unnoticed
+)
+
+func (b *backOff) pause() {
+	if *b++; *b <= freeErrors {
+		return
+	}
+	time.Sleep(min(maxPause, time.Millisecond<<min(*b-freeErrors-1, 10)))
+}

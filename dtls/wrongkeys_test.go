@@ -1,0 +1,132 @@
+package dtls
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// Honest bytes in the wrong place: under other keys, to their own sender, or
+// behind the end.
+
+// beforeFinished is a client that awaits the server's Finished, the server
+// being done.
+func beforeFinished(t *testing.T) *sim {
+	client, server := hostileConfigs()
+	s := newSim(t, client, server)
+	s.path = func(from side, n int, _ []byte) []time.Duration {
+		if from == serverSide && n == 1 {
+			return nil
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	if !s.run(time.Second, s.eng[serverSide].Established) {
+		t.Fatal(s.history())
+	}
+	s.flush(serverSide)
+	return s
+}
+
+// TestMessageAfterFinished: the Finished is the last message of the handshake;
+// whatever shares its record is out of place.
+func TestMessageAfterFinished(t *testing.T) {
+	s := beforeFinished(t)
+	msgs := s.eng[serverSide].out.msgs
+	finished := msgs[len(msgs)-1]
+	if finished.typ != message.TypeFinished {
+		t.Fatalf("last message is %v", finished.typ)
+	}
+	h := message.Header{Type: message.TypeNewSessionTicket, Length: 6, Seq: finished.seq + 1, FragmentLength: 6}
+	payload := append(h.Append(finished.appendRaw(nil)), make([]byte, 6)...)
+	s.inject(clientSide, s.authentic(serverSide, record.TypeHandshake, payload...))
+	if !slices.Contains(s.events[clientSide], EventEstablished) {
+		t.Fatalf("the Finished was not taken\n%s", s.history())
+	}
+	if a, remote := alertOf(t, s.eng[clientSide]); a != alert.UnexpectedMessage || remote {
+		t.Errorf("%v", s.eng[clientSide].Err())
+	}
+}
+
+// TestMessagesUnderWrongKeys: while the Finished is awaited nothing else is
+// taken from its epoch, and the Finished from no other.
+func TestMessagesUnderWrongKeys(t *testing.T) {
+	for _, typ := range handshakeTypes {
+		s := beforeFinished(t)
+		e := s.eng[clientSide]
+		before := e.Drops().Fragment
+		if typ == message.TypeFinished {
+			s.inject(clientSide, forgeMessage(typ, e.hs.in.next, make([]byte, 12)...))
+		} else {
+			s.inject(clientSide, s.authenticMessage(serverSide, typ, e.hs.in.next, make([]byte, 12)...))
+		}
+		if e.Err() != nil || e.Established() || e.Drops().Fragment != before+1 {
+			t.Errorf("%v: %v, drops %+v", typ, e, e.Drops())
+		}
+		s.handshake()
+	}
+}
+
+// TestWrongFinished: an authentic Finished with other bytes ends the handshake
+// with decrypt_error.
+func TestWrongFinished(t *testing.T) {
+	s := beforeFinished(t)
+	e := s.eng[clientSide]
+	s.inject(clientSide, s.authenticMessage(serverSide, message.TypeFinished, e.hs.in.next, make([]byte, 12)...))
+	if a, remote := alertOf(t, e); a != alert.DecryptError || remote {
+		t.Errorf("%v", e.Err())
+	}
+}
+
+// TestReflection: every datagram also comes back to its sender; that changes
+// nothing. What comes from nobody else never makes an association.
+func TestReflection(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		client, server := pskConfigs()
+		s := newSim(t, client, server)
+		s.onDeliver = func(to side, datagram []byte) []byte {
+			s.deliver(to.other(), datagram)
+			if alone {
+				return nil
+			}
+			return datagram
+		}
+		if s.run(2*time.Minute, s.established) == alone {
+			t.Fatalf("alone %v: %v; %v", alone, s.eng[0], s.eng[1])
+		}
+		if alone {
+			continue
+		}
+		s.echo("not mine")
+		for at, data := range s.data {
+			if len(data) != 1 {
+				t.Errorf("%s got %q", side(at), data)
+			}
+		}
+	}
+}
+
+// TestRandomMutations runs the fuzzers' mutations on seeded random scripts. A
+// failing seed is repeated with FLIGHTPATH_SEED.
+func TestRandomMutations(t *testing.T) {
+	first, count := seeds(t)
+	if count > 1 && !soak() {
+		count /= 10
+	}
+	for seed := first; seed < first+count; seed++ {
+		r := rand.New(rand.NewPCG(seed, 0xbad))
+		input := make([]byte, 20+r.IntN(120))
+		for i := range input {
+			input[i] = byte(r.Uint32())
+		}
+		victim := side(seed % 2)
+		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { fuzzEngine(t, input, victim) }) {
+			return
+		}
+	}
+}

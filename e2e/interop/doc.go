@@ -1,0 +1,12 @@
+// Package interop runs the library against foreign DTLS 1.2 implementations,
+// in both roles, through a relay that loses and reorders datagrams and
+// swallows those above a size.
+//
+// A [Peer] is how to start a foreign endpoint, a [Case] is what one run does,
+// and [Pairwise] picks the cases: few enough for every commit, yet any two
+// values of different dimensions meet in at least one of them. With
+// FLIGHTPATH_FULL=1 the whole product runs instead.
+//
+// Nothing here skips. A missing program is a failed test whose message names
+// the package to install.
+package interop

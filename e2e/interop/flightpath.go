@@ -1,0 +1,184 @@
+package interop
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/flightpath-dtls/flightpath/dtls"
+)
+
+// Flightpath is this library as a Peer, so that both ends of a case are driven
+// the same way.
+type Flightpath struct{}
+
+func (Flightpath) Name() string     { return "flightpath" }
+func (Flightpath) Suites() []uint16 { return allSuites() }
+
+func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
+	t.Helper()
+	cfg := flightpathConfig(o)
+	if o.Roots != nil {
+		cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, o.Roots.Pool()
+	}
+	l, err := dtls.Listen("udp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return converseWith(t, o, l.AcceptContext), l.Addr().String()
+}
+
+func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
+	t.Helper()
+	cfg := flightpathConfig(o)
+	cfg.ServerName, cfg.RootCAs = o.ServerName, o.Roots.Pool()
+	return converseWith(t, o, func(ctx context.Context) (*dtls.Conn, error) {
+		d := dtls.Dialer{Config: cfg}
+		conn, err := d.DialContext(ctx, "udp", addr)
+		if err != nil {
+			return nil, err
+		}
+		return conn.(*dtls.Conn), nil
+	})
+}
+
+func flightpathConfig(o Options) *dtls.Config {
+	cfg := &dtls.Config{
+		CipherSuites: []uint16{o.Suite},
+		MTU:          o.MTU,
+		MaxMTU:       o.MTU,
+	}
+	if o.Chain != nil {
+		cfg.Certificates = []tls.Certificate{o.Chain.Certificate}
+	}
+	if o.ALPN != "" {
+		cfg.NextProtos = []string{o.ALPN}
+	}
+	return cfg
+}
+
+// association is an endpoint of ours.
+type association struct {
+	options Options
+
+	mu    sync.Mutex
+	conn  *dtls.Conn // once the handshake is complete
+	heard []string
+	err   error // why it ended
+}
+
+// converseWith opens an association and reads from it until the test ends.
+func converseWith(t testing.TB, o Options, open func(context.Context) (*dtls.Conn, error)) *association {
+	a := &association{options: o}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := a.converse(ctx, open)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.err = err
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	return a
+}
+
+func (a *association) converse(ctx context.Context, open func(context.Context) (*dtls.Conn, error)) error {
+	conn, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	a.mu.Lock()
+	a.conn = conn
+	a.mu.Unlock()
+	buf := make([]byte, 1<<14)
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		a.heard = append(a.heard, string(buf[:n]))
+		a.mu.Unlock()
+	}
+}
+
+func (a *association) connection() *dtls.Conn {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.conn
+}
+
+func (a *association) Established() bool { return a.connection() != nil }
+
+func (a *association) Say(line string) error {
+	conn := a.connection()
+	if conn == nil {
+		return errors.New("flightpath: no association")
+	}
+	_, err := conn.Write([]byte(line + "\n"))
+	return err
+}
+
+func (a *association) Failed() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+func (a *association) Echoes() bool { return false }
+
+func (a *association) Heard(line string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.heard {
+		if strings.Contains(h, line) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *association) Agrees() error {
+	conn := a.connection()
+	if conn == nil {
+		return errors.New("flightpath: no association")
+	}
+	state, o := conn.ConnectionState(), a.options
+	if state.Version != dtls.VersionDTLS12 {
+		return fmt.Errorf("flightpath: version %#04x, want %#04x", state.Version, dtls.VersionDTLS12)
+	}
+	if state.CipherSuite != o.Suite {
+		return fmt.Errorf("flightpath: suite %#04x, want %#04x", state.CipherSuite, o.Suite)
+	}
+	if state.NegotiatedProtocol != o.ALPN {
+		return fmt.Errorf("flightpath: protocol %q, want %q", state.NegotiatedProtocol, o.ALPN)
+	}
+	want := 0
+	if o.Roots != nil {
+		want = len(o.Roots.Certificate.Certificate)
+	}
+	if got := len(state.PeerCertificates); got != want {
+		return fmt.Errorf("flightpath: %d certificates of the peer, want %d", got, want)
+	}
+	if want > 0 && !state.PeerCertificates[0].Equal(o.Roots.Certificate.Leaf) {
+		return errors.New("flightpath: another certificate than the peer's")
+	}
+	return nil
+}
+
+func (a *association) Log() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return fmt.Sprintf("flightpath: connected %v, heard %q, ended with %v", a.conn != nil, a.heard, a.err)
+}

@@ -1,0 +1,82 @@
+package interop
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+)
+
+// OpenSSL drives `openssl s_server` and `openssl s_client`.
+type OpenSSL struct{}
+
+func (OpenSSL) Name() string     { return "openssl" }
+func (OpenSSL) Suites() []uint16 { return allSuites() }
+
+// opensslMTU is the value of -mtu for datagrams of at most n bytes. The option
+// counts a whole IPv4 packet; and a Finished that shares a datagram with what
+// comes before is let in without its nonce and tag.
+func opensslMTU(n int) string { return strconv.Itoa(n + 28 - 8 - 16) }
+
+func (p OpenSSL) Serve(t testing.TB, o Options) (Endpoint, string) {
+	t.Helper()
+	port := freePort(t)
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	args := append([]string{"s_server", "-accept", addr}, p.common(t, o)...)
+	if o.Roots != nil {
+		args = append(args, "-Verify", "4", "-verify_return_error")
+	}
+	e := start(t, "openssl", "openssl", args...)
+	e.established = "CIPHER is"
+	e.agrees = append(e.agrees, "CIPHER is "+suiteByID(o.Suite).openssl)
+	if o.ALPN != "" {
+		e.agrees = append(e.agrees, "ALPN protocols selected: "+o.ALPN)
+	}
+	e.waitBound(t, port)
+	return e, addr
+}
+
+func (p OpenSSL) Dial(t testing.TB, addr string, o Options) Endpoint {
+	t.Helper()
+	args := append([]string{"s_client", "-connect", addr}, p.common(t, o)...)
+	args = append(args, "-verify_return_error", "-servername", o.ServerName, "-verify_hostname", o.ServerName)
+	e := start(t, "openssl", "openssl", args...)
+	e.established = "SSL-Session:"
+	e.agrees = append(e.agrees,
+		"Protocol  : DTLSv1.2",
+		"Cipher    : "+suiteByID(o.Suite).openssl,
+		"Verify return code: 0 (ok)")
+	if o.ALPN != "" {
+		e.agrees = append(e.agrees, "ALPN protocol: "+o.ALPN)
+	}
+	return e
+}
+
+func (OpenSSL) common(t testing.TB, o Options) []string {
+	t.Helper()
+	args := []string{
+		"-dtls1_2",
+		"-cipher", suiteByID(o.Suite).openssl + ":@SECLEVEL=0", // CCM-8 is below its default level
+		"-mtu", opensslMTU(o.MTU),
+	}
+	if o.Chain != nil {
+		f, err := o.Chain.Write(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-cert", f.Leaf, "-key", f.Key)
+		if f.Intermediates != "" {
+			args = append(args, "-cert_chain", f.Intermediates)
+		}
+	}
+	if o.Roots != nil {
+		f, err := o.Roots.Write(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-CAfile", f.Root)
+	}
+	if o.ALPN != "" {
+		args = append(args, "-alpn", o.ALPN)
+	}
+	return args
+}
