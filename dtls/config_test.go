@@ -99,9 +99,15 @@ func TestBadConfigs(t *testing.T) {
 		})
 	}
 	for _, fine := range []*Config{
-		{ServerName: "x"}, {InsecureSkipVerify: true}, {ClientPSK: psk}, {ServerName: "x", MaxMTU: 1000},
-		{ServerName: "x", MinVersion: VersionDTLS12, MaxVersion: VersionDTLS13}, {ServerName: "x", RequireExtendedMasterSecret: &no},
-		{ServerName: "x", HandshakeTimeout: -1}, {ServerName: "x", MTU: 228}, {ServerName: "x", CipherSuites: []uint16{0xc0ae}},
+		{ServerName: "x"},
+		{InsecureSkipVerify: true},
+		{ClientPSK: psk},
+		{ServerName: "x", MaxMTU: 1000},
+		{ServerName: "x", MinVersion: VersionDTLS12, MaxVersion: VersionDTLS13},
+		{ServerName: "x", RequireExtendedMasterSecret: &no},
+		{ServerName: "x", HandshakeTimeout: -1},
+		{ServerName: "x", MTU: 228},
+		{ServerName: "x", CipherSuites: []uint16{0xc0ae}},
 	} {
 		if _, err := NewClientEngine(fine, simStart); err != nil {
 			t.Errorf("%+v: %v", fine, err)

@@ -343,7 +343,7 @@ func (c *Conn) Close() error {
 	c.kick()
 	c.wakeAll()
 	c.flags.output = true
-	c.drain(nil)
+	c.drain(context.Background())
 	return nil
 }
 
@@ -395,7 +395,7 @@ func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	c.over(err)
 	c.silence()
-	c.drain(nil)
+	c.drain(context.Background())
 }
 
 // ---- waiting -------------------------------------------------------------------

@@ -192,7 +192,7 @@ func (c *Conn) drain(ctx context.Context) {
 // and lets go of mu.
 func (c *Conn) doneSending() {
 	if c.flags.output || c.news != nil {
-		c.sendAll(nil)
+		c.sendAll(context.Background())
 		return
 	}
 	c.flags.turn = false
@@ -211,10 +211,7 @@ func (c *Conn) sendAll(ctx context.Context) {
 	}
 	for c.flags.output {
 		c.flags.output = false
-		for {
-			if c.eng == nil || c.flags.busy || c.hs != nil && ctx != nil && ctx.Err() != nil {
-				break
-			}
+		for c.eng != nil && !c.flags.busy && (c.hs == nil || ctx.Err() == nil) {
 			tx, ok := c.eng.PollTransmit(time.Now(), b.p)
 			if !ok {
 				break
@@ -272,6 +269,16 @@ func (c *Conn) transmit(tx Transmit) {
 		c.eng.transmitRefused(time.Now(), tx.ID, c.sock.pathHint(err), err)
 	case isClosed(err):
 		c.over(&transportError{err: err, closed: true})
+	default:
+		c.trouble(err)
+	}
+}
+
+// trouble notes, with mu held, what the transport said last: if nothing comes
+// through, a time-out that names it helps more than one that does not.
+func (c *Conn) trouble(err error) {
+	if c.hs != nil && err != nil {
+		c.hs.trouble = err
 	}
 }
 
@@ -315,7 +322,7 @@ func (c *Conn) read() {
 			c.fail(&transportError{err: err, closed: true})
 			return
 		default:
-			if c.isClosed() {
+			if c.closedAfter(err) {
 				return
 			}
 			slow.pause()
@@ -323,9 +330,12 @@ func (c *Conn) read() {
 	}
 }
 
-func (c *Conn) isClosed() bool {
+// closedAfter reports whether Close was called, and notes the error that made the
+// reader ask.
+func (c *Conn) closedAfter(err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.trouble(err)
 	return c.flags.closed
 }
 
@@ -372,7 +382,7 @@ func (c *Conn) settle() {
 		c.flags.output = true
 	}
 	if c.flags.output && !c.flags.turn {
-		c.drain(nil)
+		c.drain(context.Background())
 		return
 	}
 	c.announce()
@@ -413,6 +423,10 @@ func (c *Conn) hear() {
 		c.opened()
 	}
 	if err := c.eng.Err(); err != nil {
+		var timeout *handshakeTimeoutError
+		if c.hs != nil && errors.As(err, &timeout) {
+			timeout.transport = c.hs.trouble
+		}
 		c.over(err)
 	}
 }

@@ -42,6 +42,7 @@ type opening struct {
 	inbox   inbox
 	driving bool        // a goroutine is in drive
 	seen    snapshot    // the engine before its driver took it
+	trouble error       // what the transport said last that was no refusal
 	tell    []error     // warnings and refusals that Handshake has still to return
 	timer   *time.Timer // wakes the driver
 }

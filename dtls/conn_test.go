@@ -136,7 +136,7 @@ type heldBack struct {
 func (h *heldBack) Write(p []byte) (int, error) {
 	in, out := &h.peer.sock.traffic.datagramsIn, &h.sock.traffic.datagramsOut
 	for range 10000 {
-		if out.Load()-in.Load() < 32 || h.peer.isClosed() {
+		if out.Load()-in.Load() < 32 || h.peer.closedAfter(nil) {
 			break
 		}
 		time.Sleep(50 * time.Microsecond)
@@ -328,10 +328,10 @@ func TestHandshakeTimeout(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		client.SetDeadline(time.Time{})
-		if _, again := client.Read(nil); again != err {
+		if _, again := client.Read(nil); !errors.Is(again, err) {
 			t.Errorf("Read: %v, want the same error", again)
 		}
-		if _, again := client.Write(nil); again != err {
+		if _, again := client.Write(nil); !errors.Is(again, err) {
 			t.Errorf("Write: %v, want the same error", again)
 		}
 	})
@@ -644,7 +644,7 @@ func TestReceiveQueueIsBounded(t *testing.T) {
 		for ; err == nil; records++ {
 			_, err = server.Read(make([]byte, 100))
 		}
-		if records--; records != limit/100 || err != io.EOF {
+		if records--; records != limit/100 || !errors.Is(err, io.EOF) {
 			t.Errorf("%d records, then %v", records, err)
 		}
 		if d := server.Drops().Memory; d != 900 {
@@ -725,7 +725,7 @@ func TestCloseNotify(t *testing.T) {
 		}
 		mustRead(t, server, "last words")
 		for range 2 {
-			if _, err := server.Read(make([]byte, 1)); err != io.EOF {
+			if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 				t.Errorf("Read after the peer's close_notify: %v", err)
 			}
 		}
@@ -764,7 +764,7 @@ func TestFatalErrorStays(t *testing.T) {
 			"Handshake": client.Handshake(), "SetMTU": client.SetMTU(500),
 			"ExportKeyingMaterial": second(client.ExportKeyingMaterial("x", nil, 1)),
 		} {
-			if again != err {
+			if !errors.Is(again, err) {
 				t.Errorf("%s: %v, want %v", name, again, err)
 			}
 		}
@@ -789,7 +789,7 @@ func TestTransportEnds(t *testing.T) {
 		if !errors.Is(err, net.ErrClosed) || !IsFatal(err) {
 			t.Errorf("Read: %v", err)
 		}
-		if _, again := server.Write([]byte("x")); again != err {
+		if _, again := server.Write([]byte("x")); !errors.Is(again, err) {
 			t.Errorf("Write: %v", again)
 		}
 	})

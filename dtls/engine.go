@@ -2,11 +2,13 @@ package dtls
 
 import (
 	"crypto"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -286,14 +288,13 @@ func (e *Engine) fail(err error) {
 	if e.err != nil {
 		return
 	}
-	var cause *alert.Error
-	switch err := err.(type) {
-	case *alert.Error:
-		cause = err
-	case *AlertError, *LargePacketError, *handshakeTimeoutError:
-		e.end(err)
+	var remote *AlertError
+	if errors.As(err, &remote) || errors.Is(err, ErrHandshakeTimeout) {
+		e.end(err) // nothing to say: the peer said it, or is not there
 		return
-	default:
+	}
+	var cause *alert.Error
+	if !errors.As(err, &cause) {
 		cause = &alert.Error{Alert: alert.InternalError, Cause: err}
 	}
 	e.sendAlert(alert.Fatal, cause.Alert)
@@ -307,8 +308,11 @@ func (e *Engine) end(err error) {
 	e.hs = nil
 	e.data = nil
 	e.out.drop()
-	clear(e.secrets.master)
+	keys.Wipe(e.secrets.master)
 	e.secrets.master = nil
+	if len(e.alerts) == 0 {
+		e.keys.wipe() // else behind the last alert
+	}
 }
 
 // Drops returns the counters.

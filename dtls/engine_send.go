@@ -44,6 +44,9 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 	default:
 		return Transmit{}, false
 	}
+	if e.err != nil && len(e.alerts) == 0 {
+		e.keys.wipe() // that was the last word
+	}
 	e.nextID++
 	tx.ID = e.nextID
 	e.credit.out += len(tx.Data) - len(dst)
@@ -258,9 +261,6 @@ func (e *Engine) Write(now time.Time, p []byte) error {
 		return err
 	}
 	e.data = append(e.data, bytes.Clone(p))
-	if p == nil || len(p) == 0 {
-		e.data[len(e.data)-1] = []byte{}
-	}
 	return nil
 }
 
@@ -274,8 +274,10 @@ func (e *Engine) mayWrite(n int) error {
 		return errConnClosed
 	case n > e.MaxData():
 		s := e.keys.sealer()
-		return &LargePacketError{Op: "write", Size: n + s.Overhead(), MTU: e.path.limit(), PathMTU: e.path.limit(),
-			MaxData: e.MaxData(), Source: e.path.source}
+		return &LargePacketError{
+			Op: "write", Size: n + s.Overhead(), MTU: e.path.limit(), PathMTU: e.path.limit(),
+			MaxData: e.MaxData(), Source: e.path.source,
+		}
 	}
 	return nil
 }

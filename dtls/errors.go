@@ -129,6 +129,8 @@ type handshakeTimeoutError struct {
 	elapsed time.Duration // since the handshake began
 	mtu     int           // limit of the last try
 	heard   int           // datagrams received in the whole handshake
+
+	transport error // what it said last, such as ECONNREFUSED; nil: nothing
 }
 
 func (e *handshakeTimeoutError) Error() string {
@@ -136,9 +138,15 @@ func (e *handshakeTimeoutError) Error() string {
 	if e.heard > 0 {
 		heard = fmt.Sprintf("%d datagrams were received", e.heard)
 	}
+	if e.transport != nil {
+		heard += "; the transport says: " + e.transport.Error()
+	}
 	return fmt.Sprintf("dtls: handshake timed out after %v: sent %s %d times (last with MTU %d), awaiting %s; %s",
 		e.elapsed.Round(time.Millisecond), e.sent, e.tries, e.mtu, e.awaited, heard)
 }
+
+// Unwrap returns what the transport said.
+func (e *handshakeTimeoutError) Unwrap() error { return e.transport }
 
 func (*handshakeTimeoutError) Is(target error) bool { return target == ErrHandshakeTimeout }
 func (*handshakeTimeoutError) Timeout() bool        { return true }

@@ -76,12 +76,17 @@ func IsFatal(err error) bool {
 	if err == nil {
 		return false
 	}
+	if errors.Is(err, ErrHandshakeTimeout) {
+		return true // whatever the transport said before
+	}
 	var large *LargePacketError
 	if errors.As(err, &large) {
 		return large.Op != "write" && large.Suggest() == 0
 	}
-	for _, retry := range []error{ErrAgain, ErrInterrupted, ErrGotApplicationData, ErrShortBuffer, ErrInHandler,
-		ErrNoProbeCarrier, ErrNoSession, errBelowMinimumMTU, errHandshakeOngoing, errMaxDataRange} {
+	for _, retry := range []error{
+		ErrAgain, ErrInterrupted, ErrGotApplicationData, ErrShortBuffer, ErrInHandler,
+		ErrNoProbeCarrier, ErrNoSession, errBelowMinimumMTU, errHandshakeOngoing, errMaxDataRange,
+	} {
 		if errors.Is(err, retry) {
 			return false
 		}

@@ -57,7 +57,7 @@ func ExampleListen() {
 	n, err := conn.Read(answer)
 	fmt.Printf("%s, %v\n", answer[:n], err)
 	_, err = conn.Read(answer)
-	fmt.Println(err == io.EOF)
+	fmt.Println(errors.Is(err, io.EOF))
 	// Output:
 	// hello, <nil>
 	// true

@@ -59,7 +59,7 @@ func (m *outMessage) next(room, fresh int) (lo, hi uint32, ok bool) {
 	if room <= 0 {
 		return 0, 0, false
 	}
-	lo, hi, ok = m.sent.NextGap(0, n)
+	lo, _, ok = m.sent.NextGap(0, n)
 	if !ok {
 		return 0, 0, false
 	}

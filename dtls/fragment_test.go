@@ -299,8 +299,12 @@ func TestJoinVerdicts(t *testing.T) {
 			{0, 5, honest, 0, 100, fragmentKept}, {0, 5, honest, 200, 1000, fragmentKept}, {0, 5, honest, 50, 250, fragmentKept},
 		}, honest, 1024},
 		{"a variant of a contradiction of a variant, and the fourth takes the place of the first", []piece{
-			{0, 5, honest, 0, 10, fragmentKept}, {0, 5, forged, 0, 10, fragmentKept}, {0, 5, noise(4, 1000), 0, 10, fragmentKept},
-			{0, 5, noise(5, 1000), 0, 10, fragmentKept}, {0, 5, honest, 0, 10, fragmentKept}, {0, 5, honest, 0, 10, fragmentRepeated},
+			{0, 5, honest, 0, 10, fragmentKept},
+			{0, 5, forged, 0, 10, fragmentKept},
+			{0, 5, noise(4, 1000), 0, 10, fragmentKept},
+			{0, 5, noise(5, 1000), 0, 10, fragmentKept},
+			{0, 5, honest, 0, 10, fragmentKept},
+			{0, 5, honest, 0, 10, fragmentRepeated},
 		}, nil, 3 * 256},
 		{"plaintext does not displace what a key vouched for", []piece{
 			{1, 5, honest, 0, 500, fragmentKept}, {0, 5, forged, 0, 1000, fragmentRefused}, {1, 5, honest, 500, 1000, fragmentKept},

@@ -127,7 +127,7 @@ func (hs *handshake) drive() {
 		awaited := hs.step.expects()
 		next, err := hs.takeMessage(m)
 		e.trace.message(m, awaited, err)
-		if err == errIgnore {
+		if errors.Is(err, errIgnore) {
 			hs.in.reject(m)
 			hs.step = next
 			e.drops.Repeated++

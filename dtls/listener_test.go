@@ -95,7 +95,7 @@ func TestListenerEcho(t *testing.T) {
 							for {
 								n, err := conn.Read(buf)
 								if err != nil {
-									if err != io.EOF {
+									if !errors.Is(err, io.EOF) {
 										t.Errorf("server Read: %v", err)
 									}
 									return
@@ -295,7 +295,7 @@ func TestRandomErrnos(t *testing.T) {
 						if rng.IntN(10) < 3 {
 							err = errnos[rng.IntN(len(errnos))]
 						}
-						if err == last { // EMSGSIZE twice in a row would be meant
+						if errors.Is(err, last) { // EMSGSIZE twice in a row would be meant
 							err = nil
 						}
 						last = err
@@ -361,7 +361,7 @@ func TestListenerClose(t *testing.T) {
 		if _, err := l.Accept(); !errors.Is(err, ErrServerClosed) {
 			t.Errorf("Accept: %v", err)
 		}
-		if _, err := waiting.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := waiting.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("one that was not accepted: %v", err)
 		}
 		if l.socket.isClosed() {
@@ -382,7 +382,7 @@ func TestListenerClose(t *testing.T) {
 		if !l.socket.isClosed() {
 			t.Error("the socket is left open")
 		}
-		if _, err := accepted.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := accepted.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("the close_notify of the last one: %v", err)
 		}
 		closeAll(accepted, waiting, stranger)
@@ -591,7 +591,7 @@ func TestBacklogIsBounded(t *testing.T) {
 		if s := l.Stats(); s.BacklogDropped != 3 || s.Associations != maxBacklog {
 			t.Errorf("%+v", s)
 		}
-		if _, err := conns[maxBacklog+2].Read(make([]byte, 1)); err != io.EOF {
+		if _, err := conns[maxBacklog+2].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("one too many: %v", err)
 		}
 		l.Close()

@@ -47,10 +47,10 @@ const (
 func (f fate) String() string { return [...]string{"lost", "doubled", "delayed"}[f] }
 
 func (f fate) copies() []time.Duration {
-	switch f {
-	case lost:
+	if f == lost {
 		return nil
-	case doubled:
+	}
+	if f == doubled {
 		return []time.Duration{simRTT / 2, simRTT/2 + time.Millisecond}
 	}
 	return []time.Duration{simRTT/2 + 30*time.Millisecond}

@@ -137,8 +137,12 @@ func TestPayloadMTU(t *testing.T) {
 		addr string
 		want int
 	}{
-		{1500, "192.0.2.1", 1472}, {1500, "2001:db8::1", 1452}, {1500, "::ffff:192.0.2.1", 1472},
-		{1280, "2001:db8::1", 1232}, {576, "192.0.2.1", 548}, {1420, "fe80::1%eth0", 1372},
+		{1500, "192.0.2.1", 1472},
+		{1500, "2001:db8::1", 1452},
+		{1500, "::ffff:192.0.2.1", 1472},
+		{1280, "2001:db8::1", 1232},
+		{576, "192.0.2.1", 548},
+		{1420, "fe80::1%eth0", 1372},
 	} {
 		if got := PayloadMTU(tt.link, netip.MustParseAddr(tt.addr)); got != tt.want {
 			t.Errorf("PayloadMTU(%d, %s) = %d, want %d", tt.link, tt.addr, got, tt.want)

@@ -198,10 +198,10 @@ func (p *params) resolveCrypto(c *Config) error {
 		return badConfig("a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK")
 	}
 	for _, id := range c.CurvePreferences {
-		if !kex.Supported(kex.Group(id)) {
+		if !kex.Supported(id) {
 			return badConfig("group %v is not spoken here; remove it from CurvePreferences", id)
 		}
-		p.groups = append(p.groups, kex.Group(id))
+		p.groups = append(p.groups, id)
 	}
 	if p.groups == nil {
 		p.groups = kex.Default()

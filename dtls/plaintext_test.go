@@ -109,8 +109,11 @@ func contradictions(t testing.TB, configs func() (*Config, *Config)) (list [2][]
 				}})
 			}
 			add("beginning", true, 0, 6)
-			// An honest first half may agree with the forged byte, and is then
-			// missed where the second half begins a variant of its own.
+			if end := h.FragmentOffset + h.FragmentLength; end+5 < h.Length {
+				add("bytes around a cut", h.FragmentOffset == 0 && 2*end >= h.Length, end-5, 10)
+			}
+			// An honest fragment may agree with forged bytes further back, and
+			// is then missed where the one behind it begins a variant of its own.
 			add("last byte", h.FragmentLength == h.Length, h.Length-1, 1)
 			if h.Type == message.TypeServerKeyExchange && len(client.CipherSuites) == 0 && h.FragmentLength == h.Length {
 				forged := bytes.Clone(body)

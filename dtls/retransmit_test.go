@@ -145,42 +145,50 @@ func TestUnanswered(t *testing.T) {
 	}{
 		{
 			"the default doubles from a second and gives up after a minute", func(*Config) {},
-			[]float64{0, 1, 3, 7, 15, 31}, 60,
+			[]float64{0, 1, 3, 7, 15, 31},
+			60,
 			"dtls: handshake timed out after 1m0s: sent client_hello 6 times (last with MTU 1232), awaiting server_hello or hello_verify_request; nothing was ever received",
 		},
 		{
 			"without a time-out, seven retransmissions end it", func(c *Config) { c.HandshakeTimeout = -1 },
-			[]float64{0, 1, 3, 7, 15, 31, 63, 123}, 183,
+			[]float64{0, 1, 3, 7, 15, 31, 63, 123},
+			183,
 			"after 3m3s: sent client_hello 8 times",
 		},
 		{
 			"MaxTries is the number of retransmissions", func(c *Config) { c.Retransmit.MaxTries = 2 },
-			[]float64{0, 1, 3}, 7,
+			[]float64{0, 1, 3},
+			7,
 			"after 7s: sent client_hello 3 times",
 		},
 		{
 			"one", func(c *Config) { c.Retransmit.MaxTries = 1 },
-			[]float64{0, 1}, 3,
+			[]float64{0, 1},
+			3,
 			"after 3s: sent client_hello 2 times",
 		},
 		{
 			"Max ends the doubling", func(c *Config) { c.Retransmit.Max = 3 * time.Second },
-			[]float64{0, 1, 3, 6, 9, 12, 15, 18}, 21,
+			[]float64{0, 1, 3, 6, 9, 12, 15, 18},
+			21,
 			"sent client_hello 8 times",
 		},
 		{
 			"media begin with 400 ms", func(c *Config) { c.Retransmit = RetransmitRealtime },
-			[]float64{0, 0.4, 1.2, 2.8, 6, 12.4, 25.2, 50.8}, 60,
+			[]float64{0, 0.4, 1.2, 2.8, 6, 12.4, 25.2, 50.8},
+			60,
 			"sent client_hello 8 times",
 		},
 		{
 			"constrained networks begin with 9 s", func(c *Config) { c.Retransmit = RetransmitConstrained },
-			[]float64{0, 9, 27}, 60,
+			[]float64{0, 9, 27},
+			60,
 			"sent client_hello 3 times",
 		},
 		{
 			"the time-out of the handshake comes first", func(c *Config) { c.HandshakeTimeout = 2500 * ms },
-			[]float64{0, 1}, 2.5,
+			[]float64{0, 1},
+			2.5,
 			"after 2.5s",
 		},
 	} {
@@ -239,8 +247,16 @@ func TestAnswersToRepeats(t *testing.T) {
 		after    time.Duration
 		answered bool
 	}{
-		{0, false}, {ms, false}, {99 * ms, false}, {100 * ms, true}, {100 * ms, false}, {150 * ms, false},
-		{199 * ms, false}, {200 * ms, true}, {310 * ms, true}, {311 * ms, false},
+		{0, false},
+		{ms, false},
+		{99 * ms, false},
+		{100 * ms, true},
+		{100 * ms, false},
+		{150 * ms, false},
+		{199 * ms, false},
+		{200 * ms, true},
+		{310 * ms, true},
+		{311 * ms, false},
 	} {
 		now := simStart.Add(tt.after)
 		_ = e.HandleDatagram(now, repeat(hello.Datagram, byte(100+i)), hello.From)

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -116,7 +117,7 @@ func NewLogTrace(logger *slog.Logger, attrs ...any) *Trace {
 				"group", s.CurveID.String(), "alpn", s.NegotiatedProtocol, "server_name", s.ServerName)
 		},
 		Ended: func(err error) {
-			if err == errConnClosed {
+			if errors.Is(err, errConnClosed) {
 				l.Debug("closed")
 				return
 			}

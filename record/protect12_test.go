@@ -174,14 +174,14 @@ func TestNoncesNeverRepeat(t *testing.T) {
 		r := &recorder{AEAD: s.cipher, nonces: map[string]bool{}}
 		s.cipher = r
 		for i := range 3000 {
-			switch {
-			case i%100 == 50:
+			switch i % 100 {
+			case 50:
 				if err := s.SkipTo(s.Next() + uint64(i)*uint64(i)*uint64(i)); err != nil {
 					t.Fatal(err)
 				}
-			case i%100 == 51:
+			case 51:
 				s.SkipTo(s.Next() - 1) //nolint:errcheck // refused, and must change nothing
-			case i%100 == 52:
+			case 52:
 				s.Seal(nil, TypeAlert, VersionDTLS12, make([]byte, MaxPlaintext+1)) //nolint:errcheck // refused
 			}
 			seal(t, s, nil)

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -272,8 +271,7 @@ func TestPSSKeyParameters(t *testing.T) {
 				t.Fatalf("key %v", chain.PublicKey())
 			}
 			for _, s := range DefaultSchemes() {
-				var signer crypto.Signer = rsa2048()
-				sig, err := Sign(nil, signer, s, message)
+				sig, err := Sign(nil, rsa2048(), s, message)
 				if err != nil {
 					continue // not for RSA
 				}

@@ -32,43 +32,55 @@ func TestChooseScheme(t *testing.T) {
 	}{
 		{
 			"the peer's order counts", cert(rsa2048()),
-			[]Scheme{tls.PKCS1WithSHA256, tls.PSSWithSHA256}, nil, tls.PKCS1WithSHA256,
+			[]Scheme{tls.PKCS1WithSHA256, tls.PSSWithSHA256},
+			nil, tls.PKCS1WithSHA256,
 		},
 		{
 			"schemes for other keys are passed over", cert(p256Key()),
-			[]Scheme{tls.PSSWithSHA256, tls.Ed25519, tls.ECDSAWithP384AndSHA384}, nil, tls.ECDSAWithP384AndSHA384,
+			[]Scheme{tls.PSSWithSHA256, tls.Ed25519, tls.ECDSAWithP384AndSHA384},
+			nil, tls.ECDSAWithP384AndSHA384,
 		},
 		{
 			"our own list limits", cert(rsa2048()),
-			[]Scheme{tls.PKCS1WithSHA256, tls.PSSWithSHA384}, []Scheme{tls.PSSWithSHA384}, tls.PSSWithSHA384,
+			[]Scheme{tls.PKCS1WithSHA256, tls.PSSWithSHA384},
+			[]Scheme{tls.PSSWithSHA384},
+			tls.PSSWithSHA384,
 		},
 		{
 			"the certificate's list limits", cert(rsa2048(), tls.PKCS1WithSHA512),
-			[]Scheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256, tls.PKCS1WithSHA512}, nil, tls.PKCS1WithSHA512,
+			[]Scheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256, tls.PKCS1WithSHA512},
+			nil, tls.PKCS1WithSHA512,
 		},
 		{
 			"a small RSA key has no room for SHA-512 with PSS", cert(rsa1024()),
-			[]Scheme{tls.PSSWithSHA512, tls.PSSWithSHA384}, nil, tls.PSSWithSHA384,
+			[]Scheme{tls.PSSWithSHA512, tls.PSSWithSHA384},
+			nil, tls.PSSWithSHA384,
 		},
 		{
 			"a key certified for PSS takes its own schemes", pssOnly,
-			[]Scheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256, PSSKeyWithSHA256}, nil, PSSKeyWithSHA256,
+			[]Scheme{tls.PSSWithSHA256, tls.PKCS1WithSHA256, PSSKeyWithSHA256},
+			nil, PSSKeyWithSHA256,
 		},
 		{
 			"an ordinary RSA key does not", cert(rsa2048()),
-			[]Scheme{PSSKeyWithSHA256}, nil, 0,
+			[]Scheme{PSSKeyWithSHA256},
+			nil, 0,
 		},
 		{
 			"a parsed leaf will do", parsed,
-			[]Scheme{tls.ECDSAWithP256AndSHA256}, nil, tls.ECDSAWithP256AndSHA256,
+			[]Scheme{tls.ECDSAWithP256AndSHA256},
+			nil, tls.ECDSAWithP256AndSHA256,
 		},
 		{
 			"unknown schemes are passed over", cert(edKey()),
-			[]Scheme{0, 0xfefe, 0x0a0a, tls.Ed25519}, nil, tls.Ed25519,
+			[]Scheme{0, 0xfefe, 0x0a0a, tls.Ed25519},
+			nil, tls.Ed25519,
 		},
 		{
 			"SHA-1 is nothing in common", cert(rsa2048()),
-			[]Scheme{tls.PKCS1WithSHA1}, []Scheme{tls.PKCS1WithSHA1}, 0,
+			[]Scheme{tls.PKCS1WithSHA1},
+			[]Scheme{tls.PKCS1WithSHA1},
+			0,
 		},
 		{"no list is not SHA-1", cert(rsa2048()), nil, nil, 0},
 	} {

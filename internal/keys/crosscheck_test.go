@@ -33,7 +33,7 @@ func TestAgainstCryptoTLS(t *testing.T) {
 		t.Run(tls.CipherSuiteName(test.suite), func(t *testing.T) {
 			w := recordHandshake(t, test.suite)
 
-			premaster, err := rsa.DecryptPKCS1v15(nil, w.serverKey, w.clientKeyExchange[2:])
+			premaster, err := rsa.DecryptPKCS1v15(nil, w.serverKey, w.clientKeyExchange[2:]) //nolint:staticcheck // the premaster of a test's own handshake
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,12 +15,18 @@ func TestNextFragment(t *testing.T) {
 		body, rest       string
 		refused, canGoOn bool
 	}{
-		{name: "a whole message", in: "01 000003 0007 000000 000003 aabbcc",
-			header: Header{TypeClientHello, 3, 7, 0, 3}, body: "aabbcc"},
-		{name: "a piece from the middle", in: "0b 010203 ffff 010000 000002 aabb",
-			header: Header{TypeCertificate, 0x10203, 0xffff, 0x10000, 2}, body: "aabb"},
-		{name: "two messages in one record", in: "0e 000000 0004 000000 000000  14 00000c 0005",
-			header: Header{TypeServerHelloDone, 0, 4, 0, 0}, rest: "1400000c0005"},
+		{
+			name: "a whole message", in: "01 000003 0007 000000 000003 aabbcc",
+			header: Header{TypeClientHello, 3, 7, 0, 3}, body: "aabbcc",
+		},
+		{
+			name: "a piece from the middle", in: "0b 010203 ffff 010000 000002 aabb",
+			header: Header{TypeCertificate, 0x10203, 0xffff, 0x10000, 2}, body: "aabb",
+		},
+		{
+			name: "two messages in one record", in: "0e 000000 0004 000000 000000  14 00000c 0005",
+			header: Header{TypeServerHelloDone, 0, 4, 0, 0}, rest: "1400000c0005",
+		},
 		{name: "nothing", in: "", refused: true},
 		{name: "a header that lacks its last byte", in: "01 000003 0000 000000 0000", refused: true},
 		{name: "a fragment that lacks its last byte", in: "01 000003 0000 000000 000003 aabb", refused: true},
