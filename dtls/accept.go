@@ -38,7 +38,8 @@ type ProvenHello struct {
 	recordSeq uint64        // record number to go on from
 	rtt       time.Duration // from the cookie to its return
 	rttKnown  bool
-	proven    bool // the address is; false with CookieNever
+	proven    bool   // the address is; false with CookieNever
+	cookie    []byte // that proved it, nil if none was asked
 }
 
 // NewDoor returns a door with a cookie secret of its own.
@@ -88,7 +89,10 @@ func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, d
 		rtt, known, right := d.jar.Check(now, hello12.Cookie, from, hello12.Covered[0], hello12.Covered[1])
 		if right {
 			d.stats.Proven++
-			return nil, &ProvenHello{From: from, Datagram: bytes.Clone(datagram), recordSeq: h.Seq, rtt: rtt, rttKnown: known, proven: true}
+			return nil, &ProvenHello{
+				From: from, Datagram: bytes.Clone(datagram), recordSeq: h.Seq, rtt: rtt, rttKnown: known,
+				proven: true, cookie: bytes.Clone(hello12.Cookie),
+			}
 		}
 		d.stats.Refused++ // "treat as a ClientHello without cookie", as the RFC recommends
 	}

@@ -373,3 +373,44 @@ func TestFragmentedHello(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherHelloBehindTheDoor: the door lets in the first fragment of a hello.
+// What somebody else sends before the rest is here, garbage or a hello of its
+// own, neither takes its place nor ends it.
+func TestOtherHelloBehindTheDoor(t *testing.T) {
+	_, other := firstFlight(t)
+	_, payload, _, _ := record.Next(other)
+	body := payload[message.HeaderLen:]
+	for mode := AlertsDelayed; mode <= AlertsIgnored; mode++ {
+		for _, forged := range [][]byte{
+			forgeMessage(message.TypeClientHello, 0, body...),
+			forgeMessage(message.TypeClientHello, 1, body...),
+			forgeMessage(message.TypeClientHello, 0, 0xff, 0xff),
+			forgeMessage(message.TypeClientHello, 1, bytes.Repeat([]byte{0xff}, 70)...),
+		} {
+			garbage := len(forged) < len(other)
+			if garbage && mode == AlertsImmediate {
+				continue // ends it: that is what this mode is for
+			}
+			client, server := fragmentedConfigs()
+			server.PlaintextAlerts = mode
+			s := newSim(t, client, server)
+			injected := false
+			s.onDeliver = func(to side, datagram []byte) []byte {
+				e := s.eng[serverSide]
+				if to == serverSide && !injected && e.door == nil {
+					injected = true
+					if _, waits := e.hs.step.(awaitClientHello12); !waits {
+						t.Fatal("the hello came whole")
+					}
+					s.inject(serverSide, forged)
+				}
+				return datagram
+			}
+			s.run(time.Minute, s.established)
+			if !injected || !s.established() || s.now.Sub(s.start) > 4*simRTT {
+				t.Errorf("mode %d, %s: %v; %v\n%s", mode, describeDatagram(forged), s.eng[0], s.eng[1], s.history())
+			}
+		}
+	}
+}

@@ -151,7 +151,7 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
-	e.hs.vouched = hello.proven
+	e.hs.cookie = hello.cookie
 	e.credit.unlimited = hello.proven || e.p.cookieMode != CookieNever
 	e.setPeer(hello.From)
 	if hello.rttKnown {

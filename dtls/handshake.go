@@ -59,7 +59,7 @@ type handshake struct {
 	flight     []outMessage // under preparation
 	transcript keys.Transcript
 
-	vouched   bool // the hello carried a cookie that proves its address
+	cookie    []byte // of the hello that the door let in, nil if it asked for none
 	suspicion suspicion
 	warned    bool // a plaintext warning was reported
 	ccs       int
@@ -173,15 +173,24 @@ func (hs *handshake) takeMessage(m *inMessage) (step, error) {
 // is the suspicion until it proves true.
 func (hs *handshake) fault(m *inMessage, err error) {
 	var peers *alert.Error
-	_, first := hs.step.(awaitClientHello12)
-	proven := first && hs.vouched // nobody else knows that cookie
-	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.epoch > 0 || proven {
+	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.epoch > 0 || hs.broughtCookie(m) {
 		hs.e.fail(err)
 		return
 	}
 	hs.in.reject(m)
 	hs.e.drops.Fragment++
 	hs.suspect(err)
+}
+
+// broughtCookie reports whether m is the hello that the door let in: nobody else
+// knows its cookie. The door saw its first fragment, and what completes here
+// may be another one.
+func (hs *handshake) broughtCookie(m *inMessage) bool {
+	if _, first := hs.step.(awaitClientHello12); !first || hs.cookie == nil {
+		return false
+	}
+	hello, ok := message.PeekClientHello(m.body())
+	return ok && bytes.Equal(hello.Cookie, hs.cookie)
 }
 
 // suspect notes an unauthenticated reason to end the handshake.

@@ -91,10 +91,13 @@ func fuzzFlights(t *testing.T, s *sim, input []byte) {
 	s.run(2*time.Hour, func() bool { return s.established() || over() })
 	var large *LargePacketError
 	for at, e := range s.eng {
+		if errors.As(e.Err(), &large) && large.Suggest() == 0 && hopeless[at] {
+			return // and its alert may have ended the other
+		}
+	}
+	for at, e := range s.eng {
 		switch err := e.Err(); {
 		case err == nil:
-		case errors.As(err, &large) && large.Suggest() == 0 && hopeless[at]:
-			return
 		case e.path.mode == MTUManual && errors.Is(err, ErrHandshakeTimeout):
 			return // nobody answered its refusals
 		default:

@@ -26,8 +26,11 @@ func (awaitClientHello12) expects() message.Set {
 	return message.SetOf(message.TypeClientHello)
 }
 
-func (awaitClientHello12) take(hs *handshake, in received) (step, error) {
+func (s awaitClientHello12) take(hs *handshake, in received) (step, error) {
 	h := in.Message.(*message.ClientHello)
+	if hs.cookie != nil && !bytes.Equal(h.Cookie, hs.cookie) {
+		return s, errIgnore // not the one that the door let in
+	}
 	if !speaks12(h) {
 		return nil, alert.Errorf(alert.ProtocolVersion, "client offers %s, DTLS 1.2 is spoken here", VersionName(h.Version))
 	}
