@@ -116,28 +116,29 @@ func TestEveryDatagram(t *testing.T) {
 	}
 }
 
-// seeds is how many random paths are tried: FLIGHTPATH_SEEDS, else 1000 under
-// the race detector and 10000 without.
+// seeds is which random paths are tried: 1000 under the race detector, 10000
+// without, from 0. FLIGHTPATH_SEEDS changes how many, FLIGHTPATH_SIM_FIRST where
+// they begin, and FLIGHTPATH_SIM_SEED repeats a single one.
 func seeds(t *testing.T) (first, count uint64) {
+	number := func(name string, fallback uint64) uint64 {
+		v := os.Getenv(name)
+		if v == "" {
+			return fallback
+		}
+		n, err := strconv.ParseUint(v, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return n
+	}
+	if os.Getenv("FLIGHTPATH_SIM_SEED") != "" {
+		return number("FLIGHTPATH_SIM_SEED", 0), 1
+	}
 	count = 10000
 	if raceEnabled {
 		count = 1000
 	}
-	if v := os.Getenv("FLIGHTPATH_SEEDS"); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		count = n
-	}
-	if v := os.Getenv("FLIGHTPATH_SEED"); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n, 1
-	}
-	return 0, count
+	return number("FLIGHTPATH_SIM_FIRST", 0), number("FLIGHTPATH_SEEDS", count)
 }
 
 // randomPath draws loss and duplication of up to 20 % and reordering of up to 8
@@ -172,7 +173,7 @@ func patient(c *Config) {
 }
 
 // TestRandomPaths runs handshakes over seeded random paths. A seed counts only
-// if something was dropped. A failing one is repeated with FLIGHTPATH_SEED.
+// if something was dropped. A failing one is repeated with FLIGHTPATH_SIM_SEED.
 func TestRandomPaths(t *testing.T) {
 	first, count := seeds(t)
 	const workers = 4

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Repeats the unit tests, shuffled, and the interop tests with other losses,
 # until the time is over or one fails. Each round prints its seed:
-# FLIGHTPATH_SEED=<seed> go test ./e2e/interop repeats a round's interop part.
+# FLIGHTPATH_SEED=<seed> go test ./e2e/interop repeats a round's interop part,
+# FLIGHTPATH_SIM_FIRST=<seed> go test ./dtls its random paths.
 # usage: scripts/soak.sh [seconds]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,8 +11,8 @@ end=$(($(date +%s) + ${1:-3600}))
 round=0
 while [ "$(date +%s)" -lt "$end" ]; do
 	round=$((round + 1))
-	export FLIGHTPATH_SEED=$RANDOM$RANDOM
-	echo "== round $round, FLIGHTPATH_SEED=$FLIGHTPATH_SEED"
+	export FLIGHTPATH_SEED=$RANDOM$RANDOM FLIGHTPATH_SIM_FIRST=$((RANDOM * 32768 + RANDOM)) FLIGHTPATH_SOAK=1
+	echo "== round $round, FLIGHTPATH_SEED=$FLIGHTPATH_SEED FLIGHTPATH_SIM_FIRST=$FLIGHTPATH_SIM_FIRST"
 	go test -race -count 1 -shuffle on -timeout 20m ./...
 	go test -race -count 1 -timeout 10m -parallel 16 ./e2e/interop
 done
