@@ -27,7 +27,8 @@ var (
 	// connection IDs for it; ReportDelivered and ReportLost always work.
 	ErrNoProbeCarrier = errors.New("dtls: nothing negotiated that could carry an MTU probe")
 
-	// ErrNoSession says that there is no session to resume from.
+	// ErrNoSession says that there is no session to resume from. There are no
+	// sessions so far: nothing returns it.
 	ErrNoSession = errors.New("dtls: no session")
 
 	// ErrShortBuffer is returned by Read when the record was longer than p.

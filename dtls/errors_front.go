@@ -31,15 +31,17 @@ var (
 	// context's error and its cause.
 	ErrInterrupted error = &retryError{text: "dtls: interrupted, call again"}
 
-	// ErrGotApplicationData says that the peer's data waits to be read before
-	// Rehandshake can go on.
+	// ErrGotApplicationData says that the peer's data waits to be read before a
+	// second handshake can go on. It belongs to renegotiation, which is refused
+	// so far: nothing returns it, but loops may already know it.
 	ErrGotApplicationData error = &retryError{text: "dtls: application data is waiting, read it and call again"}
 
 	// ErrServerClosed is returned by Listener methods after Close or Shutdown.
 	// It matches net.ErrClosed.
 	ErrServerClosed error = &closedError{"dtls: listener closed"}
 
-	// ErrInHandler is returned by blocking methods called inside a Handler.
+	// ErrInHandler is for blocking methods called inside a handler that serves a
+	// listener. There are no handlers so far: nothing returns it.
 	ErrInHandler = errors.New("dtls: blocking call inside a handler")
 
 	errConnClosed error = &closedError{"dtls: association closed"}

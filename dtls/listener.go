@@ -30,6 +30,7 @@ type Listener struct {
 	done  chan struct{}
 
 	inboxDropped atomic.Uint64
+	gone         atomic.Bool // the socket was closed here
 
 	mu        sync.Mutex // may be taken with a Conn's mu held, never the other way round
 	conns     table      // one for each address: established, or the first in its handshake
@@ -182,6 +183,7 @@ func (l *Listener) shut() (unaccepted []*Conn) {
 }
 
 func (l *Listener) closeSocket() {
+	l.gone.Store(true)
 	l.sock.alarms.stop()
 	_ = l.sock.pc.Close()
 }
@@ -239,6 +241,8 @@ func (l *Listener) read() {
 		case err == nil:
 			slow = 0
 			reply = l.take(time.Now(), buf[:n], from, reply[:0])
+		case l.gone.Load():
+			return // whatever a closed transport calls it
 		case isClosed(err):
 			l.fail(&transportError{err: err, closed: true})
 			return
