@@ -121,7 +121,7 @@ func (d *datagram) put(i int) bool {
 	}
 	fresh := min(d.whole-s.Overhead(), record.MaxPlaintext) - message.HeaderLen
 	for !m.done() {
-		lo, hi, ok := m.next(d.room(s)-message.HeaderLen, fresh)
+		lo, hi, ok := m.next(d.room(s)-message.HeaderLen, fresh, d.e.out.backwards())
 		if !ok {
 			return false
 		}

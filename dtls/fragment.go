@@ -49,9 +49,9 @@ func (m *outMessage) unsend() {
 }
 
 // next returns the next fragment to send that has at most room bytes of body,
-// where a fresh datagram would have fresh bytes. ok is false if nothing should
-// go into the present datagram.
-func (m *outMessage) next(room, fresh int) (lo, hi uint32, ok bool) {
+// where a fresh datagram would have fresh bytes; backwards, the last one. ok is
+// false if nothing should go into the present datagram.
+func (m *outMessage) next(room, fresh int, backwards bool) (lo, hi uint32, ok bool) {
 	n := uint32(len(m.body))
 	if n == 0 {
 		return 0, 0, room >= 0
@@ -66,6 +66,9 @@ func (m *outMessage) next(room, fresh int) (lo, hi uint32, ok bool) {
 	if lo >= m.edge {
 		return m.cutFree(lo, room, fresh)
 	}
+	if backwards && m.edge == n {
+		lo = m.lastUnsent(n)
+	}
 	hi = m.nextCut(lo)
 	if int(hi-lo) <= room {
 		return lo, hi, true
@@ -74,8 +77,25 @@ func (m *outMessage) next(room, fresh int) (lo, hi uint32, ok bool) {
 		return 0, 0, false // fits the next datagram as it was cut before
 	}
 	m.divide(lo, hi, fresh)
+	if backwards {
+		lo = m.lastUnsent(n)
+	}
 	hi = m.nextCut(lo)
 	return lo, hi, int(hi-lo) <= room
+}
+
+// lastUnsent is where the last fragment begins that was not sent: at a cut, or
+// where what was sent ends.
+func (m *outMessage) lastUnsent(n uint32) (lo uint32) {
+	for from, end := range m.sent.Gaps(0, n) {
+		lo = from
+		for _, cut := range m.cuts {
+			if cut > lo && cut < end {
+				lo = cut
+			}
+		}
+	}
+	return lo
 }
 
 // cutFree cuts bytes that were never sent: as many as there is room for.

@@ -60,7 +60,7 @@ func TestCut(t *testing.T) {
 					m.unsend()
 					continue
 				}
-				lo, hi, ok := m.next(s.room, s.fresh)
+				lo, hi, ok := m.next(s.room, s.fresh, false)
 				if !ok {
 					got = append(got, "-")
 					continue
@@ -91,7 +91,7 @@ func TestCutsNest(t *testing.T) {
 			fresh := 203 + r.IntN(1300)
 			room := fresh - r.IntN(fresh)
 			for steps := r.IntN(60); steps > 0 && !m.done(); steps-- {
-				lo, hi, ok := m.next(room, fresh)
+				lo, hi, ok := m.next(room, fresh, false)
 				if !ok {
 					if room == fresh {
 						t.Fatalf("seed %d: a fresh datagram of %d takes nothing from %d of %d", seed, fresh, lo, len(m.body))
@@ -113,7 +113,7 @@ func TestCutsNest(t *testing.T) {
 			}
 		}
 		for !m.done() {
-			lo, hi, ok := m.next(203, 203)
+			lo, hi, ok := m.next(203, 203, false)
 			if !ok {
 				t.Fatalf("seed %d: never done", seed)
 			}

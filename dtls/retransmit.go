@@ -196,6 +196,13 @@ func (o *outbox) unsent() bool {
 	return false
 }
 
+// backwards: every other retransmission sends the fragments of a message last
+// one first. Some peers keep only what adjoins the bytes they have. One that
+// misses several fragments at the front gains a single one from each repetition
+// in order, and all of them from one in the opposite order; one that misses
+// them at the end, the other way round.
+func (o *outbox) backwards() bool { return o.total > 1 && o.total%2 == 1 }
+
 // finishTransmission starts the timer once everything was handed over, and
 // reports whether it was.
 func (o *outbox) finishTransmission(now time.Time) bool {
