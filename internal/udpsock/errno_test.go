@@ -1,0 +1,46 @@
+package udpsock
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+	"testing"
+)
+
+func TestErrnos(t *testing.T) {
+	tooLarge := errnosTooLarge[0]
+	op := func(op string, err error) error {
+		return &net.OpError{Op: op, Net: "udp", Err: os.NewSyscallError("call", err)}
+	}
+	for _, tt := range []struct {
+		name              string
+		err               error
+		pending, tooLarge bool
+	}{
+		{"none", nil, false, false},
+		{"too large, bare", tooLarge, true, true},
+		{"too large, by a write", op("write", tooLarge), true, true},
+		{"too large, by a read: not about a datagram of ours", op("read", tooLarge), true, false},
+		{"another, by a write", op("write", errnosPending[0]), true, false},
+		{"another, by a read", op("read", errnosPending[0]), true, false},
+		{"an error while the send buffer is full", &net.OpError{Op: "read", Net: "udp", Err: errors.New("not pollable")}, true, false},
+		{"a firewall of our own", op("write", syscall.EPERM), false, false},
+		{"no buffers", op("write", syscall.ENOBUFS), false, false},
+		{"closed", op("read", net.ErrClosed), false, false},
+		{"deadline", op("read", os.ErrDeadlineExceeded), false, false},
+		{"end of file", io.EOF, false, false},
+	} {
+		if got := IsPending(tt.err); got != tt.pending {
+			t.Errorf("%s: pending %v", tt.name, got)
+		}
+		if got := IsTooLarge(tt.err); got != tt.tooLarge {
+			t.Errorf("%s: too large %v", tt.name, got)
+		}
+	}
+	if runtime.GOOS != "windows" && !errors.Is(tooLarge, syscall.EMSGSIZE) {
+		t.Errorf("too large is %v", tooLarge)
+	}
+}
