@@ -143,7 +143,7 @@ func TestExitCodes(t *testing.T) {
 		t.Run(tt.args, func(t *testing.T) {
 			start := time.Now()
 			var out bytes.Buffer
-			if code := execute(t.Context(), strings.Fields(tt.args), &out, &out); code != tt.code {
+			if code := execute(t.Context(), strings.Fields(tt.args), streams{nil, &out, &out}); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
 			if !strings.Contains(out.String(), tt.want) {
