@@ -48,9 +48,9 @@ func newRoot(std streams) *ffcli.Command {
 	return &ffcli.Command{
 		Name:        "flightpath",
 		ShortUsage:  "flightpath <command> [flags]",
-		LongHelp:    "DTLS associations, shown datagram by datagram.",
+		LongHelp:    "DTLS associations from the command line: as a client, and shown datagram\nby datagram.",
 		FlagSet:     newFlagSet("flightpath", std.err),
-		Subcommands: []*ffcli.Command{newDemoCommand(std.out, std.err)},
+		Subcommands: []*ffcli.Command{newConnectCommand(std), newDemoCommand(std.out, std.err)},
 	}
 }
 

@@ -4,7 +4,8 @@
 //	flightpath demo                            a handshake over a path that refuses large datagrams
 //	flightpath demo -blackhole                 … over one that swallows them in silence
 //	flightpath demo -mtu 300 -loss 20 -v       … smaller, and lossy, datagram by datagram
-//	flightpath demo -h                         all flags
+//	flightpath connect -insecure -trace localhost:4433
+//	flightpath connect -h                      all flags
 //
 // It exits 0 if what was asked for happened, 1 if not, and 2 if it did not
 // understand the command line.

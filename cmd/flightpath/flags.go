@@ -1,0 +1,185 @@
+package main
+
+import (
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/flightpath-dtls/flightpath/dtls"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+)
+
+// peerOptions are the flags that connect and listen have in common.
+type peerOptions struct {
+	cert, key   string // PEM files
+	psk         []byte
+	identity    string
+	alpn        []string
+	suites      []uint16
+	groups      []tls.CurveID
+	mtu         int // bytes of UDP payload
+	mtuMode     dtls.MTUMode
+	trace       bool
+	keylog      string // file
+	exporter    string // label
+	exporterLen int
+}
+
+// defaultIdentity is that of OpenSSL's s_client and s_server.
+const defaultIdentity = "Client_identity"
+
+func (o *peerOptions) register(fs *flag.FlagSet) {
+	fs.StringVar(&o.cert, "cert", "", "certificate chain, a PEM `file`, leaf first")
+	fs.StringVar(&o.key, "key", "", "its private key, a PEM `file` (default: in the file of -cert)")
+	fs.Func("psk", "pre-shared key, in `hex`", func(s string) (err error) {
+		o.psk, err = hex.DecodeString(s)
+		if err == nil && len(o.psk) == 0 {
+			err = errors.New("the key is empty")
+		}
+		return err
+	})
+	fs.StringVar(&o.identity, "identity", defaultIdentity, "`name` of the pre-shared key")
+	fs.Func("alpn", "application `protocols`, comma separated, preferred ones first", func(s string) error {
+		o.alpn = append(o.alpn, strings.Split(s, ",")...)
+		return nil
+	})
+	fs.Func("suite", "cipher `suites` by IANA name or number, comma separated or one by one, preferred ones first", func(s string) error {
+		return each(s, parseSuite, &o.suites)
+	})
+	fs.Func("group", "`groups` of the key exchange, comma separated or one by one: X25519, P-256, P-384, P-521", func(s string) error {
+		return each(s, parseGroup, &o.groups)
+	})
+	fs.IntVar(&o.mtu, "mtu", 0, "largest datagram to send at first, `bytes` of UDP payload (default: the library's 1232)")
+	fs.Func("mtu-mode", "who may lower that: `auto` (silence and refusals), kernel (refusals), or manual, "+
+		"which here means this command, aloud", func(s string) (err error) {
+		o.mtuMode, err = parseMTUMode(s)
+		return err
+	})
+	fs.BoolVar(&o.trace, "trace", false, "show flights, messages, alerts and repetitions on standard error")
+	fs.StringVar(&o.keylog, "keylog", "", "append the secrets to this `file`, for Wireshark: with it anybody can decrypt the traffic")
+	fs.StringVar(&o.exporter, "exporter", "", "print keying material exported under this `label` (RFC 5705)")
+	fs.IntVar(&o.exporterLen, "exporter-len", 32, "`bytes` of it")
+}
+
+// config returns what both ends configure alike. done closes what it opened and
+// is called when no association is left.
+func (o *peerOptions) config(log io.Writer) (config *dtls.Config, done func(), err error) {
+	config = &dtls.Config{
+		NextProtos: o.alpn, CipherSuites: o.suites, CurvePreferences: o.groups,
+		MTU: o.mtu, MTUMode: o.mtuMode,
+	}
+	if o.exporterLen < 1 {
+		return nil, nil, fmt.Errorf("-exporter-len %d: bytes, 1 or more", o.exporterLen)
+	}
+	if o.mtuMode == dtls.MTUManual {
+		config.OnLargePacket = func(e *dtls.LargePacketError) (int, bool) {
+			fmt.Fprintf(log, "%v: SetMTU(%d)\n", e, e.Suggest())
+			return e.Suggest(), e.Suggest() != 0
+		}
+	}
+	if o.key != "" && o.cert == "" {
+		return nil, nil, errors.New("-key needs -cert")
+	}
+	if o.cert != "" {
+		cert, err := loadCertificate(o.cert, o.key)
+		if err != nil {
+			return nil, nil, err
+		}
+		config.Certificates = []tls.Certificate{cert}
+	}
+	done = func() {}
+	if o.keylog != "" {
+		f, err := os.OpenFile(o.keylog, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, nil, fmt.Errorf("-keylog: %w", err)
+		}
+		config.KeyLogWriter = f
+		done = func() { _ = f.Close() }
+	}
+	return config, done, nil
+}
+
+// oneAddress is the only argument of both commands.
+func oneAddress(command string, args []string) (string, error) {
+	if len(args) != 1 {
+		return "", fmt.Errorf("%s takes one address, after all flags, not %q", command, args)
+	}
+	return args[0], nil
+}
+
+// each parses the comma separated parts of s and appends them to list.
+func each[T any](s string, parse func(string) (T, error), list *[]T) error {
+	for part := range strings.SplitSeq(s, ",") {
+		v, err := parse(strings.TrimSpace(part))
+		if err != nil {
+			return err
+		}
+		*list = append(*list, v)
+	}
+	return nil
+}
+
+// parseSuite knows a suite by its IANA name, with or without "TLS_", or by its
+// number.
+func parseSuite(s string) (uint16, error) {
+	if id, err := strconv.ParseUint(s, 0, 16); err == nil {
+		return uint16(id), nil // the library says whether it speaks it
+	}
+	var known []string
+	for _, c := range suite.All() {
+		short := strings.TrimPrefix(c.Name, "TLS_")
+		if strings.EqualFold(s, c.Name) || strings.EqualFold(s, short) {
+			return c.ID, nil
+		}
+		known = append(known, short)
+	}
+	return 0, fmt.Errorf("there is no suite %q; there are\n  %s", s, strings.Join(known, "\n  "))
+}
+
+// groups by the names of NIST and RFC 8446, Section 4.2.7.
+var groups = []struct {
+	id    tls.CurveID
+	names []string // the first one is shown
+}{
+	{tls.X25519, []string{"X25519"}},
+	{tls.CurveP256, []string{"P-256", "P256", "secp256r1"}},
+	{tls.CurveP384, []string{"P-384", "P384", "secp384r1"}},
+	{tls.CurveP521, []string{"P-521", "P521", "secp521r1"}},
+}
+
+func parseGroup(s string) (tls.CurveID, error) {
+	if id, err := strconv.ParseUint(s, 0, 16); err == nil {
+		return tls.CurveID(id), nil
+	}
+	for _, g := range groups {
+		if slices.ContainsFunc(g.names, func(name string) bool { return strings.EqualFold(s, name) }) {
+			return g.id, nil
+		}
+	}
+	return 0, fmt.Errorf("there is no group %q", s)
+}
+
+func groupName(id tls.CurveID) string {
+	for _, g := range groups {
+		if g.id == id {
+			return g.names[0]
+		}
+	}
+	return id.String()
+}
+
+func parseMTUMode(s string) (dtls.MTUMode, error) {
+	for m := dtls.MTUAuto; m <= dtls.MTUManual; m++ {
+		if s == m.String() {
+			return m, nil
+		}
+	}
+	return 0, errors.New("want auto, kernel or manual")
+}
