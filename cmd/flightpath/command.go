@@ -48,9 +48,9 @@ func newRoot(std streams) *ffcli.Command {
 	return &ffcli.Command{
 		Name:        "flightpath",
 		ShortUsage:  "flightpath <command> [flags]",
-		LongHelp:    "DTLS associations from the command line: as a client, and shown datagram\nby datagram.",
+		LongHelp:    "DTLS associations from the command line: as a client, as a server, and shown datagram\nby datagram.",
 		FlagSet:     newFlagSet("flightpath", std.err),
-		Subcommands: []*ffcli.Command{newConnectCommand(std), newDemoCommand(std.out, std.err)},
+		Subcommands: []*ffcli.Command{newConnectCommand(std), newListenCommand(std), newDemoCommand(std.out, std.err)},
 	}
 }
 

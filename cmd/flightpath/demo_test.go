@@ -145,6 +145,8 @@ func TestExitCodes(t *testing.T) {
 		{"connect -suite NULL localhost:1", 2, "ECDHE_PSK_WITH_AES_128_CCM_8_SHA256"},
 		{"connect -group brainpool localhost:1", 2, "brainpool"},
 		{"connect -mtu-mode silent localhost:1", 2, "auto, kernel or manual"},
+		{"listen -key k.pem :0", 1, "-key needs -cert"},
+		{"listen -client-ca none.pem :0", 1, "none.pem"},
 		{"fly", 2, `no command "fly"`},
 		{"", 2, "SUBCOMMANDS"},
 	}

@@ -4,6 +4,7 @@
 //	flightpath demo                            a handshake over a path that refuses large datagrams
 //	flightpath demo -blackhole                 … over one that swallows them in silence
 //	flightpath demo -mtu 300 -loss 20 -v       … smaller, and lossy, datagram by datagram
+//	flightpath listen :4433                    a server that echoes, with a certificate it makes
 //	flightpath connect -insecure -trace localhost:4433
 //	flightpath connect -h                      all flags
 //
