@@ -365,8 +365,8 @@ func (c *Conn) over(err error) {
 // held. While the engine is busy its driver does it.
 func (c *Conn) silence() {
 	if e := c.eng; e != nil && !c.flags.busy && c.err != nil {
-		e.end(c.err)
 		e.alerts, e.replies = nil, nil
+		e.end(c.err)
 	}
 }
 

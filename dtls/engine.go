@@ -301,10 +301,13 @@ func (e *Engine) fail(err error) {
 	e.end(&AlertError{Alert: cause.Alert, Cause: cause})
 }
 
-// end stops everything but the alerts that are queued.
+// end stops everything but the alerts that are queued. An association ends
+// once: the first error stays.
 func (e *Engine) end(err error) {
-	e.err = err
-	e.trace.ended(err)
+	if e.err == nil {
+		e.err = err
+		e.trace.ended(err)
+	}
 	e.hs = nil
 	e.data = nil
 	e.out.drop()
