@@ -96,11 +96,16 @@ func TestDialToAClosedPort(t *testing.T) {
 	}
 	addr := pc.LocalAddr().String()
 	_ = pc.Close()
+	ended := 0
 	_, err = Dial("udp", addr, &Config{
+		Trace:              &Trace{Ended: func(error) { ended++ }},
 		InsecureSkipVerify: true, HandshakeTimeout: 300 * time.Millisecond,
 		Retransmit: RetransmitPolicy{Initial: 50 * time.Millisecond},
 	})
 	if !errors.Is(err, ErrHandshakeTimeout) || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%v", err)
+	}
+	if ended != 1 {
+		t.Errorf("the association ended %d times", ended)
 	}
 }
