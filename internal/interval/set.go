@@ -93,6 +93,10 @@ func (s *Set) Remove(lo, hi uint32) {
 // Clear empties the set and frees its memory.
 func (s *Set) Clear() { *s = Set{} }
 
+// Reset empties the set and keeps its memory for what comes next: a set that is
+// used again and again allocates only while its ranges are more than ever.
+func (s *Set) Reset() { s.n, s.many, s.bytes = 0, s.many[:0], 0 }
+
 // Contains reports whether every byte of [lo, hi) is in the set. There is no
 // byte in an empty or reversed range, so then it is true.
 func (s *Set) Contains(lo, hi uint32) bool {

@@ -103,6 +103,27 @@ func TestClearedSetIsReusable(t *testing.T) {
 	}
 }
 
+// A set that is reset keeps its room, whatever it held.
+func TestResetKeepsTheMemory(t *testing.T) {
+	var s Set
+	s.Reset()
+	fill := func() {
+		for off := uint32(0); off < 200; off += 2 {
+			s.Add(off, off+1)
+		}
+		if s.Len() != 100 || s.Bytes() != 100 {
+			t.Errorf("Len %d, Bytes %d", s.Len(), s.Bytes())
+		}
+		s.Reset()
+		if s.Len() != 0 || s.Bytes() != 0 || s.Contains(0, 1) {
+			t.Errorf("Len %d, Bytes %d after Reset", s.Len(), s.Bytes())
+		}
+	}
+	if allocs := testing.AllocsPerRun(20, fill); allocs != 0 { // its first run is not counted
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
 // The common cases must not allocate: in order, reversed, and one hole that is
 // filled from both ends.
 func TestUpToTwoRangesDoNotAllocate(t *testing.T) {
