@@ -52,7 +52,7 @@ func NewDoor(config *Config, now time.Time) (*Door, error) {
 }
 
 func newDoor(p *params, now time.Time) (*Door, error) {
-	jar, err := cookie.NewJar(nil, now)
+	jar, err := cookie.NewJar(now, p.cookieKeys...)
 	if err != nil {
 		return nil, err
 	}

@@ -126,6 +126,14 @@ type Config struct {
 	// CookieMode says when a server asks for a cookie first (RFC 6347,
 	// Section 4.2.1). Default: CookieAuto.
 	CookieMode CookieMode
+	// CookieKeys are secrets of 16 random bytes or more, at most three, that a
+	// fleet of servers shares, so that each accepts the cookies of the others.
+	// The first one makes cookies, all of them check. To replace one, append the
+	// new one on all servers; then put it first; take the old one away a minute
+	// after the last server has done so. The keys in use are derived from these
+	// and change every 30 s by the wall clock: clocks must agree to half a
+	// minute. Default: a random secret for each Listener, Door or engine.
+	CookieKeys [][]byte
 	// Trace has hooks that see an association go through its life.
 	Trace *Trace
 	// Logger gets a line for each event of Trace: failures at level Warn, the

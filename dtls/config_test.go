@@ -70,6 +70,13 @@ func TestBadConfigs(t *testing.T) {
 		{"small handshakes", func(c *Config) { c.MaxHandshakeSize = 100 }, nil, "MaxHandshakeSize 100 is outside 4096…"},
 		{"no handshakes", nil, func(c *Config) { c.MaxHandshakes = -5 }, "MaxHandshakes -5"},
 		{"an unknown cookie mode", nil, func(c *Config) { c.CookieMode = 4 }, "CookieMode 4 is unknown"},
+		{"a short cookie key", nil, func(c *Config) { c.CookieKeys = [][]byte{make([]byte, 16), make([]byte, 15)} }, "CookieKeys[1] has 15 bytes; 16 random ones are the least"},
+		{"an empty cookie key", nil, func(c *Config) { c.CookieKeys = [][]byte{nil} }, "CookieKeys[0] has 0 bytes"},
+		{"many cookie keys", nil, func(c *Config) {
+			for range 4 {
+				c.CookieKeys = append(c.CookieKeys, make([]byte, 32))
+			}
+		}, "4 CookieKeys are too many"},
 		{"an unknown alert mode", func(c *Config) { c.PlaintextAlerts = 3 }, nil, "PlaintextAlerts 3 is unknown"},
 		{"an unknown client policy", nil, func(c *Config) { c.ClientAuth = 7 }, "ClientAuth 7 is unknown"},
 		{"a negative timer", func(c *Config) { c.Retransmit.Initial = -1 }, nil, "Retransmit.Initial is negative"},

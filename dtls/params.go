@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
@@ -56,6 +57,7 @@ type params struct {
 	maxHandshakeSize int
 	maxHandshakes    int
 	cookieMode       CookieMode
+	cookieKeys       [][]byte
 	plaintextAlerts  PlaintextAlerts
 	trace            *Trace
 }
@@ -99,6 +101,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		verifyConnection:     c.VerifyConnection,
 		alpn:                 c.NextProtos,
 		cookieMode:           c.CookieMode,
+		cookieKeys:           c.CookieKeys,
 		plaintextAlerts:      c.PlaintextAlerts,
 		trace:                traceOf(c),
 	}
@@ -345,7 +348,14 @@ func (p *params) resolveLimits(c *Config) error {
 			return badConfig("%s %d is outside %d…%d", l.name, l.value, l.smallest, l.largest)
 		}
 	}
+	for i, k := range c.CookieKeys {
+		if len(k) < cookie.MinSecret {
+			return badConfig("CookieKeys[%d] has %d bytes; %d random ones are the least", i, len(k), cookie.MinSecret)
+		}
+	}
 	switch {
+	case len(c.CookieKeys) > cookie.MaxSecrets:
+		return badConfig("%d CookieKeys are too many: the present one, the one before and the next make %d", len(c.CookieKeys), cookie.MaxSecrets)
 	case p.cookieMode > AddressProven:
 		return badConfig("CookieMode %d is unknown", p.cookieMode)
 	case p.plaintextAlerts > AlertsIgnored:

@@ -16,6 +16,13 @@
 // period has 30 seconds and a key of its own. The cookies of this period and of
 // the one before are good, so a cookie lives 30 to 60 seconds.
 //
+// Servers may share secrets, each of which has keys of its own for every period.
+// The first secret makes cookies, all of them check: a new one is given to all
+// servers as the last of their secrets, then put first, and when the cookies of
+// the old one have expired that is taken away. Periods of shared secrets are
+// those of the wall clock. A cookie of the period after the present one is good
+// too, so clocks may differ by half a minute.
+//
 // The stamp is the time of making, in milliseconds since the period began. It
 // comes back with the cookie and so tells the round-trip time, which sets the
 // retransmission timer of the server's first flight. The server has no other

@@ -1,6 +1,7 @@
 package cookie
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/binary"
@@ -23,20 +24,31 @@ const (
 	macLen  = 16
 )
 
-// minSecretLen is the least length of a secret in bytes: 128 bits, if they are
-// random.
-const minSecretLen = 16
+const (
+	// MinSecret is the least length of a secret in bytes: 128 bits, if they are
+	// random.
+	MinSecret = 16
+
+	// MaxSecrets is how many secrets a Jar takes: the present one, the one before
+	// and the next. A cookie that nobody minted costs one MAC for each of them.
+	MaxSecrets = 3
+)
 
 // Jar makes cookies and checks them. It is not safe for concurrent use: the
 // caller serialises.
 type Jar struct {
-	secret []byte
-	origin time.Time // when period 0 began
-	node   byte
+	secrets []secret  // the first one mints, all of them check
+	origin  time.Time // when period 0 began
+	node    byte
 
-	keys    [3]key    // derived when first needed, see keyOf
 	scratch [128]byte // what goes into the MAC; a field, so that it is not allocated each time
 	sum     [32]byte  // what comes out
+}
+
+// secret is what the keys of all periods are made from.
+type secret struct {
+	bytes []byte
+	keys  [3]key // derived when first needed, see keyOf
 }
 
 // key is what a period's cookies are made with.
@@ -46,24 +58,30 @@ type key struct {
 	mask   [macAt - nodeAt]byte
 }
 
-// NewJar makes a Jar with a secret of at least 16 bytes, which is copied.
+// NewJar makes a Jar with up to three secrets of at least 16 bytes each, which
+// are copied. The first one makes cookies, and cookies of all are good: so a
+// secret can be replaced while cookies are under way.
 //
-// Servers with the same secret accept each other's cookies, as long as their
-// clocks agree to half a minute: the periods are those of the wall clock. With
-// a nil secret the Jar makes a random one; its periods begin at now, and follow
-// the monotonic clock if now has a reading of it, so that setting the wall clock
-// does not disturb them.
-func NewJar(secret []byte, now time.Time) (*Jar, error) {
+// Servers with the same secrets accept each other's cookies, as long as their
+// clocks agree to half a minute: the periods are those of the wall clock.
+// Without secrets the Jar makes a random one; its periods begin at now, and
+// follow the monotonic clock if now has a reading of it, so that setting the
+// wall clock does not disturb them.
+func NewJar(now time.Time, secrets ...[]byte) (*Jar, error) {
 	j := &Jar{origin: time.Unix(0, 0)}
-	if secret == nil {
-		j.secret = make([]byte, 32)
-		rand.Read(j.secret) // never fails
-		j.origin = now
-	} else {
-		if len(secret) < minSecretLen {
-			return nil, fmt.Errorf("cookie secret of %d bytes, want %d or more", len(secret), minSecretLen)
+	if len(secrets) == 0 {
+		random := make([]byte, 32)
+		rand.Read(random) // never fails
+		secrets, j.origin = [][]byte{random}, now
+	}
+	if len(secrets) > MaxSecrets {
+		return nil, fmt.Errorf("%d cookie secrets, want %d at most", len(secrets), MaxSecrets)
+	}
+	for _, s := range secrets {
+		if len(s) < MinSecret {
+			return nil, fmt.Errorf("cookie secret of %d bytes, want %d or more", len(s), MinSecret)
 		}
-		j.secret = append(j.secret, secret...)
+		j.secrets = append(j.secrets, secret{bytes: bytes.Clone(s)})
 	}
 	var node [1]byte
 	rand.Read(node[:])
@@ -83,7 +101,7 @@ func NewJar(secret []byte, now time.Time) (*Jar, error) {
 // It allocates nothing if dst has room, but for one key in each period.
 func (j *Jar) Mint(dst []byte, now time.Time, addr netip.AddrPort, covered ...[]byte) []byte {
 	period, stamp := j.clock(now)
-	k := j.keyOf(period)
+	k := j.secrets[0].keyOf(period)
 
 	var c [Len]byte
 	c[keyAt] = byte(period)
@@ -115,9 +133,8 @@ func (j *Jar) Check(now time.Time, cookie []byte, addr netip.AddrPort, covered .
 	if !ok {
 		return 0, false, false
 	}
-	k := j.keyOf(period)
-	j.authenticate(k, &c, addr, covered)
-	if !hmac.Equal(c[macAt:], j.sum[:macLen]) { // constant time
+	k := j.minter(period, &c, addr, covered)
+	if k == nil {
 		return 0, false, false
 	}
 	k.applyMask(&c)
@@ -130,6 +147,18 @@ func (j *Jar) Check(now time.Time, cookie []byte, addr netip.AddrPort, covered .
 		return 0, false, true
 	}
 	return rtt, true, true
+}
+
+// minter returns the key of that period which made the cookie, nil if none did.
+func (j *Jar) minter(period int64, c *[Len]byte, addr netip.AddrPort, covered [][]byte) *key {
+	for i := range j.secrets {
+		k := j.secrets[i].keyOf(period)
+		j.authenticate(k, c, addr, covered)
+		if hmac.Equal(c[macAt:], j.sum[:macLen]) { // constant time
+			return k
+		}
+	}
+	return nil
 }
 
 // authenticate computes into j.sum the MAC of a cookie's first four bytes, masked

@@ -18,9 +18,9 @@ var (
 	suites  = []byte{0xc0, 0x2b, 0xc0, 0x2f}
 )
 
-func newJar(t testing.TB, secret []byte) *Jar {
+func newJar(t testing.TB, secrets ...[]byte) *Jar {
 	t.Helper()
-	j, err := NewJar(secret, start)
+	j, err := NewJar(start, secrets...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func newJar(t testing.TB, secret []byte) *Jar {
 }
 
 func TestOwnCookieIsGood(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	prefix := []byte("before")
 	out := j.Mint(prefix, start, peer, version, random, suites)
 	if len(out) != len(prefix)+Len || !bytes.HasPrefix(out, prefix) {
@@ -41,14 +41,14 @@ func TestOwnCookieIsGood(t *testing.T) {
 }
 
 func TestNothingCovered(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	if _, _, ok := j.Check(start, j.Mint(nil, start, peer), peer); !ok {
 		t.Error("refused")
 	}
 }
 
 func TestEveryFlippedBitIsRefused(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	cookie := j.Mint(nil, start, peer, version, random)
 	for bit := range 8 * Len {
 		bad := bytes.Clone(cookie)
@@ -58,7 +58,7 @@ func TestEveryFlippedBitIsRefused(t *testing.T) {
 }
 
 func TestEveryOtherLengthIsRefused(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	cookie := j.Mint(nil, start, peer, version, random)
 	long := append(bytes.Clone(cookie), make([]byte, 256)...)
 	repeated := bytes.Repeat(cookie, 20)
@@ -75,7 +75,7 @@ func TestEveryOtherLengthIsRefused(t *testing.T) {
 }
 
 func TestCookieIsBound(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	linkLocal := netip.MustParseAddrPort("[fe80::1%eth0]:5684")
 	for _, test := range []struct {
 		name    string
@@ -108,7 +108,7 @@ func TestCookieIsBound(t *testing.T) {
 
 // A dual-stack socket may report the same peer in two ways.
 func TestMappedAddressIsTheSame(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	cookie := j.Mint(nil, start, peer, version)
 	if _, _, ok := j.Check(start, cookie, netip.MustParseAddrPort("[::ffff:192.0.2.1]:5684"), version); !ok {
 		t.Error("refused")
@@ -117,7 +117,7 @@ func TestMappedAddressIsTheSame(t *testing.T) {
 
 // Parts and zones may be longer than what is hashed at once.
 func TestLongParts(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	zoned := netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(string(bytes.Repeat([]byte{'z'}, 300))), 1)
 	for size := range 700 {
 		part := make([]byte, size)
@@ -133,8 +133,8 @@ func TestLongParts(t *testing.T) {
 }
 
 func TestOtherSecretsAreRefused(t *testing.T) {
-	cookie := newJar(t, nil).Mint(nil, start, peer, version)
-	refused(t, newJar(t, nil), cookie, peer, version)
+	cookie := newJar(t).Mint(nil, start, peer, version)
+	refused(t, newJar(t), cookie, peer, version)
 
 	a, b := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	cookie = newJar(t, a).Mint(nil, start, peer, version)
@@ -161,13 +161,52 @@ func TestSharedSecret(t *testing.T) {
 	}
 }
 
+// TestSecretsAreReplaced: while a new secret goes round and an old one is taken
+// away, no cookie that is under way is lost.
+func TestSecretsAreReplaced(t *testing.T) {
+	before, after := bytes.Repeat([]byte{1}, MinSecret), bytes.Repeat([]byte{2}, 40)
+	stages := []struct {
+		name    string
+		secrets [][]byte
+	}{
+		{"the old one", [][]byte{before}},
+		{"the new one is known", [][]byte{before, after}},
+		{"the new one mints", [][]byte{after, before}},
+		{"the old one is gone", [][]byte{after}},
+	}
+	for i, minting := range stages {
+		cookie := newJar(t, minting.secrets...).Mint(nil, start, peer, version)
+		for k, checking := range stages {
+			_, _, ok := newJar(t, checking.secrets...).Check(start, cookie, peer, version)
+			// Of any two stages next to each other, both accept both.
+			if want := i < 2 && k <= 2 || i >= 2 && k >= 1; ok != want {
+				t.Errorf("minted while %s, checked while %s: %v", minting.name, checking.name, ok)
+			}
+		}
+		refused(t, newJar(t, bytes.Repeat([]byte{3}, 32)), cookie, peer, version)
+	}
+	many := make([][]byte, MaxSecrets+1)
+	for i := range many {
+		many[i] = bytes.Repeat([]byte{byte(i)}, MinSecret)
+	}
+	if _, err := NewJar(start, many...); err == nil {
+		t.Errorf("%d secrets taken", len(many))
+	}
+	all := newJar(t, many[:MaxSecrets]...)
+	for _, s := range many[:MaxSecrets] {
+		if _, _, ok := all.Check(start, newJar(t, s).Mint(nil, start, peer), peer); !ok {
+			t.Errorf("cookie of secret %d refused", s[0])
+		}
+	}
+}
+
 func TestShortSecretsAreRefused(t *testing.T) {
-	for n := range minSecretLen {
-		if _, err := NewJar(make([]byte, n), start); err == nil {
+	for n := range MinSecret {
+		if _, err := NewJar(start, make([]byte, MinSecret), make([]byte, n)); err == nil {
 			t.Errorf("secret of %d bytes taken", n)
 		}
 	}
-	secret := bytes.Repeat([]byte{1}, minSecretLen)
+	secret := bytes.Repeat([]byte{1}, MinSecret)
 	j := newJar(t, secret)
 	cookie := j.Mint(nil, start, peer)
 	clear(secret) // the Jar has a copy
@@ -175,7 +214,7 @@ func TestShortSecretsAreRefused(t *testing.T) {
 	if _, _, ok := j.Check(later, j.Mint(nil, later, peer), peer); !ok {
 		t.Error("cookie of the next period refused")
 	}
-	if _, _, ok := newJar(t, bytes.Repeat([]byte{1}, minSecretLen)).Check(start, cookie, peer); !ok {
+	if _, _, ok := newJar(t, bytes.Repeat([]byte{1}, MinSecret)).Check(start, cookie, peer); !ok {
 		t.Error("cookie of the same secret refused")
 	}
 }
@@ -184,7 +223,7 @@ func TestShortSecretsAreRefused(t *testing.T) {
 func TestStampIsMasked(t *testing.T) {
 	plain := 0
 	for range 200 {
-		j := newJar(t, nil)
+		j := newJar(t)
 		now := start.Add(12345 * time.Millisecond)
 		if binary.BigEndian.Uint16(j.Mint(nil, now, peer)[stampAt:]) == 12345 {
 			plain++
@@ -196,7 +235,7 @@ func TestStampIsMasked(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	buf := make([]byte, 0, Len)
 	v6 := netip.MustParseAddrPort("[2001:db8::1]:5684")
 	hello := make([]byte, 500)
@@ -237,7 +276,7 @@ func FuzzCheck(f *testing.F) {
 }
 
 func BenchmarkMint(b *testing.B) {
-	j := newJar(b, nil)
+	j := newJar(b)
 	buf := make([]byte, 0, Len)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -245,8 +284,21 @@ func BenchmarkMint(b *testing.B) {
 	}
 }
 
+// The cookie of somebody else costs a MAC for each secret.
+func BenchmarkCheckForged(b *testing.B) {
+	j := newJar(b, make([]byte, 16), make([]byte, 17), make([]byte, 18))
+	cookie := j.Mint(nil, start, peer, version, random, suites)
+	cookie[macAt] ^= 1
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, ok := j.Check(start, cookie, peer, version, random, suites); ok {
+			b.Fatal("taken")
+		}
+	}
+}
+
 func BenchmarkCheck(b *testing.B) {
-	j := newJar(b, nil)
+	j := newJar(b)
 	cookie := j.Mint(nil, start, peer, version, random, suites)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -258,7 +310,7 @@ func BenchmarkCheck(b *testing.B) {
 
 func Example() {
 	now := time.Now()
-	jar, err := NewJar(nil, now)
+	jar, err := NewJar(now)
 	if err != nil {
 		panic(err)
 	}

@@ -34,11 +34,11 @@ func periodNear(current int64, keyByte byte) (period int64, ok bool) {
 
 // keyOf returns the key of a period. Three are kept, those that may be asked for
 // within one period; a stranger's cookie cannot make us derive others.
-func (j *Jar) keyOf(period int64) *key {
-	n := int64(len(j.keys))
-	k := &j.keys[(period%n+n)%n] // a period before origin is negative
+func (s *secret) keyOf(period int64) *key {
+	n := int64(len(s.keys))
+	k := &s.keys[(period%n+n)%n] // a period before origin is negative
 	if k.mac == nil || k.period != period {
-		*k = deriveKey(j.secret, period)
+		*k = deriveKey(s.bytes, period)
 	}
 	return k
 }

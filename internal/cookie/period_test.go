@@ -8,9 +8,9 @@ import (
 
 // Time walks through an hour, and each cookie is tried over two minutes.
 func TestRotation(t *testing.T) {
-	for name, secret := range map[string][]byte{"random": nil, "shared": bytes.Repeat([]byte{1}, 32)} {
+	for name, secrets := range map[string][][]byte{"random": nil, "shared": {bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 16)}} {
 		t.Run(name, func(t *testing.T) {
-			j := newJar(t, secret)
+			j := newJar(t, secrets...)
 			for minted := start; minted.Before(start.Add(time.Hour)); minted = minted.Add(7*time.Second + 13*time.Millisecond) {
 				cookie := j.Mint(nil, minted, peer, version)
 				// Both origins lie on a multiple of the period, so the cookie
@@ -32,7 +32,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestLifetimeToTheMillisecond(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	for _, test := range []struct{ minted, lives time.Duration }{
 		{0, 60 * time.Second},
 		{29999 * time.Millisecond, 30001 * time.Millisecond},
@@ -53,9 +53,9 @@ func TestLifetimeToTheMillisecond(t *testing.T) {
 // The key byte comes around after 256 periods, the key does not; nor when the
 // place it was kept in comes around with it.
 func TestKeyByteComesAround(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	cookie := j.Mint(nil, start, peer)
-	for _, periods := range []time.Duration{256, 256 * time.Duration(len(j.keys))} {
+	for _, periods := range []time.Duration{256, 256 * time.Duration(len(j.secrets[0].keys))} {
 		later := start.Add(periods * periodLen)
 		if again := j.Mint(nil, later, peer); again[keyAt] != cookie[keyAt] {
 			t.Errorf("key bytes %d and %d after %d periods", cookie[keyAt], again[keyAt], periods)
@@ -67,9 +67,9 @@ func TestKeyByteComesAround(t *testing.T) {
 }
 
 func TestClockSetBack(t *testing.T) {
-	for name, secret := range map[string][]byte{"random": nil, "shared": bytes.Repeat([]byte{1}, 32)} {
+	for name, secrets := range map[string][][]byte{"random": nil, "shared": {bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 16)}} {
 		t.Run(name, func(t *testing.T) {
-			j := newJar(t, secret)
+			j := newJar(t, secrets...)
 			now := start.Add(10 * time.Minute)
 			for _, test := range []struct {
 				back   time.Duration
@@ -108,19 +108,19 @@ func TestOddTimesDoNotPanic(t *testing.T) {
 
 // At most one key is derived for each period, whatever strangers send.
 func TestKeysAreDerivedOnce(t *testing.T) {
-	j := newJar(t, nil)
+	j := newJar(t)
 	for _, now := range []time.Time{start, start.Add(-time.Minute), start.Add(5 * time.Minute)} {
 		bad := make([]byte, Len)
 		for b := range 256 {
 			bad[keyAt] = byte(b)
 			j.Check(now, bad, peer)
 		}
-		keys := j.keys
+		keys := j.secrets[0].keys
 		for b := range 256 {
 			bad[keyAt] = byte(b)
 			j.Check(now, bad, peer)
 		}
-		if keys != j.keys {
+		if keys != j.secrets[0].keys {
 			t.Errorf("%v: keys were derived again", now)
 		}
 	}
