@@ -5,19 +5,29 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/antechamber"
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// Door is the server's front door for strangers, without I/O and without
-// state: a hello is answered with a cookie, and only the hello that brings the
-// cookie back, and so proves that its sender receives what is sent to its
-// address, is let in (RFC 6347, Section 4.2.1). Nothing is allocated for a
-// stranger and no public key is touched. It is not safe for concurrent use.
+// Door is the server's front door for strangers, without I/O: a hello is
+// answered with a cookie, and only the hello that brings the cookie back, and
+// so proves that its sender receives what is sent to its address, is let in
+// (RFC 6347, Section 4.2.1). Nothing is allocated for a stranger and no public
+// key is touched. A stranger gets one answer for a hello at most, and never
+// more than three times the bytes that came from its address.
+//
+// A Door remembers nobody, but for the fragments of hellos that came in several
+// datagrams: those wait for each other for a second, in a fixed pool of at most
+// 1024 hellos of 4 KiB. Its memory is taken as it is first used.
+//
+// It is not safe for concurrent use.
 type Door struct {
 	p     *params
 	jar   *cookie.Jar
+	load  load
+	room  *antechamber.Room // nil until the first hello that needs it
 	stats DoorStats
 }
 
@@ -26,23 +36,27 @@ type DoorStats struct {
 	Asked   uint64 // cookies sent
 	Proven  uint64 // hellos let in
 	Refused uint64 // cookies that were wrong or too old; those are asked anew
+	Held    uint64 // datagrams with a part of a hello that waits for the rest
 	Dropped uint64 // datagrams that do not begin with a hello
 }
 
 // ProvenHello is a hello that a Door let in. Hand it to NewServerEngine, and
 // then Datagram to the engine's HandleDatagram.
 type ProvenHello struct {
-	From     netip.AddrPort
-	Datagram []byte // a copy, the owner's
+	From netip.AddrPort
+	// Datagram is all that has come of the hello, the owner's: a copy of the one
+	// datagram that it is in, or what was in several as records of one.
+	Datagram []byte
 
 	recordSeq uint64        // record number to go on from
 	rtt       time.Duration // from the cookie to its return
 	rttKnown  bool
-	proven    bool   // the address is; false with CookieNever
+	proven    bool   // the address is; false where no cookie was asked for
+	whole     bool   // it came in one datagram
 	cookie    []byte // that proved it, nil if none was asked
 }
 
-// NewDoor returns a door with a cookie secret of its own.
+// NewDoor returns a door with a cookie secret of its own, or Config.CookieKeys.
 func NewDoor(config *Config, now time.Time) (*Door, error) {
 	p, err := resolve(config, false)
 	if err != nil {
@@ -56,66 +70,139 @@ func newDoor(p *params, now time.Time) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{p: p, jar: jar}, nil
+	return &Door{p: p, jar: jar, load: load{limit: p.maxHandshakes / 4}}, nil
 }
 
 // Stats returns the counters.
 func (d *Door) Stats() DoorStats { return d.stats }
 
+// SetLoad tells how many handshakes are under way, for CookieUnderLoad: over a
+// quarter of Config.MaxHandshakes, cookies are asked for.
+func (d *Door) SetLoad(handshakes int) { d.load.open = handshakes }
+
 // Handle looks at the datagram of a stranger: from is its address, to the one
-// it was sent to, if known. A reply, to be sent back, is appended to dst and
-// has fewer bytes than the datagram asked with; hello is not nil if the sender
-// is let in. Neither: drop it.
+// it was sent to, if known. A reply, to be sent back, is appended to dst; hello
+// is not nil if the sender is let in. Neither: there is nothing to do yet, or
+// ever.
 func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, dst []byte) (reply []byte, hello *ProvenHello) {
-	h, fragment, ok := firstHello(datagram)
-	if !ok {
+	rest := helloPieces{datagram: datagram}
+	first, ok := rest.next()
+	// A server goes on from the number of the hello's record, and must have
+	// numbers left. No client gets as far as half of them.
+	if !ok || first.record.Seq > record.MaxSeq/2 {
 		d.stats.Dropped++
 		return nil, nil
 	}
-	if mode := d.p.cookieMode; mode == CookieNever || mode == AddressProven {
-		d.stats.Proven++
-		return nil, &ProvenHello{From: from, Datagram: bytes.Clone(datagram), recordSeq: h.Seq, proven: mode == AddressProven}
+	var alone judgement
+	if first.FragmentOffset == 0 {
+		alone = d.decide(now, from, first.body, first.whole())
 	}
-	// The fields up to the cookie's neighbours are all it takes, and stand in
-	// the first fragment even if the hello needs several.
-	hello12, ok := message.PeekClientHello(fragment)
-	if !ok {
-		d.stats.Dropped++
-		return nil, nil
+	switch {
+	case alone.verdict == askCookie:
+		return d.ask(dst, now, from, first, &alone), nil // nothing need be kept
+	case !first.whole() && first.waits(from):
+		return d.gather(now, from, first, &rest, len(datagram), dst)
+	case alone.verdict == letIn:
+		return nil, d.admit(now, &alone, &ProvenHello{
+			From: from, Datagram: bytes.Clone(datagram), recordSeq: first.record.Seq, whole: first.whole(),
+		})
 	}
-	if len(hello12.Cookie) > 0 {
+	d.stats.Dropped++
+	return nil, nil
+}
+
+type verdict uint8
+
+const (
+	awaitMore verdict = iota // the bytes that are here say too little
+	isNoHello                // and never will
+	askCookie
+	letIn
+)
+
+// judgement is what a Door makes of a hello.
+type judgement struct {
+	verdict
+	hello  message.HelloPrefix
+	proven bool          // its address is
+	byWord bool          // by a cookie
+	rtt    time.Duration // since the cookie was made
+	known  bool          // rtt is
+}
+
+// decide judges a hello by its body, as far as it is here without a gap from the
+// start; whole says that this is all of it. It changes nothing.
+func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole bool) (j judgement) {
+	hello, ok := message.PeekClientHello(body)
+	switch {
+	case !ok && whole:
+		j.verdict = isNoHello
+		return j
+	case !ok:
+		return j
+	}
+	j.hello = hello
+	if len(hello.Cookie) > 0 {
 		// RFC 6347, Section 4.2.1: the server checks version, random, session
 		// id, suites and compression along with the address.
-		rtt, known, right := d.jar.Check(now, hello12.Cookie, from, hello12.Covered[0], hello12.Covered[1])
-		if right {
-			d.stats.Proven++
-			return nil, &ProvenHello{
-				From: from, Datagram: bytes.Clone(datagram), recordSeq: h.Seq, rtt: rtt, rttKnown: known,
-				proven: true, cookie: bytes.Clone(hello12.Cookie),
-			}
-		}
-		d.stats.Refused++ // "treat as a ClientHello without cookie", as the RFC recommends
+		j.rtt, j.known, j.byWord = d.jar.Check(now, hello.Cookie, from, hello.Covered[0], hello.Covered[1])
 	}
+	j.proven = j.byWord || d.p.cookieMode == AddressProven
+	j.verdict = letIn
+	if !j.proven && d.wantsCookie(now) {
+		j.verdict = askCookie // a wrong one: "as if no cookie was included", as the RFC recommends
+	}
+	return j
+}
+
+// wantsCookie reports whether a hello whose address is not proven has to bring a
+// cookie. Reasons beyond CookieMode have their place here.
+func (d *Door) wantsCookie(now time.Time) bool {
+	switch d.p.cookieMode {
+	case CookieNever, AddressProven:
+		return false
+	case CookieUnderLoad:
+		return d.load.high(now)
+	default:
+		return true
+	}
+}
+
+// ask answers with a cookie.
+func (d *Door) ask(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
+	d.count(now, j)
 	d.stats.Asked++
-	return d.appendVerifyRequest(dst, now, h, from, hello12), nil
+	return d.appendVerifyRequest(dst, now, p.record, from, j.hello)
 }
 
-// firstHello returns the record header and the bytes of the ClientHello that a
-// datagram begins with.
-func firstHello(datagram []byte) (h record.Header, fragment []byte, ok bool) {
-	h, payload, _, err := record.Next(datagram)
-	if err != nil || h.Type != record.TypeHandshake || h.Epoch != 0 || h.Version != versionDTLS10 && h.Version != VersionDTLS12 {
-		return h, nil, false
+// admit fills in what the judgement knows of a hello.
+func (d *Door) admit(now time.Time, j *judgement, hello *ProvenHello) *ProvenHello {
+	d.count(now, j)
+	d.stats.Proven++
+	hello.rtt, hello.rttKnown, hello.proven = j.rtt, j.known, j.proven
+	if j.byWord {
+		hello.cookie = bytes.Clone(j.hello.Cookie)
 	}
-	m, fragment, _, err := message.NextFragment(payload)
-	if err != nil || m.Type != message.TypeClientHello || m.FragmentOffset != 0 {
-		return h, nil, false
-	}
-	return h, fragment, true
+	return hello
 }
 
-// helloVerifyLen is the size of the body: version, cookie length, cookie.
-const helloVerifyLen = 2 + 1 + cookie.Len
+// count notes a hello that proved nothing.
+func (d *Door) count(now time.Time, j *judgement) {
+	if j.byWord {
+		return
+	}
+	d.load.hello(now)
+	if len(j.hello.Cookie) > 0 {
+		d.stats.Refused++
+	}
+}
+
+// Sizes in bytes of a HelloVerifyRequest: the body, which has version, cookie
+// length and cookie, and the datagram.
+const (
+	helloVerifyLen         = 2 + 1 + cookie.Len
+	helloVerifyDatagramLen = record.HeaderLen + message.HeaderLen + helloVerifyLen
+)
 
 // appendVerifyRequest writes a HelloVerifyRequest. RFC 6347, Section 4.2.1: its
 // version is DTLS 1.0 whatever comes later, and its record repeats the number

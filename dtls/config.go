@@ -183,6 +183,12 @@ const (
 	CookieAuto CookieMode = iota
 	// CookieAlways: on Server and NewServerEngine too.
 	CookieAlways
+	// CookieUnderLoad: as CookieAlways on a listener while more than a quarter of
+	// MaxHandshakes is under way or more than 200 hellos without a cookie come
+	// in a second, else as CookieNever. It saves a round trip where it is quiet,
+	// and lets strangers have up to 200 handshakes a second begun for them. A
+	// Server and an engine, which have one peer, are never under load.
+	CookieUnderLoad
 	// CookieNever: the handshake begins with the first hello. Until the client
 	// has finished it gets at most three times the bytes it sent.
 	CookieNever

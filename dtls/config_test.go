@@ -69,7 +69,7 @@ func TestBadConfigs(t *testing.T) {
 		{"a negative receive queue", func(c *Config) { c.ReceiveQueue = -1 }, nil, "ReceiveQueue -1"},
 		{"small handshakes", func(c *Config) { c.MaxHandshakeSize = 100 }, nil, "MaxHandshakeSize 100 is outside 4096…"},
 		{"no handshakes", nil, func(c *Config) { c.MaxHandshakes = -5 }, "MaxHandshakes -5"},
-		{"an unknown cookie mode", nil, func(c *Config) { c.CookieMode = 4 }, "CookieMode 4 is unknown"},
+		{"an unknown cookie mode", nil, func(c *Config) { c.CookieMode = 5 }, "CookieMode 5 is unknown"},
 		{"a short cookie key", nil, func(c *Config) { c.CookieKeys = [][]byte{make([]byte, 16), make([]byte, 15)} }, "CookieKeys[1] has 15 bytes; 16 random ones are the least"},
 		{"an empty cookie key", nil, func(c *Config) { c.CookieKeys = [][]byte{nil} }, "CookieKeys[0] has 0 bytes"},
 		{"many cookie keys", nil, func(c *Config) {

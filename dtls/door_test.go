@@ -69,12 +69,18 @@ func TestDoorAnswersOnce(t *testing.T) {
 		m.Type != message.TypeHelloVerifyRequest || m.Seq != 0 || body[0] != 0xfe || body[1] != 0xff {
 		t.Errorf("reply %s, %x", describeDatagram(reply), body)
 	}
-	for _, seq := range []uint64{0, 1, 77, record.MaxSeq} {
-		numbered := forgeRecordAt(record.TypeHandshake, versionDTLS10, record.Number{Seq: seq}, hello[record.HeaderLen:]...)
-		reply, _ := d.Handle(simStart, numbered, testAddr, localAddr, nil)
+	numbered := func(seq uint64) []byte {
+		return forgeRecordAt(record.TypeHandshake, versionDTLS10, record.Number{Seq: seq}, hello[record.HeaderLen:]...)
+	}
+	for _, seq := range []uint64{0, 1, 77, record.MaxSeq / 2} {
+		reply, _ := d.Handle(simStart, numbered(seq), testAddr, localAddr, nil)
 		if h, _, _, _ := record.Next(reply); h.Seq != seq {
 			t.Errorf("hello %d is answered with %d", seq, h.Seq)
 		}
+	}
+	// A server that went on from there would soon have no numbers left.
+	if reply, _ := d.Handle(simStart, numbered(record.MaxSeq/2+1), testAddr, localAddr, nil); reply != nil {
+		t.Error("a hello with a number out of reach is answered")
 	}
 	if raceEnabled {
 		return
@@ -311,7 +317,8 @@ func TestAmplification(t *testing.T) {
 // TestCookieModes: which modes ask, and that all of them work.
 func TestCookieModes(t *testing.T) {
 	for mode, want := range map[CookieMode]struct{ engine, door bool }{
-		CookieAuto: {false, true}, CookieAlways: {true, true}, CookieNever: {false, false}, AddressProven: {false, false},
+		CookieAuto: {false, true}, CookieAlways: {true, true}, CookieUnderLoad: {false, false},
+		CookieNever: {false, false}, AddressProven: {false, false},
 	} {
 		client, server := pskConfigs()
 		server.CookieMode = mode

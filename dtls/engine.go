@@ -134,7 +134,7 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 		e.door = door
 		e.credit.unlimited = true
 	default:
-		e.credit.unlimited = p.cookieMode != CookieNever
+		e.credit.unlimited = p.cookieMode != CookieNever && p.cookieMode != CookieUnderLoad
 	}
 	return e, nil
 }
@@ -151,8 +151,8 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
-	e.hs.cookie = hello.cookie
-	e.credit.unlimited = hello.proven || e.p.cookieMode != CookieNever
+	e.hs.cookie, e.hs.vouched = hello.cookie, hello.cookie != nil && hello.whole
+	e.credit.unlimited = hello.proven
 	e.setPeer(hello.From)
 	if hello.rttKnown {
 		e.learnRTT(hello.rtt)

@@ -60,6 +60,7 @@ type handshake struct {
 	transcript keys.Transcript
 
 	cookie    []byte // of the hello that the door let in, nil if it asked for none
+	vouched   bool   // the door saw the whole of it in one datagram
 	suspicion suspicion
 	warned    bool // a plaintext warning was reported
 	ccs       int
@@ -182,11 +183,11 @@ func (hs *handshake) fault(m *inMessage, err error) {
 	hs.suspect(err)
 }
 
-// broughtCookie reports whether m is the hello that the door let in: nobody else
-// knows its cookie. The door saw its first fragment, and what completes here
-// may be another one.
+// broughtCookie reports whether m is the very hello that the door let in: nobody
+// else knows its cookie. If it came in several datagrams, some of its fragments
+// may be another's all the same.
 func (hs *handshake) broughtCookie(m *inMessage) bool {
-	if _, first := hs.step.(awaitClientHello12); !first || hs.cookie == nil {
+	if _, first := hs.step.(awaitClientHello12); !first || !hs.vouched {
 		return false
 	}
 	hello, ok := message.PeekClientHello(m.body())
@@ -199,8 +200,14 @@ func (hs *handshake) suspect(err error) {
 	case AlertsImmediate:
 		hs.e.fail(err)
 	case AlertsDelayed:
+		wait := max(hs.e.out.timeout, hs.e.out.rto)
+		if hs.cookie != nil && hs.e.out.total == 0 {
+			// It is the client's timer that brings the rest of the hello again.
+			// That has learned nothing of ours, and begins with Initial as a rule.
+			wait = max(wait, 2*hs.p.retransmit.Initial)
+		}
 		if hs.suspicion.err == nil {
-			hs.suspicion = suspicion{err, hs.e.now.Add(max(hs.e.out.timeout, hs.e.out.rto))}
+			hs.suspicion = suspicion{err, hs.e.now.Add(wait)}
 		}
 	case AlertsIgnored:
 	}

@@ -199,6 +199,7 @@ type ListenerStats struct {
 	CookiesSent      uint64 // strangers asked to prove their address
 	CookiesRefused   uint64 // cookies that were wrong or too old
 	StrangersDropped uint64 // datagrams of unknown addresses that are no hello
+	FragmentsHeld    uint64 // datagrams with a part of a hello, kept for a second to wait for the rest
 
 	InboxDropped   uint64 // datagrams that came faster than a handshake, or its callback, took them
 	BacklogDropped uint64 // associations closed because 1024 were waiting for Accept
@@ -272,6 +273,7 @@ func (l *Listener) take(now time.Time, datagram []byte, from peerAddr, reply []b
 		newcomer = l.newcomers.get(from)
 	}
 	closed := l.closed
+	l.door.SetLoad(l.stats.HandshakesOpen)
 	l.mu.Unlock()
 
 	mark := helloMark(datagram)
@@ -309,7 +311,8 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 	}
 	door := l.door.Stats()
 	l.mu.Lock()
-	l.stats.CookiesSent, l.stats.CookiesRefused, l.stats.StrangersDropped = door.Asked, door.Refused, door.Dropped
+	l.stats.CookiesSent, l.stats.CookiesRefused = door.Asked, door.Refused
+	l.stats.StrangersDropped, l.stats.FragmentsHeld = door.Dropped, door.Held
 	l.mu.Unlock()
 	return reply
 }

@@ -644,7 +644,7 @@ func TestListenerCookieModes(t *testing.T) {
 	for _, test := range []struct {
 		mode    CookieMode
 		cookies uint64
-	}{{CookieAuto, 1}, {CookieAlways, 1}, {CookieNever, 0}, {AddressProven, 0}} {
+	}{{CookieAuto, 1}, {CookieAlways, 1}, {CookieUnderLoad, 0}, {CookieNever, 0}, {AddressProven, 0}} {
 		synctest.Test(t, func(t *testing.T) {
 			l := listen(t, func(_, s *Config) { s.CookieMode = test.mode })
 			c, _ := l.dial(t)

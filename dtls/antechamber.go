@@ -1,0 +1,124 @@
+package dtls
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/antechamber"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// Hellos in several datagrams: how their fragments come together at the door.
+// The pool itself is internal/antechamber.
+
+// helloPiece is a fragment of a ClientHello, and the record it came in.
+type helloPiece struct {
+	message.Header
+	record record.Header
+	body   []byte
+}
+
+func (p *helloPiece) whole() bool { return p.FragmentLength == p.Length }
+
+func (p *helloPiece) key(from netip.AddrPort) antechamber.Key {
+	return antechamber.Key{From: from, Length: p.Length, Seq: p.Seq}
+}
+
+// fragment is what the antechamber sees of it, credited with size bytes.
+func (p *helloPiece) fragment(size int) antechamber.Fragment {
+	return antechamber.Fragment{Offset: p.FragmentOffset, Body: p.body, Record: p.record.Seq, Size: size}
+}
+
+// waits reports whether it may wait for the rest of its hello: a hello of more
+// than 4 KiB gets no further than its first fragment does, and the engine takes
+// none with a higher number.
+func (p *helloPiece) waits(from netip.AddrPort) bool {
+	return p.Seq < floating && antechamber.Fits(p.key(from), p.fragment(0))
+}
+
+// helloPieces walks through the fragments of ClientHellos that a datagram begins
+// with. A hello is alone in its flight, so there is one as a rule; more are there
+// if it was cut for a smaller MTU than that of the moment.
+type helloPieces struct {
+	datagram []byte // what is left of it
+	record   record.Header
+	payload  []byte // what is left of the record
+}
+
+// next returns the next fragment; ok is false if something else comes.
+func (w *helloPieces) next() (p helloPiece, ok bool) {
+	if len(w.payload) == 0 {
+		h, payload, rest, err := record.Next(w.datagram)
+		if err != nil || h.Type != record.TypeHandshake || h.Epoch != 0 || h.Version != versionDTLS10 && h.Version != VersionDTLS12 {
+			return p, false
+		}
+		w.record, w.payload, w.datagram = h, payload, rest
+	}
+	m, body, rest, err := message.NextFragment(w.payload)
+	if err != nil || m.Type != message.TypeClientHello {
+		return p, false
+	}
+	w.payload = rest
+	return helloPiece{m, w.record, body}, true
+}
+
+// gather puts the fragments of a datagram to those that came before, and judges
+// what has come together. Fragments that contradict each other make it several
+// hellos: one that may come in does, whatever the others are.
+func (d *Door) gather(now time.Time, from netip.AddrPort, first helloPiece, rest *helloPieces, size int, dst []byte) (reply []byte, hello *ProvenHello) {
+	if d.room == nil {
+		var seed [32]byte
+		rand.Read(seed[:]) // never fails
+		d.room = antechamber.New(seed)
+	}
+	key, again := first.key(from), first.FragmentOffset == 0
+	for p, ok := rest.next(); ok; p, ok = rest.next() {
+		if p.key(from) == key && p.waits(from) {
+			d.room.Add(now, key, p.fragment(0))
+			again = again || p.FragmentOffset == 0
+		}
+	}
+	var guest, stranger *antechamber.Hello
+	var in, out judgement
+	for _, h := range d.room.Add(now, key, first.fragment(size)) {
+		if h.Answered() && !again {
+			continue // one answer for a hello: only its start, sent again, says that it was lost
+		}
+		switch j := d.decide(now, from, h.Prefix(), h.Complete()); {
+		case j.verdict == letIn && (guest == nil || h.Len() > guest.Len()):
+			guest, in = h, j
+		case j.verdict == askCookie && stranger == nil:
+			stranger, out = h, j
+		}
+	}
+	switch {
+	case guest != nil:
+		hello = d.admit(now, &in, &ProvenHello{From: from, Datagram: joined(guest, key), recordSeq: guest.Record()})
+		guest.Leave()
+		return nil, hello
+	case stranger != nil && stranger.Pay(helloVerifyDatagramLen):
+		return d.ask(dst, now, from, first, &out), nil
+	}
+	d.stats.Held++
+	return nil, nil
+}
+
+// joined writes what is here of a hello into records of one datagram, beginning
+// with its start. The engine takes the rest as it comes.
+func joined(h *antechamber.Hello, k antechamber.Key) []byte {
+	datagram := make([]byte, 0, h.Len()+2*(record.HeaderLen+message.HeaderLen))
+	for at, body := range h.Pieces() {
+		datagram = record.AppendHeader(datagram, record.Header{
+			Type: record.TypeHandshake, Version: VersionDTLS12, Number: record.Number{Seq: h.Record()},
+			Length: message.HeaderLen + len(body),
+		})
+		m := message.Header{
+			Type: message.TypeClientHello, Length: k.Length, Seq: k.Seq,
+			FragmentOffset: at, FragmentLength: uint32(len(body)),
+		}
+		datagram = append(m.Append(datagram), body...)
+	}
+	return datagram
+}
