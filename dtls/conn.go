@@ -56,7 +56,9 @@ type Conn struct {
 		gone    bool // the socket was given back
 	}
 
-	established, forgotten bool // guarded by the owner's mu
+	// Guarded by the owner's mu.
+	established, forgotten bool
+	restart                time.Time // of its peer, without proof: when it was last let try
 }
 
 var _ net.Conn = (*Conn)(nil)

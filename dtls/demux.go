@@ -126,6 +126,17 @@ func helloMark(datagram []byte) uint64 {
 	return binary.LittleEndian.Uint64(datagram[middle:]) | 1
 }
 
+// isHelloTail reports whether a datagram begins with a fragment of a ClientHello
+// that is not its first.
+func isHelloTail(datagram []byte) bool {
+	if len(datagram) < record.HeaderLen+message.HeaderLen || datagram[0] != byte(record.TypeHandshake) || !isPlaintext(datagram) ||
+		datagram[record.HeaderLen] != byte(message.TypeClientHello) {
+		return false
+	}
+	h, _, _, err := message.NextFragment(datagram[record.HeaderLen:])
+	return err == nil && h.FragmentOffset > 0
+}
+
 // isPlaintext reports whether the first record of a datagram is of epoch 0.
 func isPlaintext(datagram []byte) bool {
 	const epoch = 3 // offset in the header

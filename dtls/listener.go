@@ -194,7 +194,7 @@ type ListenerStats struct {
 	HandshakesOpen    int    // under way now
 	HandshakesDone    uint64 // complete
 	HandshakesFailed  uint64 // ended otherwise: by alerts, time-outs, Close, or a restart of the client
-	HandshakesRefused uint64 // proven hellos that were dropped because MaxHandshakes were under way
+	HandshakesRefused uint64 // hellos that were dropped because MaxHandshakes were under way, or a restart that needs no cookie had just begun
 
 	CookiesSent      uint64 // strangers asked to prove their address
 	CookiesRefused   uint64 // cookies that were wrong or too old
@@ -277,6 +277,11 @@ func (l *Listener) take(now time.Time, datagram []byte, from peerAddr, reply []b
 	l.mu.Unlock()
 
 	mark := helloMark(datagram)
+	if c != nil && !closed && isHelloTail(datagram) {
+		// Whose hello it belongs to its bytes do not tell: if c's own is complete
+		// it may be that of a client which has restarted.
+		reply = l.greet(now, datagram, from, reply)
+	}
 	switch {
 	case c != nil && newcomer == nil && (mark == 0 || mark == c.hello):
 		c.deliver(now, datagram)
@@ -307,7 +312,7 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 	}
 	if hello != nil {
 		hello.From = from.ap
-		l.open(hello, from)
+		l.open(now, hello, from)
 	}
 	door := l.door.Stats()
 	l.mu.Lock()
@@ -318,7 +323,7 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 }
 
 // open begins the handshake of a client that the door let in.
-func (l *Listener) open(hello *ProvenHello, from peerAddr) {
+func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
 	c := &Conn{sock: l.sock, owner: l, peer: from, hello: helloMark(hello.Datagram)}
 	c.hs = &opening{p: l.p, proof: hello}
 	c.hs.inbox.push(hello.Datagram)
@@ -332,9 +337,7 @@ func (l *Listener) open(hello *ProvenHello, from peerAddr) {
 	case l.closed:
 		l.mu.Unlock()
 		return
-	case l.stats.HandshakesOpen >= l.p.maxHandshakes,
-		// Without a cookie anybody could invent restarts: one at a time.
-		before != nil && !before.established && !hello.proven:
+	case l.stats.HandshakesOpen >= l.p.maxHandshakes, before != nil && !hello.proven && !l.mayRestart(now, from):
 		l.stats.HandshakesRefused++
 		l.mu.Unlock()
 		return
@@ -355,6 +358,23 @@ func (l *Listener) open(hello *ProvenHello, from peerAddr) {
 		before.fail(ErrPeerRestarted) // it has never been established
 	}
 	go l.handshake(c)
+}
+
+// restartPause is how long a client that has restarted waits for another try
+// where no cookie proves that it is there.
+const restartPause = 10 * time.Second
+
+// mayRestart reports, with mu held, whether a client without proof may begin
+// anew from an address that is in use: anybody could invent it. The first
+// handshake of an address goes on undisturbed. Beside an established association
+// one may try, and after a pause another, in its place.
+func (l *Listener) mayRestart(now time.Time, from peerAddr) bool {
+	c := l.conns.get(from)
+	if c == nil || !c.established || now.Sub(c.restart) < restartPause {
+		return false
+	}
+	c.restart = now
+	return true
 }
 
 // handshake runs one on its own goroutine.
