@@ -190,8 +190,8 @@ type partial struct {
 type reassembly struct {
 	next   uint16 // message_seq awaited
 	free   bool   // next is not fixed yet: any of the first few will do
-	limit  int    // bytes of pages and of one message
-	used   int
+	limit  int    // bytes of one message, and of what all of them take
+	used   int    // bytes of pages and ranges
 	slots  map[uint16][]*partial
 	begins message.Set // what the first message may be, while free
 }
@@ -300,10 +300,10 @@ func (r *reassembly) write(p *partial, offset uint32, body []byte) bool {
 			need += pageSize
 		}
 	}
-	if !p.mayHold(offset, end) || !r.makeRoom(p, need) {
+	if !p.mayHold(offset, end) || !r.makeRoom(p, need+rangeSize) {
 		return false
 	}
-	r.used += need
+	before := p.size()
 	if p.pages == nil && need > 0 {
 		p.pages = make(map[uint32]*[pageSize]byte)
 	}
@@ -318,22 +318,33 @@ func (r *reassembly) write(p *partial, offset uint32, body []byte) bool {
 		lo = hi
 	}
 	p.have.Add(offset, end)
+	r.used += p.size() - before
 	return true
 }
 
-// maxRanges bounds the memory for knowing which bytes are there, 8 bytes each.
+// maxRanges bounds what there is of knowing which bytes of a message are there.
 // Honest fragments join up; a peer that sends every other byte does not.
 const maxRanges = 2048
+
+// rangeSize is what a range takes, in bytes, and spareRanges what a message of
+// the full limit may need of them while its fragments come in disorder.
+const (
+	rangeSize   = 8
+	spareRanges = 512
+)
+
+// size is the memory that p takes, in bytes.
+func (p *partial) size() int { return len(p.pages)*pageSize + p.have.Len()*rangeSize }
 
 func (p *partial) mayHold(lo, hi uint32) bool {
 	return p.have.Len() < maxRanges || lo > 0 && p.have.Contains(lo-1, lo) || p.have.Contains(hi, hi+1)
 }
 
-// makeRoom frees pages until need more bytes fit, for p. What goes first is the
+// makeRoom frees memory until need more bytes fit, for p. What goes first is the
 // message with the fewest bytes for its pages: strangers who fill the memory
 // with crumbs must not keep honest fragments out.
 func (r *reassembly) makeRoom(p *partial, need int) bool {
-	for r.used+need > r.limit+pageSize { // a message of the full limit needs its last page
+	for r.used+need > r.limit+pageSize+spareRanges*rangeSize { // a message of the full limit needs its last page
 		seq, i := r.sparsest(p)
 		if i < 0 {
 			return false
@@ -379,7 +390,7 @@ func (p *partial) density() int {
 
 func (r *reassembly) release(list []*partial) {
 	for _, p := range list {
-		r.used -= len(p.pages) * pageSize
+		r.used -= p.size()
 	}
 }
 

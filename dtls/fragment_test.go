@@ -158,11 +158,21 @@ func (r *reassembly) part(epoch, seq uint16, body []byte, lo, hi int) fragmentVe
 	}, body[lo:hi])
 }
 
-// pagesOf recounts the memory that r.used keeps the sum of.
+// pagesOf is what pages take.
 func (r *reassembly) pagesOf() (bytes int) {
 	for _, list := range r.slots {
 		for _, p := range list {
 			bytes += len(p.pages) * pageSize
+		}
+	}
+	return bytes
+}
+
+// sizeOf recounts what r.used keeps the sum of.
+func (r *reassembly) sizeOf() (bytes int) {
+	for _, list := range r.slots {
+		for _, p := range list {
+			bytes += len(p.pages)*pageSize + p.have.Len()*8
 		}
 	}
 	return bytes
@@ -327,8 +337,8 @@ func TestJoinVerdicts(t *testing.T) {
 			if ok != (tt.out != nil) || ok && !bytes.Equal(m.body(), tt.out) {
 				t.Errorf("message 5: complete %v", ok)
 			}
-			if join.used != tt.memory || join.pagesOf() != tt.memory {
-				t.Errorf("%d bytes in use, %d in pages, want %d", join.used, join.pagesOf(), tt.memory)
+			if join.used != join.sizeOf() || join.pagesOf() != tt.memory {
+				t.Errorf("%d bytes in use, %d of %d in pages, want %d", join.used, join.pagesOf(), join.sizeOf(), tt.memory)
 			}
 			if ok {
 				join.accept(m)
@@ -354,7 +364,7 @@ func TestJoinReject(t *testing.T) {
 		t.Fatal("the variant that was complete first does not come first")
 	}
 	join.reject(m)
-	if join.used != 768 {
+	if join.used != 768+rangeSize {
 		t.Errorf("%d bytes in use", join.used)
 	}
 	if m, _ = join.take(); m == nil || !bytes.Equal(m.body(), honest) {
@@ -417,8 +427,27 @@ func TestJoinBegins(t *testing.T) {
 	}
 }
 
-// TestJoinFlood: whatever is sent, the pages stay below the limit, and the
-// slots below the window.
+// TestJoinLongestInDisorder: a message of the full limit completes in whatever
+// order its fragments come, although those that do not touch cost memory too.
+func TestJoinLongestInDisorder(t *testing.T) {
+	body := noise(4, defaultMaxHandshakeSize)
+	for _, size := range []int{100, 203, 1200} {
+		join := newJoin()
+		for first := range 2 { // every other one, then those between
+			for lo := first * size; lo < len(body); lo += 2 * size {
+				if v := join.part(0, 5, body, lo, min(lo+size, len(body))); v != fragmentKept {
+					t.Fatalf("fragments of %d bytes: verdict %d at %d", size, v, lo)
+				}
+			}
+		}
+		if m, ok := join.take(); !ok || !bytes.Equal(m.body(), body) {
+			t.Errorf("fragments of %d bytes: complete %v", size, ok)
+		}
+	}
+}
+
+// TestJoinFlood: whatever is sent, pages and ranges stay below the limit, and
+// the slots below the window.
 func TestJoinFlood(t *testing.T) {
 	const limit = 8192
 	for _, free := range []bool{false, true} {
@@ -430,12 +459,12 @@ func TestJoinFlood(t *testing.T) {
 				Type: message.TypeCertificate, Length: limit - uint32(r.IntN(4)*4096), Seq: uint16(i),
 				FragmentOffset: at % 4096, FragmentLength: 1,
 			}, []byte{byte(r.Uint32())})
-			if join.used > limit+pageSize || len(join.slots) > floating+window {
+			if join.used > limit+pageSize+spareRanges*rangeSize || len(join.slots) > floating+window {
 				t.Fatalf("free %v: %d bytes in %d slots", free, join.used, len(join.slots))
 			}
 		}
-		if join.used != join.pagesOf() {
-			t.Errorf("free %v: counts %d bytes, has %d", free, join.used, join.pagesOf())
+		if join.used != join.sizeOf() {
+			t.Errorf("free %v: counts %d bytes, has %d", free, join.used, join.sizeOf())
 		}
 		for _, list := range join.slots {
 			if len(list) > variants {

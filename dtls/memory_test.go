@@ -1,6 +1,8 @@
 package dtls
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"time"
@@ -147,5 +149,63 @@ func TestLastFlightIsFreed(t *testing.T) {
 		if e.out.msgs != nil || e.hs != nil || e.keys.read[0] != nil || e.keys.seal[0] != nil {
 			t.Errorf("%s keeps a flight or plaintext keys", side(at))
 		}
+	}
+}
+
+// TestFragmentBombs: 30 MB of fragments over 6 associations, of whatever kind,
+// cost 1.5 MiB of memory at most (THREATS 12). The small form sends a tenth.
+func TestFragmentBombs(t *testing.T) {
+	const associations = 6
+	total := 3 << 20
+	if soak() {
+		total = 30 << 20
+	}
+	rng := rand.New(rand.NewPCG(12, 0))
+	random := make([]byte, 1300)
+	for i := range random {
+		random[i] = byte(rng.Uint32())
+	}
+	fragment := func(length uint32, seq uint16, offset, n uint32) []byte {
+		h := message.Header{Type: message.Type(11 + seq%2), Length: length, Seq: seq, FragmentOffset: offset, FragmentLength: n}
+		at := rng.IntN(len(random) - int(n))
+		return forgeFragment(h, random[at:at+int(n)]...)
+	}
+	for _, bomb := range []struct {
+		name string
+		next func(i uint32) []byte
+	}{
+		{"every other byte of one message", func(i uint32) []byte { return fragment(65536, 1, 2*i%65535, 1) }},
+		{"every other byte of many", func(i uint32) []byte { return fragment(65536, uint16(i%16), 2*(i/16)%65535, 1) }},
+		{"every 16th byte of many", func(i uint32) []byte { return fragment(65536, uint16(i%16), 16*(i/16)%65535, 1) }},
+		{"a byte of each page", func(i uint32) []byte { return fragment(65536, uint16(i%16), 256*(i/16)%65536, 1) }},
+		{"full fragments of many", func(i uint32) []byte { return fragment(65536, uint16(i%16), 1200*(i/16)%64000, 1200) }},
+		{"at random", func(i uint32) []byte {
+			n := 1 + rng.Uint32N(1200)
+			return fragment(65536, uint16(rng.IntN(20)), rng.Uint32N(65536-n), n)
+		}},
+		{"many lengths", func(i uint32) []byte {
+			length := 1 + rng.Uint32N(65536)
+			n := 1 + rng.Uint32N(min(length, 200))
+			return fragment(length, uint16(rng.IntN(20)), rng.Uint32N(length-n+1), n)
+		}},
+	} {
+		list := servers(t, associations)
+		before := liveHeap()
+		sent := 0
+		for i := uint32(0); sent < total; i++ {
+			d := bomb.next(i)
+			for _, e := range list {
+				sent += len(d)
+				if err := e.HandleDatagram(simStart, bytes.Clone(d), testAddr); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		grown := int64(liveHeap()) - int64(before)
+		t.Logf("%s: %d bytes", bomb.name, grown)
+		if grown > 3<<19 {
+			t.Errorf("%s: grew by %d bytes", bomb.name, grown)
+		}
+		runtime.KeepAlive(list)
 	}
 }
