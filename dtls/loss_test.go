@@ -78,7 +78,8 @@ func victims(t *testing.T, configs func() (*Config, *Config)) []victim {
 	return all
 }
 
-func runVictims(t *testing.T, configs func() (*Config, *Config), list ...victim) {
+// runVictims returns how long the handshake took.
+func runVictims(t *testing.T, configs func() (*Config, *Config), list ...victim) (took time.Duration) {
 	t.Helper()
 	client, server := configs()
 	s := newSim(t, client, server)
@@ -90,7 +91,10 @@ func runVictims(t *testing.T, configs func() (*Config, *Config), list ...victim)
 		}
 		return []time.Duration{simRTT / 2}
 	}
+	s.run(2*time.Minute, s.established)
+	took = s.now.Sub(s.start)
 	s.handshake()
+	return took
 }
 
 // TestEveryDatagram loses, doubles and delays every datagram of a handshake in
@@ -206,6 +210,47 @@ func TestRandomPaths(t *testing.T) {
 				}
 			}
 			t.Logf("%d handshakes with loss, the slowest %v", counted, worst)
+		})
+	}
+}
+
+// TestLongHello: a hello of 1.6 KB, as with a post-quantum key share, at every
+// MTU from 600 to 1500, with every datagram of the handshake lost in turn, and
+// every two of them (THREATS 17).
+func TestLongHello(t *testing.T) {
+	configs := func(mtu int) func() (*Config, *Config) {
+		return func() (*Config, *Config) {
+			client, server := longHello(t, 1600)
+			client.MTU, server.MTU = mtu, mtu
+			return client, server
+		}
+	}
+	step := 100
+	if soak() {
+		step = 10
+	}
+	for mtu := 600; mtu <= 1500; mtu += step {
+		t.Run(fmt.Sprint("MTU ", mtu), func(t *testing.T) {
+			t.Parallel()
+			var all []victim
+			for _, v := range victims(t, configs(mtu)) {
+				if v.fate == lost {
+					all = append(all, v)
+				}
+			}
+			pairs := 0
+			var worst time.Duration
+			for i, a := range all {
+				worst = max(worst, runVictims(t, configs(mtu), a))
+				for _, b := range all[i+1:] {
+					pairs++
+					worst = max(worst, runVictims(t, configs(mtu), a, b))
+				}
+			}
+			t.Logf("%d datagrams, %d pairs; the slowest took %v", len(all), pairs, worst)
+			if len(all) < 5 || worst > 10*time.Second {
+				t.Errorf("%d datagrams; the slowest took %v", len(all), worst)
+			}
 		})
 	}
 }
