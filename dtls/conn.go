@@ -385,7 +385,7 @@ func (c *Conn) leave() {
 		c.sock.alarms.set(c.alarm, time.Time{})
 	}
 	if c.owner != nil {
-		c.owner.forget(c)
+		c.owner.d.forget(c)
 	}
 }
 

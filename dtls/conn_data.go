@@ -247,7 +247,7 @@ const closeTimeout = 100 * time.Millisecond
 // giveBack ends the use of the socket, after the last datagram.
 func (c *Conn) giveBack() {
 	if c.owner != nil {
-		c.owner.release(c)
+		c.owner.d.release()
 		return
 	}
 	c.sock.alarms.stop()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -22,23 +21,19 @@ import (
 //
 // All methods may be called concurrently.
 type Listener struct {
-	sock  *socket
+	d     *demux
 	p     *params
 	local netip.AddrPort
-	door  *Door      // the reader's
+	door  *Door      // the socket's reader's
 	ready chan *Conn // the backlog of Accept
 	done  chan struct{}
 
 	inboxDropped atomic.Uint64
-	gone         atomic.Bool // the socket was closed here
 
-	mu        sync.Mutex // may be taken with a Conn's mu held, never the other way round
-	conns     table      // one for each address: established, or the first in its handshake
-	newcomers table      // handshakes from the address of an established one
-	closed    bool
-	users     int // associations that may still send; the last one closes the socket
-	ended     Drops
-	stats     ListenerStats // what is counted in place
+	// Guarded by d.mu.
+	closed bool
+	ended  Drops
+	stats  ListenerStats // what is counted in place
 }
 
 var _ net.Listener = (*Listener)(nil)
@@ -100,10 +95,11 @@ func newListener(pc net.PacketConn, p *params) (*Listener, error) {
 		return nil, err
 	}
 	l := &Listener{
-		sock: sharedSocket(pc), p: p, door: door, local: addrOf(pc.LocalAddr()),
+		d: newDemux(pc), p: p, door: door, local: addrOf(pc.LocalAddr()),
 		ready: make(chan *Conn, maxBacklog), done: make(chan struct{}),
 	}
-	go l.read()
+	l.d.listener = l
+	go l.d.read()
 	return l, nil
 }
 
@@ -138,30 +134,29 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 }
 
 // Addr is the address of the socket.
-func (l *Listener) Addr() net.Addr { return l.sock.localAddr() }
+func (l *Listener) Addr() net.Addr { return l.d.sock.localAddr() }
 
 // Close ends the Listener: no new associations, and those that no Accept has
 // returned are closed. Accepted ones live on, and the socket with them until
 // the last of them is closed. A second Close does nothing.
 func (l *Listener) Close() error {
-	for _, c := range l.shut() {
+	first, unaccepted := l.shut()
+	for _, c := range unaccepted {
 		_ = c.Close()
 	}
-	l.mu.Lock()
-	last := l.users == 0
-	l.mu.Unlock()
-	if last {
-		l.closeSocket()
+	if first {
+		l.d.release()
 	}
 	return nil
 }
 
-// shut lets nobody in any more and returns those who are not accepted.
-func (l *Listener) shut() (unaccepted []*Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// shut lets nobody in any more and returns those who are not accepted. first is
+// false if that was done before.
+func (l *Listener) shut() (first bool, unaccepted []*Conn) {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
 	if l.closed {
-		return nil
+		return false, nil
 	}
 	l.closed = true
 	close(l.done)
@@ -174,18 +169,12 @@ func (l *Listener) shut() (unaccepted []*Conn) {
 		}
 		break
 	}
-	for _, c := range append(l.conns.all(), l.newcomers.all()...) {
+	for _, c := range l.d.all() {
 		if !c.established {
 			unaccepted = append(unaccepted, c)
 		}
 	}
-	return unaccepted
-}
-
-func (l *Listener) closeSocket() {
-	l.gone.Store(true)
-	l.sock.alarms.stop()
-	_ = l.sock.pc.Close()
+	return true, unaccepted
 }
 
 // ListenerStats counts what a Listener has done since it began.
@@ -212,95 +201,32 @@ type ListenerStats struct {
 // Stats returns the counters. It looks at every association: its cost grows
 // with their number.
 func (l *Listener) Stats() ListenerStats {
-	l.mu.Lock()
+	l.d.mu.Lock()
 	s := l.stats
 	s.Drops = l.ended
-	conns := append(l.conns.all(), l.newcomers.all()...)
-	l.mu.Unlock()
+	conns := l.d.all()
+	l.d.mu.Unlock()
 	for _, c := range conns {
 		s.Drops.add(c.Drops())
 	}
 	s.InboxDropped = l.inboxDropped.Load()
-	t := &l.sock.traffic
+	t := &l.d.sock.traffic
 	s.DatagramsIn, s.BytesIn = t.datagramsIn.Load(), t.bytesIn.Load()
 	s.DatagramsOut, s.BytesOut = t.datagramsOut.Load(), t.bytesOut.Load()
 	return s
 }
 
-// ---- the reader -----------------------------------------------------------------
+// ---- strangers and handshakes ---------------------------------------------------
 
-func (l *Listener) read() {
-	buf := make([]byte, readBuffer)
-	var (
-		reply []byte
-		slow  backOff
-	)
-	for {
-		n, from, err := l.sock.receive(buf)
-		switch {
-		case err == nil:
-			slow = 0
-			reply = l.take(time.Now(), buf[:n], from, reply[:0])
-		case l.gone.Load():
-			return // whatever a closed transport calls it
-		case isClosed(err):
-			l.fail(&transportError{err: err, closed: true})
-			return
-		default:
-			slow.pause()
-		}
-	}
-}
-
-// fail ends everything because the socket is gone.
-func (l *Listener) fail(err error) {
-	l.mu.Lock()
-	all := append(l.conns.all(), l.newcomers.all()...)
-	l.mu.Unlock()
-	_ = l.Close()
-	for _, c := range all {
-		c.fail(err)
-	}
-}
-
-// take routes one datagram. reply is a buffer, and returned for the next time.
-func (l *Listener) take(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
-	l.mu.Lock()
-	c := l.conns.get(from)
-	var newcomer *Conn
-	if l.newcomers.len() > 0 {
-		newcomer = l.newcomers.get(from)
-	}
-	closed := l.closed
-	l.mu.Unlock()
-
-	mark := helloMark(datagram)
-	switch {
-	case c != nil && newcomer == nil && (mark == 0 || mark == c.hello):
-		c.deliver(now, datagram)
-	case newcomer != nil && (mark == 0 || mark == newcomer.hello):
-		// Protected records go to both: the keys that open one tell whose it
-		// is. What comes in the clear can only be the newcomer's.
-		newcomer.deliver(now, datagram)
-		if c != nil && !isPlaintext(datagram) {
-			c.deliver(now, datagram)
-		}
-	case c != nil && mark == c.hello:
-		// An old hello, late.
-	case !closed:
-		return l.greet(now, datagram, from, reply)
-	}
-	return reply
-}
-
-// greet takes the datagram of a stranger to the door.
+// greet takes the datagram of a stranger to the door. It is called by the
+// socket's reader; reply is a buffer, and returned for the next time.
 func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
 	if from.addr == nil && !from.ap.IsValid() {
 		return reply // from nowhere
 	}
 	out, hello := l.door.Handle(now, datagram, cookieAddr(from), l.local, reply)
 	if out != nil {
-		_ = l.sock.send(out, from) // if it is lost, the client asks again
+		_ = l.d.sock.send(out, from) // if it is lost, the client asks again
 		reply = out
 	}
 	if hello != nil {
@@ -308,48 +234,37 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 		l.open(hello, from)
 	}
 	door := l.door.Stats()
-	l.mu.Lock()
+	l.d.mu.Lock()
 	l.stats.CookiesSent, l.stats.CookiesRefused, l.stats.StrangersDropped = door.Asked, door.Refused, door.Dropped
-	l.mu.Unlock()
+	l.d.mu.Unlock()
 	return reply
 }
 
 // open begins the handshake of a client that the door let in.
 func (l *Listener) open(hello *ProvenHello, from peerAddr) {
-	c := &Conn{sock: l.sock, owner: l, peer: from, hello: helloMark(hello.Datagram)}
+	c := &Conn{sock: l.d.sock, owner: l, peer: from, hello: helloMark(hello.Datagram)}
 	c.hs = &opening{p: l.p, proof: hello}
 	c.hs.inbox.push(hello.Datagram)
 
-	l.mu.Lock()
-	before := l.conns.get(from)
-	if newcomer := l.newcomers.get(from); newcomer != nil {
-		before = newcomer
-	}
+	l.d.mu.Lock()
+	before := l.d.newest(from)
 	switch {
 	case l.closed:
-		l.mu.Unlock()
+		l.d.mu.Unlock()
 		return
 	case l.stats.HandshakesOpen >= l.p.maxHandshakes,
 		// Without a cookie anybody could invent restarts: one at a time.
 		before != nil && !before.established && !hello.proven:
 		l.stats.HandshakesRefused++
-		l.mu.Unlock()
+		l.d.mu.Unlock()
 		return
 	}
 	l.stats.HandshakesOpen++
-	l.users++
-	if before != nil && before.established {
-		l.newcomers.put(c)
-		before = nil
-	} else if before != nil && l.newcomers.remove(before) {
-		l.newcomers.put(c)
-	} else {
-		l.conns.put(c)
-	}
-	l.mu.Unlock()
+	l.d.add(c, before)
+	l.d.mu.Unlock()
 
-	if before != nil {
-		before.fail(ErrPeerRestarted) // it has never been established
+	if before != nil && !before.established {
+		before.fail(ErrPeerRestarted)
 	}
 	go l.handshake(c)
 }
@@ -359,13 +274,16 @@ func (l *Listener) handshake(c *Conn) {
 	err := c.handshake(context.Background(), 0, true)
 	drop := err != nil
 	var old *Conn
-	l.mu.Lock()
+	l.d.mu.Lock()
 	l.stats.HandshakesOpen--
 	if err != nil {
 		l.stats.HandshakesFailed++
 	} else {
 		l.stats.HandshakesDone++
-		old = l.admit(c)
+		var there bool
+		if old, there = l.d.establish(c); there {
+			l.stats.Associations++
+		}
 		drop = l.closed
 		if !drop {
 			select {
@@ -376,7 +294,7 @@ func (l *Listener) handshake(c *Conn) {
 			}
 		}
 	}
-	l.mu.Unlock()
+	l.d.mu.Unlock()
 	if old != nil {
 		old.fail(ErrPeerRestarted)
 	}
@@ -385,25 +303,9 @@ func (l *Listener) handshake(c *Conn) {
 	}
 }
 
-// admit makes c the association of its address, with mu held, and returns the
-// one that was there before.
-func (l *Listener) admit(c *Conn) (old *Conn) {
-	if l.newcomers.remove(c) {
-		old = l.conns.get(c.peer)
-		l.conns.put(c)
-	}
-	if l.conns.get(c.peer) == c { // it may have ended already
-		c.established = true
-		l.stats.Associations++
-	}
-	return old
-}
-
-// forget takes an association that has ended out of the table: its address is a
-// stranger's again. c.mu is held.
-func (l *Listener) forget(c *Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// left counts an association of the Listener that has ended, with d.mu and c.mu
+// held.
+func (l *Listener) left(c *Conn) {
 	if !c.forgotten {
 		c.forgotten = true
 		if c.eng != nil && !c.flags.busy {
@@ -414,23 +316,5 @@ func (l *Listener) forget(c *Conn) {
 	if c.established {
 		c.established = false
 		l.stats.Associations--
-	}
-	if l.newcomers.remove(c) || !l.conns.remove(c) {
-		return
-	}
-	if newcomer := l.newcomers.get(c.peer); newcomer != nil {
-		l.newcomers.remove(newcomer)
-		l.conns.put(newcomer)
-	}
-}
-
-// release is called once by each association, when it has sent its last.
-func (l *Listener) release(*Conn) {
-	l.mu.Lock()
-	l.users--
-	last := l.closed && l.users == 0
-	l.mu.Unlock()
-	if last {
-		l.closeSocket()
 	}
 }
