@@ -31,7 +31,7 @@ type Conn struct {
 	mu    sync.Mutex
 	eng   *Engine // nil until it is needed
 	sock  *socket
-	owner *Listener // who else lives on sock; nil: nobody
+	owner *Listener // that let it in; nil: nobody did, it was dialed
 	peer  peerAddr
 	hs    *opening                // nil once the handshake is over
 	queue *ring                   // records that wait for Read; nil: none
@@ -56,7 +56,9 @@ type Conn struct {
 		gone    bool // the socket was given back
 	}
 
-	established, forgotten bool // guarded by the owner's mu
+	// What follows is guarded by the mu of sock.demux.
+	stage    stage
+	accepted bool // Accept or AcceptHandshake has returned it
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -384,8 +386,8 @@ func (c *Conn) leave() {
 	if c.alarm != nil {
 		c.sock.alarms.set(c.alarm, time.Time{})
 	}
-	if c.owner != nil {
-		c.owner.d.forget(c)
+	if d := c.sock.demux; d != nil {
+		d.forget(c)
 	}
 }
 

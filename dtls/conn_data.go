@@ -227,7 +227,7 @@ func (c *Conn) sendAll(ctx context.Context) {
 	if c.hs != nil {
 		c.wake() // the driver has to hear of refusals
 	}
-	ended := c.flags.closed || c.err != nil && c.owner != nil
+	ended := c.flags.closed || c.err != nil && c.sock.demux != nil
 	giveBack := ended && !c.flags.gone && !c.flags.busy
 	c.flags.gone = c.flags.gone || giveBack
 	c.flags.turn = false
@@ -246,8 +246,8 @@ const closeTimeout = 100 * time.Millisecond
 
 // giveBack ends the use of the socket, after the last datagram.
 func (c *Conn) giveBack() {
-	if c.owner != nil {
-		c.owner.d.release()
+	if d := c.sock.demux; d != nil {
+		d.release()
 		return
 	}
 	c.sock.alarms.stop()
@@ -362,15 +362,18 @@ func (c *Conn) deliver(now time.Time, datagram []byte) {
 	c.settle()
 }
 
-// timeout is called when the alarm of an established association rings.
+// timeout is called when the alarm rings.
 func (c *Conn) timeout(now time.Time) {
 	c.mu.Lock()
-	if c.flags.closed || c.err != nil || c.hs != nil {
+	switch {
+	case c.flags.closed || c.err != nil:
 		c.mu.Unlock()
-		return
+	case c.hs != nil:
+		c.overdue(now)
+	default:
+		_ = c.eng.HandleTimeout(now)
+		c.settle()
 	}
-	_ = c.eng.HandleTimeout(now)
-	c.settle()
 }
 
 // settle does what follows each input of an established association, and lets

@@ -25,7 +25,9 @@ type demux struct {
 
 // newDemux returns a demux with one user, its front.
 func newDemux(pc net.PacketConn) *demux {
-	return &demux{sock: sharedSocket(pc), users: 1}
+	d := &demux{sock: sharedSocket(pc), users: 1}
+	d.sock.demux = d
+	return d
 }
 
 // ---- the reader -----------------------------------------------------------------
@@ -96,6 +98,16 @@ func (d *demux) fail(err error) {
 
 // ---- who is there ---------------------------------------------------------------
 
+// stage is where an association on a shared socket stands in the books of its
+// demux and its Listener.
+type stage uint8
+
+const (
+	stageHandshake stage = iota
+	stageEstablished
+	stageGone
+)
+
 // all returns every association, with mu held.
 func (d *demux) all() []*Conn { return append(d.conns.all(), d.newcomers.all()...) }
 
@@ -109,36 +121,45 @@ func (d *demux) newest(a peerAddr) *Conn {
 }
 
 // add lets in an association that begins its handshake, with mu held. before is
-// the newest one of its address: c takes its place unless it is established,
-// and then waits beside it until its own handshake is complete.
+// the newest one of its address: c takes its place if that is in its handshake
+// too, else it waits beside it until its own is complete.
 func (d *demux) add(c, before *Conn) {
 	d.users++
 	switch {
-	case before != nil && before.established, before != nil && d.newcomers.remove(before):
+	case before != nil && before.stage != stageHandshake, before != nil && d.newcomers.remove(before):
 		d.newcomers.put(c)
 	default:
 		d.conns.put(c)
 	}
 }
 
-// establish makes c, whose handshake is complete, the association of its
-// address, with mu held. It returns the one that was there before, and whether
-// c is still there itself.
-func (d *demux) establish(c *Conn) (old *Conn, there bool) {
+// establish is told by an association, with its mu held, that its handshake is
+// complete. It returns the one that had the address before, if any, for the
+// caller to end.
+func (d *demux) establish(c *Conn) (old *Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.stage != stageHandshake {
+		return nil
+	}
+	c.stage = stageEstablished
+	c.owner.established(c)
 	if d.newcomers.remove(c) {
 		old = d.conns.get(c.peer)
 		d.conns.put(c)
 	}
-	c.established = d.conns.get(c.peer) == c // it may have ended already
-	return old, c.established
+	return old
 }
 
 // forget takes out an association that has ended: its address is a stranger's
-// again. c.mu is held.
+// again. It is called with c.mu held.
 func (d *demux) forget(c *Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c.owner.left(c)
+	if c.stage != stageGone {
+		c.owner.left(c)
+		c.stage = stageGone
+	}
 	if d.newcomers.remove(c) || !d.conns.remove(c) {
 		return
 	}

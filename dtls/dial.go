@@ -91,7 +91,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 var (
 	errManualDial = badConfig("with MTUManual, Dial needs OnLargePacket to decide what to do when a datagram is refused; or use Client, and SetMTU when Handshake returns ErrLargePacket")
 
-	errManualListen = badConfig("with MTUManual, a Listener needs OnLargePacket to decide what to do when a datagram is refused; or drive handshakes yourself, with Server on a net.Conn or with AcceptHandshake")
+	errManualListen = badConfig("with MTUManual, Accept needs OnLargePacket to decide what to do when a datagram is refused; or use AcceptHandshake, and SetMTU when Handshake returns ErrLargePacket")
 )
 
 // isStream reports whether a network loses message boundaries.

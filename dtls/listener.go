@@ -24,28 +24,27 @@ type Listener struct {
 	d     *demux
 	p     *params
 	local netip.AddrPort
-	door  *Door      // the socket's reader's
-	ready chan *Conn // the backlog of Accept
+	door  *Door // the socket's reader's
 	done  chan struct{}
 
 	inboxDropped atomic.Uint64
 
 	// Guarded by d.mu.
-	closed bool
-	ended  Drops
-	stats  ListenerStats // what is counted in place
+	closed  bool
+	driven  bool    // handshakes wait for AcceptHandshake instead of running by themselves
+	ready   backlog // of Accept: handshake complete
+	offered backlog // of AcceptHandshake
+	ended   Drops
+	stats   ListenerStats // what is counted in place
 }
 
 var _ net.Listener = (*Listener)(nil)
-
-// maxBacklog bounds the associations that wait for Accept.
-const maxBacklog = 1024
 
 // Listen opens a socket on address, such as ":4433", and listens on it. network
 // is "udp", "udp4", "udp6" or another one that keeps message boundaries. config
 // needs Certificates, GetCertificate, GetConfigForClient or ServerPSK.
 func Listen(network, address string, config *Config) (*Listener, error) {
-	p, err := listenerParams(config)
+	p, err := resolve(config, false)
 	if err != nil {
 		return nil, err
 	}
@@ -74,19 +73,11 @@ func Listen(network, address string, config *Config) (*Listener, error) {
 // errors.Is(err, ErrLargePacket) or syscall.EMSGSIZE holds; a method
 // PathMTU() int of the error, or of pc, tells what would pass.
 func NewListener(pc net.PacketConn, config *Config) (*Listener, error) {
-	p, err := listenerParams(config)
+	p, err := resolve(config, false)
 	if err != nil {
 		return nil, err
 	}
 	return newListener(pc, p)
-}
-
-func listenerParams(config *Config) (*params, error) {
-	p, err := resolve(config, false)
-	if err == nil && p.mtuMode == MTUManual && p.onLargePacket == nil {
-		err = errManualListen
-	}
-	return p, err
 }
 
 func newListener(pc net.PacketConn, p *params) (*Listener, error) {
@@ -96,7 +87,7 @@ func newListener(pc net.PacketConn, p *params) (*Listener, error) {
 	}
 	l := &Listener{
 		d: newDemux(pc), p: p, door: door, local: addrOf(pc.LocalAddr()),
-		ready: make(chan *Conn, maxBacklog), done: make(chan struct{}),
+		done: make(chan struct{}), ready: newBacklog(), offered: newBacklog(), driven: p.needsDriver(),
 	}
 	l.d.listener = l
 	go l.d.read()
@@ -107,6 +98,9 @@ func newListener(pc net.PacketConn, p *params) (*Listener, error) {
 // the dynamic type is *Conn. A slow, stuck or hostile peer delays nobody. After
 // Close the error is ErrServerClosed, which matches net.ErrClosed. Up to 1024
 // associations wait for Accept; further ones are closed.
+//
+// With MTUManual, Accept needs Config.OnLargePacket to decide what to do when a
+// datagram is refused; without it use AcceptHandshake.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptContext(context.Background())
 	if err != nil {
@@ -118,19 +112,73 @@ func (l *Listener) Accept() (net.Conn, error) {
 // AcceptContext is Accept that also returns when ctx ends, with an error that
 // matches ErrInterrupted, ctx.Err() and context.Cause(ctx).
 func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
-	select {
-	case <-l.done:
-		return nil, ErrServerClosed
-	default:
+	if l.p.needsDriver() {
+		return nil, errManualListen
 	}
-	select {
-	case c := <-l.ready:
-		return c, nil
-	case <-l.done:
-		return nil, ErrServerClosed
-	case <-ctx.Done():
-		return nil, interrupted(ctx)
+	return l.await(ctx, &l.ready, nil)
+}
+
+// AcceptHandshake waits for a client that has proven its address, and returns
+// the association with its handshake not run: the caller drives it, as one of
+// Server, by Handshake or the first Read or Write, with deadlines, SetMTU and
+// errors that tell how it fares. The errors of AcceptHandshake itself are those
+// of AcceptContext.
+//
+// From its first call on no handshake of the Listener runs by itself any more,
+// and Accept gets only what is complete by then or was begun; AcceptHandshake
+// returns those too, and their Handshake returns nil at once. Call it before
+// clients come, and not beside Accept. With MTUManual and no OnLargePacket none
+// ever runs by itself.
+//
+// What waits to be accepted, or was and is not driven, counts as a handshake:
+// Config.MaxHandshakes bounds it, and Config.HandshakeTimeout runs from the
+// hello. One that nobody drives in time is over and forgotten, and so are those
+// that nobody has accepted when the Listener is closed.
+func (l *Listener) AcceptHandshake(ctx context.Context) (*Conn, error) {
+	l.d.mu.Lock()
+	l.driven = true
+	l.d.mu.Unlock()
+	return l.await(ctx, &l.ready, &l.offered)
+}
+
+// await returns the next association of either backlog; offered may be nil.
+func (l *Listener) await(ctx context.Context, ready, offered *backlog) (*Conn, error) {
+	var more <-chan struct{}
+	if offered != nil {
+		more = offered.more
 	}
+	for {
+		c, err := l.next(ready, offered)
+		if c != nil || err != nil {
+			return c, err
+		}
+		select {
+		case <-ready.more:
+		case <-more:
+		case <-l.done:
+		case <-ctx.Done():
+			return nil, interrupted(ctx)
+		}
+	}
+}
+
+// next takes an association out of a backlog, if one is there.
+func (l *Listener) next(backlogs ...*backlog) (*Conn, error) {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	if l.closed {
+		return nil, ErrServerClosed
+	}
+	for _, b := range backlogs {
+		if b == nil {
+			continue
+		}
+		if c := b.pop(); c != nil {
+			c.accepted = true
+			return c, nil
+		}
+	}
+	return nil, nil
 }
 
 // Addr is the address of the socket.
@@ -160,17 +208,8 @@ func (l *Listener) shut() (first bool, unaccepted []*Conn) {
 	}
 	l.closed = true
 	close(l.done)
-	for {
-		select {
-		case c := <-l.ready:
-			unaccepted = append(unaccepted, c)
-			continue
-		default:
-		}
-		break
-	}
 	for _, c := range l.d.all() {
-		if !c.established {
+		if !c.accepted && c.stage != stageGone {
 			unaccepted = append(unaccepted, c)
 		}
 	}
@@ -231,7 +270,7 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 	}
 	if hello != nil {
 		hello.From = from.ap
-		l.open(hello, from)
+		l.open(now, hello, from)
 	}
 	door := l.door.Stats()
 	l.d.mu.Lock()
@@ -240,10 +279,10 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 	return reply
 }
 
-// open begins the handshake of a client that the door let in.
-func (l *Listener) open(hello *ProvenHello, from peerAddr) {
+// open lets in a client that the door has checked.
+func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
 	c := &Conn{sock: l.d.sock, owner: l, peer: from, hello: helloMark(hello.Datagram)}
-	c.hs = &opening{p: l.p, proof: hello}
+	c.hs = &opening{p: l.p, proof: hello, admitted: now}
 	c.hs.inbox.push(hello.Datagram)
 
 	l.d.mu.Lock()
@@ -254,67 +293,85 @@ func (l *Listener) open(hello *ProvenHello, from peerAddr) {
 		return
 	case l.stats.HandshakesOpen >= l.p.maxHandshakes,
 		// Without a cookie anybody could invent restarts: one at a time.
-		before != nil && !before.established && !hello.proven:
+		before != nil && before.stage == stageHandshake && !hello.proven:
 		l.stats.HandshakesRefused++
 		l.d.mu.Unlock()
 		return
 	}
 	l.stats.HandshakesOpen++
 	l.d.add(c, before)
+	if before != nil && before.stage != stageHandshake {
+		before = nil // it lives until this handshake is complete
+	}
+	driven := l.driven
+	if driven {
+		l.offer(c)
+	}
 	l.d.mu.Unlock()
 
-	if before != nil && !before.established {
+	if before != nil {
 		before.fail(ErrPeerRestarted)
 	}
-	go l.handshake(c)
+	if !driven {
+		go l.handshake(c)
+	}
+}
+
+// offer gives an association that nobody else knows yet to AcceptHandshake, with
+// d.mu held. The alarm ends its handshake in time, even if its caller does not.
+func (l *Listener) offer(c *Conn) {
+	if l.p.handshakeTimeout > 0 {
+		c.alarm = newAlarm(c)
+		l.d.sock.alarms.set(c.alarm, c.hs.admitted.Add(l.p.handshakeTimeout))
+	}
+	l.offered.push(c)
 }
 
 // handshake runs one on its own goroutine.
 func (l *Listener) handshake(c *Conn) {
-	err := c.handshake(context.Background(), 0, true)
-	drop := err != nil
-	var old *Conn
-	l.d.mu.Lock()
-	l.stats.HandshakesOpen--
-	if err != nil {
-		l.stats.HandshakesFailed++
-	} else {
-		l.stats.HandshakesDone++
-		var there bool
-		if old, there = l.d.establish(c); there {
-			l.stats.Associations++
-		}
-		drop = l.closed
-		if !drop {
-			select {
-			case l.ready <- c:
-			default:
-				l.stats.BacklogDropped++
-				drop = true
-			}
-		}
-	}
-	l.d.mu.Unlock()
-	if old != nil {
-		old.fail(ErrPeerRestarted)
-	}
-	if drop {
+	if err := c.handshake(context.Background(), 0, true); err != nil || !l.enqueue(c) {
 		_ = c.Close()
 	}
 }
 
-// left counts an association of the Listener that has ended, with d.mu and c.mu
-// held.
-func (l *Listener) left(c *Conn) {
-	if !c.forgotten {
-		c.forgotten = true
-		if c.eng != nil && !c.flags.busy {
-			l.ended.add(c.eng.Drops())
-		}
-		l.ended.Memory += c.lost
+// maxBacklog bounds the associations that wait for Accept.
+const maxBacklog = 1024
+
+// enqueue gives an association to Accept. It reports false if nobody will take
+// it.
+func (l *Listener) enqueue(c *Conn) bool {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	if l.closed {
+		return false
 	}
-	if c.established {
-		c.established = false
+	if len(l.ready.conns) >= maxBacklog {
+		l.stats.BacklogDropped++
+		return false
+	}
+	l.ready.push(c)
+	return true
+}
+
+// established counts an association whose handshake is complete, with d.mu
+// held.
+func (l *Listener) established(*Conn) {
+	l.stats.HandshakesOpen--
+	l.stats.HandshakesDone++
+	l.stats.Associations++
+}
+
+// left counts an association that has ended, with d.mu and c.mu held.
+func (l *Listener) left(c *Conn) {
+	if c.stage == stageHandshake {
+		l.offered.remove(c)
+		l.stats.HandshakesOpen--
+		l.stats.HandshakesFailed++
+	} else {
 		l.stats.Associations--
 	}
+	if c.eng != nil && !c.flags.busy {
+		l.ended.add(c.eng.Drops())
+	}
+	l.ended.Memory += c.lost
 }

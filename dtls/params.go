@@ -60,6 +60,10 @@ type params struct {
 	trace            *Trace
 }
 
+// needsDriver reports whether a handshake needs a caller that is told of
+// refusals: with MTUManual and nobody to ask.
+func (p *params) needsDriver() bool { return p.mtuMode == MTUManual && p.onLargePacket == nil }
+
 // emsPolicy is how the extended master secret (RFC 7627) is treated.
 type emsPolicy uint8
 

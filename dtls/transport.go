@@ -14,6 +14,7 @@ import (
 // net.PacketConn with many. UDP sockets are used without allocation.
 type socket struct {
 	conn   net.Conn // one peer; nil: shared
+	demux  *demux   // of a shared one
 	pc     net.PacketConn
 	udp    *net.UDPConn // pc, if it is one
 	alarms alarms
