@@ -132,6 +132,14 @@ type Config struct {
 	// rest at level Debug. Nothing secret is logged.
 	Logger *slog.Logger
 
+	// NonDTLS gets the datagrams whose first byte says that they are not DTLS
+	// (RFC 7983, Section 7: it is below 20 or above 63), such as STUN and RTP on
+	// the same socket. Without it they are dropped. It is called on the goroutine
+	// that reads the socket and must not block; p is valid until it returns.
+	// Answers are written to the transport itself. An Endpoint uses that of
+	// NewEndpoint's config, and none of Dial's and Listen's.
+	NonDTLS func(p []byte, from net.Addr)
+
 	// PlaintextAlerts says what a fault in unauthenticated plaintext may do to
 	// a handshake. Default: AlertsDelayed.
 	PlaintextAlerts PlaintextAlerts

@@ -84,6 +84,7 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 		return c
 	}
 	c.hs = &opening{p: p}
+	c.sock.nonDTLS = p.nonDTLS
 	return c
 }
 
@@ -302,8 +303,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.peer.netAddr()
 }
 
-// NetConn returns the transport of Dial, Client and Server, and nil on a
-// listener's socket. Reading or writing it directly disturbs the association.
+// NetConn returns the transport of Dial, Client and Server, and nil on the socket
+// of a Listener or an Endpoint, which others share. Reading or writing it directly disturbs the association.
 func (c *Conn) NetConn() net.Conn { return c.sock.conn }
 
 // SetValue keeps v with the association, for the application.

@@ -312,12 +312,16 @@ var aLongTimeAgo = time.Unix(1, 0)
 func (c *Conn) read() {
 	buf := make([]byte, readBuffer)
 	var slow backOff
+	others := foreign{take: c.sock.nonDTLS}
+	from := peerAddr{addr: c.sock.conn.RemoteAddr()}
 	for {
 		n, _, err := c.sock.receive(buf)
 		switch {
 		case err == nil:
 			slow = 0
-			c.deliver(time.Now(), buf[:n])
+			if !others.takes(buf[:n], from) {
+				c.deliver(time.Now(), buf[:n])
+			}
 		case isClosed(err):
 			c.fail(&transportError{err: err, closed: true})
 			return
@@ -360,6 +364,14 @@ func (c *Conn) deliver(now time.Time, datagram []byte) {
 	}
 	_ = c.eng.HandleDatagram(now, datagram, c.peer.ap) // hear asks Err
 	c.settle()
+}
+
+// recognizes reports whether a datagram was sealed with the keys of the peer. Its
+// bytes are gone afterwards. In a handshake nobody knows.
+func (c *Conn) recognizes(datagram []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hs == nil && !c.flags.closed && c.err == nil && c.eng.recognizes(datagram)
 }
 
 // timeout is called when the alarm rings.

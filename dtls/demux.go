@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"cmp"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -9,23 +10,33 @@ import (
 
 // demux has a socket that many associations share. One goroutine reads it, and
 // gives each datagram to the association that it is for, by the address it came
-// from; what none of them expects goes to the Listener.
+// from; what none of them expects goes to the Listener, if there is one.
+//
+// An address may have two associations, one in each direction: two nodes that
+// dial each other at the same time get what they asked for. A ClientHello is for
+// the one it began or for the door, other plaintext for whom the direction
+// fits, and protected records for the one whose keys open them.
 type demux struct {
-	sock *socket
-	gone atomic.Bool // the socket was closed here
+	sock    *socket
+	foreign foreign
+	gone    atomic.Bool // the socket was closed here
+
+	spare []byte // the reader's, for datagrams that may be for several
 
 	// mu guards what follows, and the books of the Listener. It may be taken
 	// with a Conn's mu held, never the other way round.
 	mu        sync.Mutex
-	conns     table // one for each address: established, or the first in its handshake
-	newcomers table // handshakes from the address of an established one
-	listener  *Listener
-	users     int // who may still send, and the front until it is closed; the last one closes the socket
+	conns     table // accepted, one for each address: established, or the first in its handshake
+	newcomers table // accepted: handshakes from the address of an established one
+	dialed    table
+	listener  *Listener // nil: an Endpoint that does not listen
+	ended     bool      // nobody may join any more
+	users     int       // who may still send, and the front until it is closed; the last one closes the socket
 }
 
 // newDemux returns a demux with one user, its front.
-func newDemux(pc net.PacketConn) *demux {
-	d := &demux{sock: sharedSocket(pc), users: 1}
+func newDemux(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *demux {
+	d := &demux{sock: sharedSocket(pc), foreign: foreign{take: nonDTLS}, users: 1}
 	d.sock.demux = d
 	return d
 }
@@ -57,40 +68,99 @@ func (d *demux) read() {
 
 // take routes one datagram. reply is a buffer, and returned for the next time.
 func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
+	if d.foreign.takes(datagram, from) {
+		return reply
+	}
+	var newcomer, dialed *Conn
 	d.mu.Lock()
-	c := d.conns.get(from)
-	var newcomer *Conn
+	accepted := d.conns.get(from)
 	if d.newcomers.len() > 0 {
 		newcomer = d.newcomers.get(from)
 	}
-	open := !d.listener.closed
+	if d.dialed.len() > 0 {
+		dialed = d.dialed.get(from)
+	}
+	l := d.listener
+	if l != nil && l.closed {
+		l = nil
+	}
 	d.mu.Unlock()
 
-	mark := helloMark(datagram)
-	switch {
-	case c != nil && newcomer == nil && (mark == 0 || mark == c.hello):
-		c.deliver(now, datagram)
-	case newcomer != nil && (mark == 0 || mark == newcomer.hello):
-		// Protected records go to both: the keys that open one tell whose it
-		// is. What comes in the clear can only be the newcomer's.
-		newcomer.deliver(now, datagram)
-		if c != nil && !isPlaintext(datagram) {
-			c.deliver(now, datagram)
+	if mark := helloMark(datagram); mark != 0 {
+		switch {
+		case newcomer != nil && mark == newcomer.hello:
+			newcomer.deliver(now, datagram)
+		case accepted != nil && mark == accepted.hello:
+			if newcomer == nil { // else it is an old hello, late
+				accepted.deliver(now, datagram)
+			}
+		case l != nil:
+			return l.greet(now, datagram, from, reply)
 		}
-	case c != nil && mark == c.hello:
-		// An old hello, late.
-	case open:
-		return d.listener.greet(now, datagram, from, reply)
+		return reply
+	}
+
+	var list [3]*Conn
+	to := list[:0]
+	for _, c := range [...]*Conn{newcomer, accepted, dialed} {
+		if c != nil {
+			to = append(to, c)
+		}
+	}
+	switch {
+	case len(to) == 1:
+		to[0].deliver(now, datagram)
+	case len(to) > 1 && isPlaintext(datagram):
+		// The accepted one beside a newcomer is established: what comes in the
+		// clear is not for it.
+		d.shareInTheClear(now, datagram, cmp.Or(newcomer, accepted), dialed)
+	case len(to) > 1:
+		d.share(now, datagram, to)
+	case l != nil:
+		return l.greet(now, datagram, from, reply)
 	}
 	return reply
+}
+
+// share gives a protected datagram to the one of several associations whose keys
+// open it. If there is none each gets a copy: one in its handshake may have those
+// keys soon.
+func (d *demux) share(now time.Time, datagram []byte, to []*Conn) {
+	for _, c := range to {
+		d.spare = append(d.spare[:0], datagram...)
+		if c.recognizes(d.spare) {
+			c.deliver(now, datagram)
+			return
+		}
+	}
+	for _, c := range to {
+		d.spare = append(d.spare[:0], datagram...)
+		c.deliver(now, d.spare)
+	}
+}
+
+// shareInTheClear gives a datagram without protection to those that it may be
+// for, by who speaks such messages; dialed may be nil.
+func (d *demux) shareInTheClear(now time.Time, datagram []byte, accepted, dialed *Conn) {
+	fromClient, fromServer := directions(datagram)
+	if fromClient || dialed == nil {
+		d.spare = append(d.spare[:0], datagram...)
+		accepted.deliver(now, d.spare)
+	}
+	if fromServer && dialed != nil {
+		dialed.deliver(now, datagram)
+	}
 }
 
 // fail ends everything because the socket is gone.
 func (d *demux) fail(err error) {
 	d.mu.Lock()
-	all := d.all()
+	d.ended = true
+	all, l := d.all(), d.listener
 	d.mu.Unlock()
-	_ = d.listener.Close()
+	if l != nil {
+		_ = l.Close()
+	}
 	for _, c := range all {
 		c.fail(err)
 	}
@@ -109,10 +179,27 @@ const (
 )
 
 // all returns every association, with mu held.
-func (d *demux) all() []*Conn { return append(d.conns.all(), d.newcomers.all()...) }
+func (d *demux) all() []*Conn {
+	return append(append(d.conns.all(), d.newcomers.all()...), d.dialed.all()...)
+}
 
-// newest returns the association of an address that began last, nil if there is
-// none, with mu held.
+// dial lets in an association that begins its handshake from here.
+func (d *demux) dial(c *Conn) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.ended:
+		return errEndpointClosed
+	case d.dialed.get(c.peer) != nil:
+		return ErrAlreadyDialed
+	}
+	d.users++
+	d.dialed.put(c)
+	return nil
+}
+
+// newest returns the accepted association of an address that began last, nil if
+// there is none, with mu held.
 func (d *demux) newest(a peerAddr) *Conn {
 	if newcomer := d.newcomers.get(a); newcomer != nil {
 		return newcomer
@@ -120,7 +207,7 @@ func (d *demux) newest(a peerAddr) *Conn {
 	return d.conns.get(a)
 }
 
-// add lets in an association that begins its handshake, with mu held. before is
+// add lets in a client that begins its handshake, with mu held. before is
 // the newest one of its address: c takes its place if that is in its handshake
 // too, else it waits beside it until its own is complete.
 func (d *demux) add(c, before *Conn) {
@@ -143,7 +230,9 @@ func (d *demux) establish(c *Conn) (old *Conn) {
 		return nil
 	}
 	c.stage = stageEstablished
-	c.owner.established(c)
+	if c.owner != nil {
+		c.owner.established(c)
+	}
 	if d.newcomers.remove(c) {
 		old = d.conns.get(c.peer)
 		d.conns.put(c)
@@ -156,11 +245,11 @@ func (d *demux) establish(c *Conn) (old *Conn) {
 func (d *demux) forget(c *Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c.stage != stageGone {
+	if c.stage != stageGone && c.owner != nil {
 		c.owner.left(c)
-		c.stage = stageGone
 	}
-	if d.newcomers.remove(c) || !d.conns.remove(c) {
+	c.stage = stageGone
+	if d.dialed.remove(c) || d.newcomers.remove(c) || !d.conns.remove(c) {
 		return
 	}
 	if newcomer := d.newcomers.get(c.peer); newcomer != nil {
@@ -177,8 +266,12 @@ func (d *demux) release() {
 	last := d.users == 0
 	d.mu.Unlock()
 	if last {
-		d.gone.Store(true)
-		d.sock.alarms.stop()
-		_ = d.sock.pc.Close()
+		d.closeSocket()
 	}
+}
+
+func (d *demux) closeSocket() {
+	d.gone.Store(true)
+	d.sock.alarms.stop()
+	_ = d.sock.pc.Close()
 }

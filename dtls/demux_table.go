@@ -3,6 +3,7 @@ package dtls
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"net"
 	"net/netip"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -129,5 +130,54 @@ func helloMark(datagram []byte) uint64 {
 // isPlaintext reports whether the first record of a datagram is of epoch 0.
 func isPlaintext(datagram []byte) bool {
 	const epoch = 3 // offset in the header
-	return len(datagram) >= epoch+2 && datagram[epoch] == 0 && datagram[epoch+1] == 0
+	return len(datagram) >= epoch+2 && !isUnified(datagram) && datagram[epoch] == 0 && datagram[epoch+1] == 0
+}
+
+// isUnified reports whether a datagram begins with the header that protected
+// records of DTLS 1.3 have (RFC 9147, Section 4).
+func isUnified(datagram []byte) bool { return datagram[0]>>5 == 0b001 }
+
+// directions tells who may have sent the first record of a datagram in the
+// clear. Most messages of a handshake are spoken by one side only.
+func directions(datagram []byte) (fromClient, fromServer bool) {
+	if datagram[0] != byte(record.TypeHandshake) || len(datagram) <= record.HeaderLen {
+		return true, true
+	}
+	switch message.Type(datagram[record.HeaderLen]) {
+	case message.TypeClientHello, message.TypeClientKeyExchange, message.TypeCertificateVerify:
+		return true, false
+	case message.TypeHelloRequest, message.TypeHelloVerifyRequest, message.TypeServerHello,
+		message.TypeServerKeyExchange, message.TypeCertificateRequest, message.TypeServerHelloDone:
+		return false, true
+	default:
+		return true, true
+	}
+}
+
+// isDTLS: RFC 7983, Section 7 gives DTLS the datagrams whose first byte is 20 to
+// 63.
+func isDTLS(datagram []byte) bool { return datagram[0] >= 20 && datagram[0] <= 63 }
+
+// foreign takes what is not DTLS, for Config.NonDTLS. It belongs to the reader.
+type foreign struct {
+	take func(p []byte, from net.Addr)
+	ap   netip.AddrPort
+	addr net.Addr // ap, as it was given out last: media comes from few addresses
+}
+
+// takes reports whether a datagram was not for us, and was given away.
+func (f *foreign) takes(datagram []byte, from peerAddr) bool {
+	if f.take == nil || len(datagram) == 0 || isDTLS(datagram) {
+		return false
+	}
+	switch {
+	case from.addr != nil:
+		f.take(datagram, from.addr)
+	default:
+		if f.addr == nil || f.ap != from.ap {
+			f.ap, f.addr = from.ap, from.netAddr()
+		}
+		f.take(datagram, f.addr)
+	}
+	return true
 }

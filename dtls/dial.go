@@ -49,18 +49,12 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	if isStream(network) {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
 	}
-	config := d.Config.Clone()
-	if config == nil {
-		config = &Config{}
-	}
-	if config.ServerName == "" {
-		config.ServerName = hostOf(address)
-	}
-	if config.MTUMode == MTUManual && config.OnLargePacket == nil {
+	config := named(d.Config, hostOf(address))
+	switch p, err := resolve(config, true); { // before a name is looked up
+	case err != nil:
+		return nil, err
+	case p.needsDriver():
 		return nil, errManualDial
-	}
-	if _, err := resolve(config, true); err != nil {
-		return nil, err // before a name is looked up
 	}
 	dialer := d.NetDialer
 	if dialer == nil {
@@ -93,6 +87,18 @@ var (
 
 	errManualListen = badConfig("with MTUManual, Accept needs OnLargePacket to decide what to do when a datagram is refused; or use AcceptHandshake, and SetMTU when Handshake returns ErrLargePacket")
 )
+
+// named returns config, which may be nil, with a ServerName: its own, or host.
+func named(config *Config, host string) *Config {
+	if config == nil {
+		config = &Config{}
+	}
+	config = config.Clone()
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	return config
+}
 
 // isStream reports whether a network loses message boundaries.
 func isStream(network string) bool {

@@ -40,11 +40,16 @@ var (
 	// It matches net.ErrClosed.
 	ErrServerClosed error = &closedError{"dtls: listener closed"}
 
+	// ErrAlreadyDialed is returned by Endpoint.Dial while an association that it
+	// has dialed to the same address is not over; Close that first.
+	ErrAlreadyDialed = errors.New("dtls: endpoint has dialed this address already")
+
 	// ErrInHandler is for blocking methods called inside a handler that serves a
 	// listener. There are no handlers so far: nothing returns it.
 	ErrInHandler = errors.New("dtls: blocking call inside a handler")
 
-	errConnClosed error = &closedError{"dtls: association closed"}
+	errConnClosed     error = &closedError{"dtls: association closed"}
+	errEndpointClosed error = &closedError{"dtls: endpoint closed"}
 )
 
 type closedError struct{ text string }

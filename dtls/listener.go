@@ -22,6 +22,7 @@ import (
 // All methods may be called concurrently.
 type Listener struct {
 	d     *demux
+	alone bool // the socket goes with it; else that is an Endpoint's
 	p     *params
 	local netip.AddrPort
 	door  *Door // the socket's reader's
@@ -81,17 +82,26 @@ func NewListener(pc net.PacketConn, config *Config) (*Listener, error) {
 }
 
 func newListener(pc net.PacketConn, p *params) (*Listener, error) {
+	l, err := listenOn(newDemux(pc, p.nonDTLS), p)
+	if err != nil {
+		return nil, err
+	}
+	l.alone = true
+	l.d.listener = l
+	go l.d.read()
+	return l, nil
+}
+
+// listenOn makes a Listener whose d does not know it yet.
+func listenOn(d *demux, p *params) (*Listener, error) {
 	door, err := newDoor(p, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	l := &Listener{
-		d: newDemux(pc), p: p, door: door, local: addrOf(pc.LocalAddr()),
+	return &Listener{
+		d: d, p: p, door: door, local: addrOf(d.sock.localAddr()),
 		done: make(chan struct{}), ready: newBacklog(), offered: newBacklog(), driven: p.needsDriver(),
-	}
-	l.d.listener = l
-	go l.d.read()
-	return l, nil
+	}, nil
 }
 
 // Accept waits for an association whose handshake is complete and returns it;
@@ -186,13 +196,14 @@ func (l *Listener) Addr() net.Addr { return l.d.sock.localAddr() }
 
 // Close ends the Listener: no new associations, and those that no Accept has
 // returned are closed. Accepted ones live on, and the socket with them until
-// the last of them is closed. A second Close does nothing.
+// the last of them is closed; that of an Endpoint lives on by itself. A second
+// Close does nothing.
 func (l *Listener) Close() error {
 	first, unaccepted := l.shut()
 	for _, c := range unaccepted {
 		_ = c.Close()
 	}
-	if first {
+	if first && l.alone {
 		l.d.release()
 	}
 	return nil
@@ -209,7 +220,7 @@ func (l *Listener) shut() (first bool, unaccepted []*Conn) {
 	l.closed = true
 	close(l.done)
 	for _, c := range l.d.all() {
-		if !c.accepted && c.stage != stageGone {
+		if c.owner == l && !c.accepted && c.stage != stageGone {
 			unaccepted = append(unaccepted, c)
 		}
 	}
@@ -231,7 +242,7 @@ type ListenerStats struct {
 	InboxDropped   uint64 // datagrams that came faster than a handshake, or its callback, took them
 	BacklogDropped uint64 // associations closed because 1024 were waiting for Accept
 
-	DatagramsIn, DatagramsOut uint64 // of all peers and strangers
+	DatagramsIn, DatagramsOut uint64 // of the socket: all peers, strangers and protocols
 	BytesIn, BytesOut         uint64 // UDP payload
 
 	Drops Drops // of all associations, ended ones included
@@ -246,7 +257,9 @@ func (l *Listener) Stats() ListenerStats {
 	conns := l.d.all()
 	l.d.mu.Unlock()
 	for _, c := range conns {
-		s.Drops.add(c.Drops())
+		if c.owner == l {
+			s.Drops.add(c.Drops())
+		}
 	}
 	s.InboxDropped = l.inboxDropped.Load()
 	t := &l.d.sock.traffic

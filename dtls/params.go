@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ type params struct {
 	cookieMode       CookieMode
 	plaintextAlerts  PlaintextAlerts
 	trace            *Trace
+	nonDTLS          func(p []byte, from net.Addr)
 }
 
 // needsDriver reports whether a handshake needs a caller that is told of
@@ -105,6 +107,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		cookieMode:           c.CookieMode,
 		plaintextAlerts:      c.PlaintextAlerts,
 		trace:                traceOf(c),
+		nonDTLS:              c.NonDTLS,
 	}
 	if p.rand == nil {
 		p.rand = rand.Reader

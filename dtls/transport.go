@@ -19,6 +19,8 @@ type socket struct {
 	udp    *net.UDPConn // pc, if it is one
 	alarms alarms
 
+	nonDTLS func(p []byte, from net.Addr) // of one peer's; a demux has its own
+
 	traffic struct{ datagramsIn, bytesIn, datagramsOut, bytesOut atomic.Uint64 }
 }
 
