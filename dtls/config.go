@@ -119,9 +119,23 @@ type Config struct {
 	// MaxHandshakeSize bounds a handshake message of the peer, and all that is
 	// kept of incomplete ones together, in bytes. Default: 64 KiB.
 	MaxHandshakeSize int
-	// MaxHandshakes bounds the handshakes that a Listener runs at once; proven
-	// clients over it are not answered and try again. Default: 4096.
+	// MaxHandshakes bounds the handshakes that a Listener has under way. Over it,
+	// a client of an address prefix (IPv4 /24, IPv6 /56) with fewer of them than
+	// another has displaces the oldest of the prefix with the most, which ends
+	// with ErrShed. Where no prefix has more than the client's own, it displaces
+	// one that is older than 5 s, or else is not answered and may try again.
+	// Default: 4096.
 	MaxHandshakes int
+	// MaxAssociations bounds the associations of a Listener, established and in
+	// their handshake. Over it handshakes are displaced as by MaxHandshakes;
+	// established associations are not. Default: no limit.
+	MaxAssociations int
+	// MaxPerPrefix bounds the associations of one address prefix (IPv4 /24, IPv6
+	// /56) with a Listener, established and in their handshake. Over it a client
+	// displaces a handshake of its prefix that is older than 5 s, or is not
+	// answered. Many clients may share a prefix, behind one NAT even an address.
+	// Default: no limit.
+	MaxPerPrefix int
 
 	// CookieMode says when a server asks for a cookie first (RFC 6347,
 	// Section 4.2.1). Default: CookieAuto.

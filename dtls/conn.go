@@ -58,7 +58,8 @@ type Conn struct {
 
 	// What follows is guarded by the mu of sock.demux.
 	stage    stage
-	accepted bool // Accept or AcceptHandshake has returned it
+	accepted bool  // Accept or AcceptHandshake has returned it
+	seat     *seat // in the owner's crowd, during the handshake
 }
 
 var _ net.Conn = (*Conn)(nil)

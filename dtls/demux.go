@@ -175,6 +175,7 @@ type stage uint8
 const (
 	stageHandshake stage = iota
 	stageEstablished
+	stageDisplaced // off the books for another, and about to hear of it
 	stageGone
 )
 
@@ -207,13 +208,13 @@ func (d *demux) newest(a peerAddr) *Conn {
 	return d.conns.get(a)
 }
 
-// add lets in a client that begins its handshake, with mu held. before is
-// the newest one of its address: c takes its place if that is in its handshake
-// too, else it waits beside it until its own is complete.
+// add lets in a client that begins its handshake, with mu held. before is the
+// newest association of its address: c takes its place if that was displaced,
+// else it waits beside it until its handshake is complete.
 func (d *demux) add(c, before *Conn) {
 	d.users++
 	switch {
-	case before != nil && before.stage != stageHandshake, before != nil && d.newcomers.remove(before):
+	case before != nil && before.stage != stageDisplaced, before != nil && d.newcomers.remove(before):
 		d.newcomers.put(c)
 	default:
 		d.conns.put(c)

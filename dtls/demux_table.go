@@ -13,8 +13,8 @@ import (
 // table finds associations by the address of their peer. Only peers that have
 // proven their address are in it. The owner locks.
 type table struct {
-	byAddr shrinkingMap[netip.AddrPort]
-	byName shrinkingMap[string] // of transports other than UDP
+	byAddr shrinkingMap[netip.AddrPort, *Conn]
+	byName shrinkingMap[string, *Conn] // of transports other than UDP
 }
 
 func (t *table) len() int { return len(t.byAddr.m) + len(t.byName.m) }
@@ -62,29 +62,29 @@ func (t *table) all() []*Conn {
 }
 
 // shrinkingMap gives memory back: Go's maps keep the room of their best days.
-type shrinkingMap[K comparable] struct {
-	m    map[K]*Conn
+type shrinkingMap[K comparable, V any] struct {
+	m    map[K]V
 	peak int // largest size since it was built
 }
 
 const shrinkFrom = 1024 // entries
 
-func (s *shrinkingMap[K]) put(key K, c *Conn) {
+func (s *shrinkingMap[K, V]) put(key K, v V) {
 	if s.m == nil {
-		s.m = make(map[K]*Conn)
+		s.m = make(map[K]V)
 	}
-	s.m[key] = c
+	s.m[key] = v
 	s.peak = max(s.peak, len(s.m))
 }
 
-func (s *shrinkingMap[K]) remove(key K) {
+func (s *shrinkingMap[K, V]) remove(key K) {
 	delete(s.m, key)
 	if s.peak < shrinkFrom || len(s.m) > s.peak/4 {
 		return
 	}
-	smaller := make(map[K]*Conn, len(s.m))
-	for k, c := range s.m {
-		smaller[k] = c
+	smaller := make(map[K]V, len(s.m))
+	for k, v := range s.m {
+		smaller[k] = v
 	}
 	s.m, s.peak = smaller, len(smaller)
 }

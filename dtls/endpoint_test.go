@@ -421,7 +421,7 @@ func TestEndpointSocketDies(t *testing.T) {
 		synctest.Wait()
 		for name, err := range map[string]error{
 			"Read": second(ab.Read(nil)), "Accept": second(a.Accept()),
-			"Dial": second(a.Dial(t.Context(), memAddr(3, 3), nil)), "Listen": second(a.Endpoint.Listen(nil)),
+			"Dial": second(a.Dial(t.Context(), memAddr(3, 3), nil)), "Listen": second(a.Listen(nil)),
 		} {
 			if !errors.Is(err, net.ErrClosed) {
 				t.Errorf("%s: %v", name, err)

@@ -40,6 +40,11 @@ var (
 	// It matches net.ErrClosed.
 	ErrServerClosed error = &closedError{"dtls: listener closed"}
 
+	// ErrShed says that a Listener has given up a handshake to make room for
+	// another client's: see Config.MaxHandshakes. It is fatal; the peer is not
+	// told.
+	ErrShed = errors.New("dtls: handshake given up to make room for another client's")
+
 	// ErrAlreadyDialed is returned by Endpoint.Dial while an association that it
 	// has dialed to the same address is not over; Close that first.
 	ErrAlreadyDialed = errors.New("dtls: endpoint has dialed this address already")

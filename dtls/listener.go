@@ -32,7 +32,8 @@ type Listener struct {
 
 	// Guarded by d.mu.
 	closed  bool
-	driven  bool    // handshakes wait for AcceptHandshake instead of running by themselves
+	driven  bool // handshakes wait for AcceptHandshake instead of running by themselves
+	crowd   crowd
 	ready   backlog // of Accept: handshake complete
 	offered backlog // of AcceptHandshake
 	ended   Drops
@@ -227,13 +228,19 @@ func (l *Listener) shut() (first bool, unaccepted []*Conn) {
 	return true, unaccepted
 }
 
-// ListenerStats counts what a Listener has done since it began.
+// ListenerStats counts what a Listener has done since it began. Every hello that
+// the door let in is in one of HandshakesOpen, Done, Failed, Shed and Refused,
+// AssociationsRefused and PrefixRefused.
 type ListenerStats struct {
-	Associations      int    // established now
-	HandshakesOpen    int    // under way now
-	HandshakesDone    uint64 // complete
-	HandshakesFailed  uint64 // ended otherwise: by alerts, time-outs, Close, or a restart of the client
-	HandshakesRefused uint64 // proven hellos that were dropped because MaxHandshakes were under way
+	Associations     int    // established now
+	HandshakesOpen   int    // under way now, also those that wait for AcceptHandshake or its caller
+	HandshakesDone   uint64 // complete
+	HandshakesFailed uint64 // ended otherwise: by alerts, time-outs, Close, or a restart of the client
+	HandshakesShed   uint64 // given up for a newcomer, see Config.MaxHandshakes
+
+	HandshakesRefused   uint64 // proven hellos dropped: MaxHandshakes were under way, none of which had to go
+	AssociationsRefused uint64 // likewise, for MaxAssociations
+	PrefixRefused       uint64 // likewise, for MaxPerPrefix
 
 	CookiesSent      uint64 // strangers asked to prove their address
 	CookiesRefused   uint64 // cookies that were wrong or too old
@@ -266,125 +273,4 @@ func (l *Listener) Stats() ListenerStats {
 	s.DatagramsIn, s.BytesIn = t.datagramsIn.Load(), t.bytesIn.Load()
 	s.DatagramsOut, s.BytesOut = t.datagramsOut.Load(), t.bytesOut.Load()
 	return s
-}
-
-// ---- strangers and handshakes ---------------------------------------------------
-
-// greet takes the datagram of a stranger to the door. It is called by the
-// socket's reader; reply is a buffer, and returned for the next time.
-func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
-	if from.addr == nil && !from.ap.IsValid() {
-		return reply // from nowhere
-	}
-	out, hello := l.door.Handle(now, datagram, cookieAddr(from), l.local, reply)
-	if out != nil {
-		_ = l.d.sock.send(out, from) // if it is lost, the client asks again
-		reply = out
-	}
-	if hello != nil {
-		hello.From = from.ap
-		l.open(now, hello, from)
-	}
-	door := l.door.Stats()
-	l.d.mu.Lock()
-	l.stats.CookiesSent, l.stats.CookiesRefused, l.stats.StrangersDropped = door.Asked, door.Refused, door.Dropped
-	l.d.mu.Unlock()
-	return reply
-}
-
-// open lets in a client that the door has checked.
-func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
-	c := &Conn{sock: l.d.sock, owner: l, peer: from, hello: helloMark(hello.Datagram)}
-	c.hs = &opening{p: l.p, proof: hello, admitted: now}
-	c.hs.inbox.push(hello.Datagram)
-
-	l.d.mu.Lock()
-	before := l.d.newest(from)
-	switch {
-	case l.closed:
-		l.d.mu.Unlock()
-		return
-	case l.stats.HandshakesOpen >= l.p.maxHandshakes,
-		// Without a cookie anybody could invent restarts: one at a time.
-		before != nil && before.stage == stageHandshake && !hello.proven:
-		l.stats.HandshakesRefused++
-		l.d.mu.Unlock()
-		return
-	}
-	l.stats.HandshakesOpen++
-	l.d.add(c, before)
-	if before != nil && before.stage != stageHandshake {
-		before = nil // it lives until this handshake is complete
-	}
-	driven := l.driven
-	if driven {
-		l.offer(c)
-	}
-	l.d.mu.Unlock()
-
-	if before != nil {
-		before.fail(ErrPeerRestarted)
-	}
-	if !driven {
-		go l.handshake(c)
-	}
-}
-
-// offer gives an association that nobody else knows yet to AcceptHandshake, with
-// d.mu held. The alarm ends its handshake in time, even if its caller does not.
-func (l *Listener) offer(c *Conn) {
-	if l.p.handshakeTimeout > 0 {
-		c.alarm = newAlarm(c)
-		l.d.sock.alarms.set(c.alarm, c.hs.admitted.Add(l.p.handshakeTimeout))
-	}
-	l.offered.push(c)
-}
-
-// handshake runs one on its own goroutine.
-func (l *Listener) handshake(c *Conn) {
-	if err := c.handshake(context.Background(), 0, true); err != nil || !l.enqueue(c) {
-		_ = c.Close()
-	}
-}
-
-// maxBacklog bounds the associations that wait for Accept.
-const maxBacklog = 1024
-
-// enqueue gives an association to Accept. It reports false if nobody will take
-// it.
-func (l *Listener) enqueue(c *Conn) bool {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	if len(l.ready.conns) >= maxBacklog {
-		l.stats.BacklogDropped++
-		return false
-	}
-	l.ready.push(c)
-	return true
-}
-
-// established counts an association whose handshake is complete, with d.mu
-// held.
-func (l *Listener) established(*Conn) {
-	l.stats.HandshakesOpen--
-	l.stats.HandshakesDone++
-	l.stats.Associations++
-}
-
-// left counts an association that has ended, with d.mu and c.mu held.
-func (l *Listener) left(c *Conn) {
-	if c.stage == stageHandshake {
-		l.offered.remove(c)
-		l.stats.HandshakesOpen--
-		l.stats.HandshakesFailed++
-	} else {
-		l.stats.Associations--
-	}
-	if c.eng != nil && !c.flags.busy {
-		l.ended.add(c.eng.Drops())
-	}
-	l.ended.Memory += c.lost
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -56,6 +57,8 @@ type params struct {
 	receiveQueue     int
 	maxHandshakeSize int
 	maxHandshakes    int
+	maxAssociations  int // 0: any number
+	maxPerPrefix     int // likewise
 	cookieMode       CookieMode
 	plaintextAlerts  PlaintextAlerts
 	trace            *Trace
@@ -343,6 +346,8 @@ func (p *params) resolveLimits(c *Config) error {
 		{&p.receiveQueue, "ReceiveQueue", c.ReceiveQueue, defaultReceiveQueue, 1, 1 << 30},
 		{&p.maxHandshakeSize, "MaxHandshakeSize", c.MaxHandshakeSize, defaultMaxHandshakeSize, 4096, 1<<24 - 1},
 		{&p.maxHandshakes, "MaxHandshakes", c.MaxHandshakes, defaultMaxHandshakes, 1, 1 << 20},
+		{&p.maxAssociations, "MaxAssociations", c.MaxAssociations, 0, 0, math.MaxInt32},
+		{&p.maxPerPrefix, "MaxPerPrefix", c.MaxPerPrefix, 0, 0, math.MaxInt32},
 	} {
 		*l.field = l.value
 		if l.value == 0 {
