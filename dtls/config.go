@@ -137,6 +137,11 @@ type Config struct {
 	// Default: no limit.
 	MaxPerPrefix int
 
+	// IdleTimeout ends an established association, with a close_notify and
+	// ErrIdleTimeout, when no authentic record of the peer has come for so long.
+	// What is written does not count: nobody may be there any more. Default: never.
+	IdleTimeout time.Duration
+
 	// CookieMode says when a server asks for a cookie first (RFC 6347,
 	// Section 4.2.1). Default: CookieAuto.
 	CookieMode CookieMode

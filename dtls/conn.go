@@ -54,6 +54,7 @@ type Conn struct {
 		sending bool // a datagram is being handed to the transport, without mu
 		kicked  bool // and was interrupted there
 		gone    bool // the socket was given back
+		armed   bool // alarm rings in time to see whether the peer is silent
 	}
 
 	// What follows is guarded by the mu of sock.demux.

@@ -1050,6 +1050,7 @@ func TestDataPathDoesNotAllocate(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	clientConfig, serverConfig := quickConfigs()
+	clientConfig.IdleTimeout, serverConfig.IdleTimeout = time.Hour, time.Hour
 	l, err := Listen("udp", "127.0.0.1:0", serverConfig)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package dtls
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -185,20 +184,6 @@ func TestEndpointsDialEachOther(t *testing.T) {
 				time.Sleep(time.Second)
 			})
 		})
-	}
-}
-
-// delay makes every datagram take that long.
-func (n *memNet) delay(d time.Duration) {
-	n.path = func(from, to net.Addr, p []byte) bool {
-		p = bytes.Clone(p)
-		time.AfterFunc(d, func() {
-			n.mu.Lock()
-			peer := n.sockets[to.String()]
-			n.mu.Unlock()
-			peer.put(from, p)
-		})
-		return false
 	}
 }
 

@@ -55,6 +55,7 @@ type Engine struct {
 	replies [][]byte      // whole datagrams of the door, to be sent
 
 	now      time.Time
+	heard    time.Time // when the last authentic record came
 	peer     netip.AddrPort
 	state    ConnectionState
 	secrets  secrets12

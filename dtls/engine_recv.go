@@ -53,6 +53,9 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 		return
 	}
 	protected := h.Epoch > 0
+	if protected {
+		e.heard = e.now
+	}
 	switch h.Type {
 	case record.TypeHandshake:
 		if e.hs != nil {

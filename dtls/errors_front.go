@@ -45,6 +45,11 @@ var (
 	// told.
 	ErrShed = errors.New("dtls: handshake given up to make room for another client's")
 
+	// ErrIdleTimeout says that nothing authentic has come from the peer for
+	// Config.IdleTimeout, which has ended the association. It is a net.Error whose
+	// Timeout is true.
+	ErrIdleTimeout error = &idleError{}
+
 	// ErrAlreadyDialed is returned by Endpoint.Dial while an association that it
 	// has dialed to the same address is not over; Close that first.
 	ErrAlreadyDialed = errors.New("dtls: endpoint has dialed this address already")
@@ -56,6 +61,14 @@ var (
 	errConnClosed     error = &closedError{"dtls: association closed"}
 	errEndpointClosed error = &closedError{"dtls: endpoint closed"}
 )
+
+type idleError struct{}
+
+func (*idleError) Error() string {
+	return "dtls: association ended, its peer was silent for the IdleTimeout"
+}
+func (*idleError) Timeout() bool   { return true }
+func (*idleError) Temporary() bool { return false }
 
 type closedError struct{ text string }
 

@@ -242,6 +242,8 @@ type ListenerStats struct {
 	AssociationsRefused uint64 // likewise, for MaxAssociations
 	PrefixRefused       uint64 // likewise, for MaxPerPrefix
 
+	IdleClosed uint64 // associations ended by IdleTimeout
+
 	CookiesSent      uint64 // strangers asked to prove their address
 	CookiesRefused   uint64 // cookies that were wrong or too old
 	StrangersDropped uint64 // datagrams of unknown addresses that are no hello

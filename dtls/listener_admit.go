@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -163,6 +164,9 @@ func (l *Listener) left(c *Conn) {
 	case stageEstablished:
 		l.crowd.leave(c)
 		l.stats.Associations--
+		if errors.Is(c.err, ErrIdleTimeout) {
+			l.stats.IdleClosed++
+		}
 	default: // off the books already
 	}
 	if c.eng != nil && !c.flags.busy {

@@ -53,6 +53,7 @@ type params struct {
 
 	retransmit       RetransmitPolicy
 	handshakeTimeout time.Duration // 0: none
+	idleTimeout      time.Duration // 0: none
 	replayWindow     int
 	receiveQueue     int
 	maxHandshakeSize int
@@ -324,8 +325,10 @@ func (p *params) resolveTimers(c *Config) error {
 		return badConfig("Retransmit.MaxTries and Burst must not be negative")
 	case c.HandshakeTimeout < -1:
 		return badConfig("HandshakeTimeout %v is negative; −1 means none", c.HandshakeTimeout)
+	case c.IdleTimeout < 0:
+		return badConfig("IdleTimeout %v is negative; 0 means never", c.IdleTimeout)
 	}
-	p.retransmit = r
+	p.retransmit, p.idleTimeout = r, c.IdleTimeout
 	switch p.handshakeTimeout = c.HandshakeTimeout; p.handshakeTimeout {
 	case 0:
 		p.handshakeTimeout = defaultHandshakeTimeout
