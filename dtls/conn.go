@@ -47,6 +47,7 @@ type Conn struct {
 	lost  uint64                  // records and datagrams that found their queue full
 	flags struct {
 		closed  bool // Close was called
+		lingers bool // and the engine still answers a peer that misses our last flight
 		busy    bool // the handshake's driver uses the engine without mu: callbacks may block
 		eof     bool // the peer sent close_notify
 		turn    bool // a goroutine is sending: one at a time, so that record numbers leave in order

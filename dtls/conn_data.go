@@ -227,7 +227,7 @@ func (c *Conn) sendAll(ctx context.Context) {
 	if c.hs != nil {
 		c.wake() // the driver has to hear of refusals
 	}
-	ended := c.flags.closed || c.err != nil && c.sock.demux != nil
+	ended := c.flags.closed && !c.flags.lingers || c.err != nil && c.sock.demux != nil
 	giveBack := ended && !c.flags.gone && !c.flags.busy
 	c.flags.gone = c.flags.gone || giveBack
 	c.flags.turn = false
@@ -335,19 +335,24 @@ func (c *Conn) read() {
 }
 
 // closedAfter reports whether Close was called, and notes the error that made the
-// reader ask.
+// reader ask. If the association lingers that was its end: the transport says
+// that the peer is not there.
 func (c *Conn) closedAfter(err error) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.trouble(err)
-	return c.flags.closed
+	closed := c.flags.closed
+	c.mu.Unlock()
+	if closed {
+		c.close(false)
+	}
+	return closed
 }
 
 // deliver takes a datagram from the socket's reader; the bytes are decrypted in
 // place. It never blocks: in a handshake the datagram goes to the inbox.
 func (c *Conn) deliver(now time.Time, datagram []byte) {
 	c.mu.Lock()
-	if c.flags.closed || c.err != nil {
+	if c.isOver() {
 		c.mu.Unlock()
 		return
 	}
@@ -371,7 +376,7 @@ func (c *Conn) deliver(now time.Time, datagram []byte) {
 func (c *Conn) recognizes(datagram []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hs == nil && !c.flags.closed && c.err == nil && c.eng.recognizes(datagram)
+	return c.hs == nil && !c.isOver() && c.eng.recognizes(datagram)
 }
 
 // timeout is called when the alarm rings.
@@ -379,7 +384,7 @@ func (c *Conn) timeout(now time.Time) {
 	c.mu.Lock()
 	c.flags.armed = false
 	switch {
-	case c.flags.closed || c.err != nil:
+	case c.isOver():
 		c.mu.Unlock()
 	case c.hs != nil:
 		c.overdue(now)
@@ -432,8 +437,10 @@ func (c *Conn) hear() {
 				c.wake()
 			}
 		case EventMTU:
-			path := ev.Path
-			c.news = &path
+			if !c.flags.closed {
+				path := ev.Path
+				c.news = &path
+			}
 		case EventClosed:
 			c.flags.eof = true
 			c.wake()
@@ -470,7 +477,7 @@ func (c *Conn) announce() {
 // patience with a silent peer. Each record puts that off, and moving an alarm
 // costs; so one that is set stays, and looks again when it rings.
 func (c *Conn) rearm() {
-	if c.hs != nil || c.flags.closed || c.err != nil {
+	if c.hs != nil || c.isOver() {
 		return
 	}
 	next, idle := c.eng.NextTimeout(), c.idleAt()
@@ -489,7 +496,7 @@ func (c *Conn) rearm() {
 
 // idleAt is when the association is over if the peer stays silent, zero if never.
 func (c *Conn) idleAt() time.Time {
-	if patience := c.eng.p.idleTimeout; patience > 0 {
+	if patience := c.eng.p.idleTimeout; patience > 0 && !c.flags.lingers {
 		return c.eng.heard.Add(patience)
 	}
 	return time.Time{}

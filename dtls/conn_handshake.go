@@ -261,7 +261,7 @@ func (c *Conn) takeInput() bool {
 		e.Close(time.Now())
 		c.flags.output = true
 	case c.err != nil:
-		c.silence()
+		c.silence(c.err)
 		c.flags.output = true
 	}
 	c.hear()

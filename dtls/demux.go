@@ -175,6 +175,7 @@ type stage uint8
 const (
 	stageHandshake stage = iota
 	stageEstablished
+	stageLingering // closed, and kept for its peer's sake
 	stageDisplaced // off the books for another, and about to hear of it
 	stageGone
 )
@@ -184,19 +185,21 @@ func (d *demux) all() []*Conn {
 	return append(append(d.conns.all(), d.newcomers.all()...), d.dialed.all()...)
 }
 
-// dial lets in an association that begins its handshake from here.
-func (d *demux) dial(c *Conn) error {
+// dial lets in an association that begins its handshake from here. It returns
+// one that lingers at that address, if any, for the caller to end.
+func (d *demux) dial(c *Conn) (before *Conn, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	before = d.dialed.get(c.peer)
 	switch {
 	case d.ended:
-		return errEndpointClosed
-	case d.dialed.get(c.peer) != nil:
-		return ErrAlreadyDialed
+		return nil, errEndpointClosed
+	case before != nil && before.stage != stageLingering:
+		return nil, ErrAlreadyDialed
 	}
 	d.users++
 	d.dialed.put(c)
-	return nil
+	return before, nil
 }
 
 // newest returns the accepted association of an address that began last, nil if
@@ -239,6 +242,21 @@ func (d *demux) establish(c *Conn) (old *Conn) {
 		d.conns.put(c)
 	}
 	return old
+}
+
+// linger keeps an association that is closed, until forget. It is called with
+// c.mu held. It returns one that lingers too and has to go for it, if any.
+func (d *demux) linger(c *Conn) (goes *Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.stage != stageEstablished {
+		return nil
+	}
+	c.stage = stageLingering
+	if c.owner != nil {
+		return c.owner.lingers(c)
+	}
+	return nil
 }
 
 // forget takes out an association that has ended: its address is a stranger's

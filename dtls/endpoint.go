@@ -70,8 +70,12 @@ func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*C
 		}
 	}
 	c := &Conn{sock: e.d.sock, peer: peer, hs: &opening{p: p}}
-	if err := e.d.dial(c); err != nil {
+	before, err := e.d.dial(c)
+	if err != nil {
 		return nil, err
+	}
+	if before != nil {
+		before.close(false)
 	}
 	if err := c.handshake(ctx, eitherDeadline, true); err != nil {
 		_ = c.Close()
@@ -128,7 +132,7 @@ func (e *Endpoint) Close() error {
 		_ = l.Close()
 	}
 	for _, c := range all {
-		_ = c.Close()
+		c.close(false)
 	}
 	e.d.closeSocket()
 	return nil

@@ -82,6 +82,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	e.credit.out += len(d.buf) - len(dst)
 	if o.finishTransmission(e.now) {
 		e.trace.flight(o, e.path.limit())
+		e.lastWords()
 	}
 	if o.state == flightSending && o.burst >= o.policy.Burst {
 		o.paceAt = e.now.Add(paceInterval)

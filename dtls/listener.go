@@ -197,8 +197,8 @@ func (l *Listener) Addr() net.Addr { return l.d.sock.localAddr() }
 
 // Close ends the Listener: no new associations, and those that no Accept has
 // returned are closed. Accepted ones live on, and the socket with them until
-// the last of them is closed; that of an Endpoint lives on by itself. A second
-// Close does nothing.
+// the last of them is closed and does not linger; that of an Endpoint lives on
+// by itself. A second Close does nothing.
 func (l *Listener) Close() error {
 	first, unaccepted := l.shut()
 	for _, c := range unaccepted {
@@ -221,7 +221,7 @@ func (l *Listener) shut() (first bool, unaccepted []*Conn) {
 	l.closed = true
 	close(l.done)
 	for _, c := range l.d.all() {
-		if c.owner == l && !c.accepted && c.stage != stageGone {
+		if c.owner == l && !c.accepted && c.stage <= stageEstablished {
 			unaccepted = append(unaccepted, c)
 		}
 	}
@@ -233,6 +233,7 @@ func (l *Listener) shut() (first bool, unaccepted []*Conn) {
 // AssociationsRefused and PrefixRefused.
 type ListenerStats struct {
 	Associations     int    // established now
+	Lingering        int    // closed, but kept for Config.Linger
 	HandshakesOpen   int    // under way now, also those that wait for AcceptHandshake or its caller
 	HandshakesDone   uint64 // complete
 	HandshakesFailed uint64 // ended otherwise: by alerts, time-outs, Close, or a restart of the client

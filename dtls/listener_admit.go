@@ -62,10 +62,9 @@ func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
 // for it, if any, for the caller to end.
 func (l *Listener) makeRoom(now time.Time, from peerAddr, before *Conn, proven bool) (goes *Conn, why error, ok bool) {
 	s, p, prefix := &l.stats, l.p, prefixOf(from)
-	tooMany := s.HandshakesOpen >= p.maxHandshakes
-	if before == nil && p.maxAssociations > 0 { // one that restarts replaces its own
-		tooMany = tooMany || s.HandshakesOpen+s.Associations >= p.maxAssociations
-	}
+	restart := before != nil && before.stage == stageEstablished // it replaces its own
+	tooMany := s.HandshakesOpen >= p.maxHandshakes ||
+		!restart && p.maxAssociations > 0 && s.HandshakesOpen+s.Associations >= p.maxAssociations
 	switch {
 	case l.closed:
 		return nil, nil, false
@@ -77,7 +76,7 @@ func (l *Listener) makeRoom(now time.Time, from peerAddr, before *Conn, proven b
 		s.HandshakesFailed++
 		l.displace(before)
 		return before, ErrPeerRestarted, true
-	case before == nil && p.maxPerPrefix > 0 && l.crowd.count(prefix) >= p.maxPerPrefix:
+	case !restart && p.maxPerPrefix > 0 && l.crowd.count(prefix) >= p.maxPerPrefix:
 		if goes = l.crowd.stalled(prefix, now); goes == nil {
 			s.PrefixRefused++
 			return nil, nil, false
@@ -153,6 +152,15 @@ func (l *Listener) established(c *Conn) {
 	l.stats.Associations++
 }
 
+// lingers counts an association that is closed and stays for its peer's sake,
+// with d.mu held. It returns one that has stayed for too long for that, for the
+// caller to end.
+func (l *Listener) lingers(c *Conn) (goes *Conn) {
+	l.stats.Associations--
+	l.stats.Lingering++
+	return l.crowd.linger(c, l.p.maxHandshakes)
+}
+
 // left counts an association that has ended, with d.mu and c.mu held.
 func (l *Listener) left(c *Conn) {
 	switch c.stage {
@@ -161,6 +169,9 @@ func (l *Listener) left(c *Conn) {
 		l.crowd.leave(c)
 		l.stats.HandshakesOpen--
 		l.stats.HandshakesFailed++
+	case stageLingering:
+		l.crowd.leave(c)
+		l.stats.Lingering--
 	case stageEstablished:
 		l.crowd.leave(c)
 		l.stats.Associations--

@@ -23,9 +23,10 @@ import (
 //
 // The owner locks.
 type crowd struct {
-	groups shrinkingMap[netip.Prefix, *group]
-	most   groupHeap // those with handshakes
-	next   uint64    // number of the next handshake
+	groups    shrinkingMap[netip.Prefix, *group]
+	most      groupHeap // those with handshakes
+	next      uint64    // number of the next seat
+	lingering seats     // closed associations, which no group counts
 }
 
 // stallAge is when a handshake is taken for one that will not end by itself: long
@@ -34,20 +35,48 @@ const stallAge = 5 * time.Second
 
 // group is what a prefix has.
 type group struct {
-	prefix      netip.Prefix
-	total       int   // handshakes and associations
-	handshakes  int   // of them
-	first, last *seat // these, the oldest first
-	place       int   // in crowd.most
+	prefix     netip.Prefix
+	total      int   // handshakes and associations
+	handshakes seats // of them
+	place      int   // in crowd.most
 }
 
-// seat is that of a handshake in its group.
+// seats are in the order in which they were taken.
+type seats struct {
+	n           int
+	first, last *seat
+}
+
 type seat struct {
 	c          *Conn
 	number     uint64 // tells which is older
 	since      time.Time
-	group      *group
+	group      *group // nil: it lingers
 	prev, next *seat
+}
+
+func (l *seats) push(s *seat) {
+	if s.prev = l.last; l.last != nil {
+		l.last.next = s
+	} else {
+		l.first = s
+	}
+	l.last = s
+	l.n++
+}
+
+func (l *seats) remove(s *seat) {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		l.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	} else {
+		l.last = s.prev
+	}
+	l.n--
 }
 
 // prefixOf is the part of an address that its owner cannot choose: IPv4's /24,
@@ -79,48 +108,38 @@ func (cr *crowd) begin(c *Conn, prefix netip.Prefix, now time.Time) {
 		g = &group{prefix: prefix}
 		cr.groups.put(prefix, g)
 	}
-	s := &seat{c: c, number: cr.next, since: now, group: g, prev: g.last}
 	cr.next++
-	if g.last != nil {
-		g.last.next = s
-	} else {
-		g.first = s
-	}
-	g.last = s
+	c.seat = &seat{c: c, number: cr.next, since: now, group: g}
+	g.handshakes.push(c.seat)
 	g.total++
-	if g.handshakes++; g.handshakes == 1 {
+	if g.handshakes.n == 1 {
 		heap.Push(&cr.most, g)
 	} else {
 		heap.Fix(&cr.most, g.place)
 	}
-	c.seat = s
 }
 
 // complete takes a handshake off its seat; the association stays.
 func (cr *crowd) complete(c *Conn) {
-	s := c.seat
+	g := c.seat.group
+	g.handshakes.remove(c.seat)
 	c.seat = nil
-	g := s.group
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else {
-		g.first = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	} else {
-		g.last = s.prev
-	}
-	if g.handshakes--; g.handshakes == 0 {
+	if g.handshakes.n == 0 {
 		heap.Remove(&cr.most, g.place)
 	} else {
 		heap.Fix(&cr.most, g.place)
 	}
 }
 
-// leave takes out an association, or one in its handshake.
+// leave takes out an association, whatever it was.
 func (cr *crowd) leave(c *Conn) {
-	if c.seat != nil {
+	switch {
+	case c.seat == nil:
+	case c.seat.group == nil:
+		cr.lingering.remove(c.seat)
+		c.seat = nil
+		return
+	default:
 		cr.complete(c)
 	}
 	prefix := prefixOf(c.peer)
@@ -128,6 +147,19 @@ func (cr *crowd) leave(c *Conn) {
 	if g.total--; g.total == 0 {
 		cr.groups.remove(prefix)
 	}
+}
+
+// linger takes an association out of its group; it stays as one that is closed.
+// If more than limit of those are there, the oldest is returned: it has to go.
+func (cr *crowd) linger(c *Conn, limit int) (goes *Conn) {
+	cr.leave(c)
+	cr.next++
+	c.seat = &seat{c: c, number: cr.next}
+	cr.lingering.push(c.seat)
+	if cr.lingering.n > limit {
+		return cr.lingering.first.c
+	}
+	return nil
 }
 
 // victim is the handshake that has to go for a newcomer of that prefix, nil if
@@ -138,12 +170,12 @@ func (cr *crowd) victim(prefix netip.Prefix, now time.Time) *Conn {
 	}
 	top, theirs, count := cr.most[0], cr.groups.m[prefix], 1
 	if theirs != nil {
-		count += theirs.handshakes
+		count += theirs.handshakes.n
 	}
 	switch {
-	case top.handshakes > count:
-		return top.first.c
-	case top.handshakes == count && (theirs == nil || theirs.first == nil || top.first.number < theirs.first.number):
+	case top.handshakes.n > count:
+		return top.handshakes.first.c
+	case top.handshakes.n == count && top.olderThan(theirs):
 		return top.stalled(now)
 	}
 	return cr.stalled(prefix, now)
@@ -159,10 +191,16 @@ func (cr *crowd) stalled(prefix netip.Prefix, now time.Time) *Conn {
 }
 
 func (g *group) stalled(now time.Time) *Conn {
-	if g.first == nil || now.Sub(g.first.since) < stallAge {
+	oldest := g.handshakes.first
+	if oldest == nil || now.Sub(oldest.since) < stallAge {
 		return nil
 	}
-	return g.first.c
+	return oldest.c
+}
+
+// olderThan compares by the oldest handshake; g has one.
+func (g *group) olderThan(other *group) bool {
+	return other == nil || other.handshakes.n == 0 || g.handshakes.first.number < other.handshakes.first.number
 }
 
 // groupHeap has the group with the most handshakes first; of those with as many,
@@ -172,10 +210,10 @@ type groupHeap []*group
 func (h groupHeap) Len() int { return len(h) }
 
 func (h groupHeap) Less(i, j int) bool {
-	if h[i].handshakes != h[j].handshakes {
-		return h[i].handshakes > h[j].handshakes
+	if n, m := h[i].handshakes.n, h[j].handshakes.n; n != m {
+		return n > m
 	}
-	return h[i].first.number < h[j].first.number
+	return h[i].olderThan(h[j])
 }
 
 func (h groupHeap) Swap(i, j int) {

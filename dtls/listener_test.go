@@ -595,6 +595,7 @@ func TestBacklogIsBounded(t *testing.T) {
 			t.Errorf("one too many: %v", err)
 		}
 		l.Close()
+		synctest.Wait() // until the clients have answered
 		if !l.socket.isClosed() {
 			t.Error("the socket is left open")
 		}

@@ -54,6 +54,7 @@ type params struct {
 	retransmit       RetransmitPolicy
 	handshakeTimeout time.Duration // 0: none
 	idleTimeout      time.Duration // 0: none
+	linger           time.Duration // 0: none
 	replayWindow     int
 	receiveQueue     int
 	maxHandshakeSize int
@@ -82,6 +83,7 @@ const (
 const (
 	defaultHandshakeTimeout = time.Minute
 	defaultCallbackTimeout  = 5 * time.Second
+	maxLinger               = 4 * time.Minute // of the default: RFC 6347, Section 4.2.4
 	defaultReplayWindow     = 256
 	defaultReceiveQueue     = 64 << 10
 	defaultMaxHandshakeSize = 64 << 10
@@ -328,7 +330,10 @@ func (p *params) resolveTimers(c *Config) error {
 	case c.IdleTimeout < 0:
 		return badConfig("IdleTimeout %v is negative; 0 means never", c.IdleTimeout)
 	}
-	p.retransmit, p.idleTimeout = r, c.IdleTimeout
+	p.retransmit, p.idleTimeout, p.linger = r, c.IdleTimeout, max(c.Linger, 0)
+	if c.Linger == 0 {
+		p.linger = min(2*r.Max, maxLinger)
+	}
 	switch p.handshakeTimeout = c.HandshakeTimeout; p.handshakeTimeout {
 	case 0:
 		p.handshakeTimeout = defaultHandshakeTimeout
