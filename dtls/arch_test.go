@@ -11,7 +11,7 @@ import (
 
 // fronts are the files that may know sockets, locks, contexts and clocks, by
 // the beginning of their names. Everything else in this package is the engine.
-var fronts = []string{"conn", "deadline", "demux", "dial", "listener", "transport", "errors_front", "config", "params"}
+var fronts = []string{"conn", "deadline", "demux", "dial", "endpoint", "listener", "transport", "errors_front", "config", "params"}
 
 func isFront(file string) bool {
 	for _, prefix := range fronts {

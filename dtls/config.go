@@ -119,9 +119,36 @@ type Config struct {
 	// MaxHandshakeSize bounds a handshake message of the peer, and all that is
 	// kept of incomplete ones together, in bytes. Default: 64 KiB.
 	MaxHandshakeSize int
-	// MaxHandshakes bounds the handshakes that a Listener runs at once; proven
-	// clients over it are not answered and try again. Default: 4096.
+	// MaxHandshakes bounds the handshakes that a Listener has under way. Over it,
+	// a client of an address prefix (IPv4 /24, IPv6 /56) with fewer of them than
+	// another has displaces the oldest of the prefix with the most, which ends
+	// with ErrShed. Where no prefix has more than the client's own, it displaces
+	// one that is older than 5 s, or else is not answered and may try again.
+	// Default: 4096.
 	MaxHandshakes int
+	// MaxAssociations bounds the associations of a Listener, established and in
+	// their handshake. Over it handshakes are displaced as by MaxHandshakes;
+	// established associations are not. Default: no limit.
+	MaxAssociations int
+	// MaxPerPrefix bounds the associations of one address prefix (IPv4 /24, IPv6
+	// /56) with a Listener, established and in their handshake. Over it a client
+	// displaces a handshake of its prefix that is older than 5 s, or is not
+	// answered. Many clients may share a prefix, behind one NAT even an address.
+	// Default: no limit.
+	MaxPerPrefix int
+
+	// IdleTimeout ends an established association, with a close_notify and
+	// ErrIdleTimeout, when no authentic record of the peer has come for so long.
+	// What is written does not count: nobody may be there any more. Default: never.
+	IdleTimeout time.Duration
+
+	// Linger is for how long after Close our last flight is still repeated when
+	// the peer asks for it, if nothing has proven by then that the peer has it:
+	// data does, and so does the close_notify with which most peers answer ours.
+	// The association is closed all the same; what lingers is its engine, and the
+	// transport with it. Of a Listener's at most MaxHandshakes linger, the oldest
+	// end first. Default: twice Retransmit.Max, at most 4 minutes. Negative: none.
+	Linger time.Duration
 
 	// CookieMode says when a server asks for a cookie first (RFC 6347,
 	// Section 4.2.1). Default: CookieAuto.
@@ -139,6 +166,14 @@ type Config struct {
 	// Logger gets a line for each event of Trace: failures at level Warn, the
 	// rest at level Debug. Nothing secret is logged.
 	Logger *slog.Logger
+
+	// NonDTLS gets the datagrams whose first byte says that they are not DTLS
+	// (RFC 7983, Section 7: it is below 20 or above 63), such as STUN and RTP on
+	// the same socket. Without it they are dropped. It is called on the goroutine
+	// that reads the socket and must not block; p is valid until it returns.
+	// Answers are written to the transport itself. An Endpoint uses that of
+	// NewEndpoint's config, and none of Dial's and Listen's.
+	NonDTLS func(p []byte, from net.Addr)
 
 	// PlaintextAlerts says what a fault in unauthenticated plaintext may do to
 	// a handshake. Default: AlertsDelayed.

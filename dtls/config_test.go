@@ -82,6 +82,8 @@ func TestBadConfigs(t *testing.T) {
 		{"a negative timer", func(c *Config) { c.Retransmit.Initial = -1 }, nil, "Retransmit.Initial is negative"},
 		{"a maximum below the first timer", func(c *Config) { c.Retransmit.Max = time.Millisecond }, nil, "below Initial"},
 		{"negative tries", func(c *Config) { c.Retransmit.MaxTries = -1 }, nil, "must not be negative"},
+		{"a negative patience", func(c *Config) { c.IdleTimeout = -1 }, nil, "0 means never"},
+		{"a negative limit", nil, func(c *Config) { c.MaxPerPrefix = -1 }, "MaxPerPrefix"},
 		{"a negative time-out", func(c *Config) { c.HandshakeTimeout = -time.Second }, nil, "−1 means none"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

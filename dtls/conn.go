@@ -31,7 +31,7 @@ type Conn struct {
 	mu    sync.Mutex
 	eng   *Engine // nil until it is needed
 	sock  *socket
-	owner *Listener // who else lives on sock; nil: nobody
+	owner *Listener // that let it in; nil: nobody did, it was dialed
 	peer  peerAddr
 	hs    *opening                // nil once the handshake is over
 	queue *ring                   // records that wait for Read; nil: none
@@ -47,6 +47,7 @@ type Conn struct {
 	lost  uint64                  // records and datagrams that found their queue full
 	flags struct {
 		closed  bool // Close was called
+		lingers bool // and the engine still answers a peer that misses our last flight
 		busy    bool // the handshake's driver uses the engine without mu: callbacks may block
 		eof     bool // the peer sent close_notify
 		turn    bool // a goroutine is sending: one at a time, so that record numbers leave in order
@@ -54,11 +55,14 @@ type Conn struct {
 		sending bool // a datagram is being handed to the transport, without mu
 		kicked  bool // and was interrupted there
 		gone    bool // the socket was given back
+		armed   bool // alarm rings in time to see whether the peer is silent
 	}
 
-	// Guarded by the owner's mu.
-	established, forgotten bool
-	restart                time.Time // of its peer, without proof: when it was last let try
+	// What follows is guarded by the mu of sock.demux.
+	stage    stage
+	accepted bool      // Accept or AcceptHandshake has returned it
+	seat     *seat     // in the owner's crowd, during the handshake
+	restart  time.Time // of its peer, without proof: when it was last let try
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -84,6 +88,7 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 		return c
 	}
 	c.hs = &opening{p: p}
+	c.sock.nonDTLS = p.nonDTLS
 	return c
 }
 
@@ -302,8 +307,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.peer.netAddr()
 }
 
-// NetConn returns the transport of Dial, Client and Server, and nil on a
-// listener's socket. Reading or writing it directly disturbs the association.
+// NetConn returns the transport of Dial, Client and Server, and nil on the socket
+// of a Listener or an Endpoint, which others share. Reading or writing it directly disturbs the association.
 func (c *Conn) NetConn() net.Conn { return c.sock.conn }
 
 // SetValue keeps v with the association, for the application.
@@ -318,86 +323,6 @@ func (c *Conn) Value() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.value
-}
-
-// ---- the end -------------------------------------------------------------------
-
-// Close sends a close_notify, best effort, and ends the association; the
-// transport of Dial, Client and Server is closed with it. It returns at once:
-// calls that wait return an error for which errors.Is(err, net.ErrClosed)
-// holds, and so do all later ones. Data that nobody has read is dropped. A
-// second Close does nothing.
-func (c *Conn) Close() error {
-	c.mu.Lock()
-	if c.flags.closed {
-		c.mu.Unlock()
-		return nil
-	}
-	c.flags.closed = true
-	c.queue = c.queue.release()
-	c.value = nil
-	c.dl.stop()
-	c.hs.end()
-	if c.eng != nil && !c.flags.busy {
-		c.eng.Close(time.Now()) // else the driver does, when its step is done
-	}
-	c.leave()
-	c.kick()
-	c.wakeAll()
-	c.flags.output = true
-	c.drain(context.Background())
-	return nil
-}
-
-// over ends the association with err, with mu held. The caller sends what the
-// engine still has to say.
-func (c *Conn) over(err error) {
-	if c.err != nil || c.flags.closed {
-		return
-	}
-	c.err = err
-	c.hs.end()
-	c.hs = nil
-	c.flags.output = true
-	c.leave()
-	c.wakeAll()
-}
-
-// silence makes the engine of an association that is over send nothing, with mu
-// held. While the engine is busy its driver does it.
-func (c *Conn) silence() {
-	if e := c.eng; e != nil && !c.flags.busy && c.err != nil {
-		e.alerts, e.replies = nil, nil
-		e.end(c.err)
-	}
-}
-
-// overErr is what calls return after the end, with mu held.
-func (c *Conn) overErr() error {
-	if c.flags.closed {
-		return errConnClosed
-	}
-	return c.err
-}
-
-// leave takes the association out of its socket's table and timers, so that the
-// address is a stranger's again.
-func (c *Conn) leave() {
-	if c.alarm != nil {
-		c.sock.alarms.set(c.alarm, time.Time{})
-	}
-	if c.owner != nil {
-		c.owner.forget(c)
-	}
-}
-
-// fail ends the association without another word to the peer: there is no way
-// to it any more, or it would not understand.
-func (c *Conn) fail(err error) {
-	c.mu.Lock()
-	c.over(err)
-	c.silence()
-	c.drain(context.Background())
 }
 
 // ---- waiting -------------------------------------------------------------------

@@ -227,7 +227,7 @@ func (c *Conn) sendAll(ctx context.Context) {
 	if c.hs != nil {
 		c.wake() // the driver has to hear of refusals
 	}
-	ended := c.flags.closed || c.err != nil && c.owner != nil
+	ended := c.flags.closed && !c.flags.lingers || c.err != nil && c.sock.demux != nil
 	giveBack := ended && !c.flags.gone && !c.flags.busy
 	c.flags.gone = c.flags.gone || giveBack
 	c.flags.turn = false
@@ -246,8 +246,8 @@ const closeTimeout = 100 * time.Millisecond
 
 // giveBack ends the use of the socket, after the last datagram.
 func (c *Conn) giveBack() {
-	if c.owner != nil {
-		c.owner.release(c)
+	if d := c.sock.demux; d != nil {
+		d.release()
 		return
 	}
 	c.sock.alarms.stop()
@@ -312,12 +312,16 @@ var aLongTimeAgo = time.Unix(1, 0)
 func (c *Conn) read() {
 	buf := make([]byte, readBuffer)
 	var slow backOff
+	others := foreign{take: c.sock.nonDTLS}
+	from := peerAddr{addr: c.sock.conn.RemoteAddr()}
 	for {
 		n, _, err := c.sock.receive(buf)
 		switch {
 		case err == nil:
 			slow = 0
-			c.deliver(time.Now(), buf[:n])
+			if !others.takes(buf[:n], from) {
+				c.deliver(time.Now(), buf[:n])
+			}
 		case isClosed(err):
 			c.fail(&transportError{err: err, closed: true})
 			return
@@ -331,19 +335,24 @@ func (c *Conn) read() {
 }
 
 // closedAfter reports whether Close was called, and notes the error that made the
-// reader ask.
+// reader ask. If the association lingers that was its end: the transport says
+// that the peer is not there.
 func (c *Conn) closedAfter(err error) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.trouble(err)
-	return c.flags.closed
+	closed := c.flags.closed
+	c.mu.Unlock()
+	if closed {
+		c.close(false)
+	}
+	return closed
 }
 
 // deliver takes a datagram from the socket's reader; the bytes are decrypted in
 // place. It never blocks: in a handshake the datagram goes to the inbox.
 func (c *Conn) deliver(now time.Time, datagram []byte) {
 	c.mu.Lock()
-	if c.flags.closed || c.err != nil {
+	if c.isOver() {
 		c.mu.Unlock()
 		return
 	}
@@ -362,15 +371,31 @@ func (c *Conn) deliver(now time.Time, datagram []byte) {
 	c.settle()
 }
 
-// timeout is called when the alarm of an established association rings.
+// recognizes reports whether a datagram was sealed with the keys of the peer. Its
+// bytes are gone afterwards. In a handshake nobody knows.
+func (c *Conn) recognizes(datagram []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hs == nil && !c.isOver() && c.eng.recognizes(datagram)
+}
+
+// timeout is called when the alarm rings.
 func (c *Conn) timeout(now time.Time) {
 	c.mu.Lock()
-	if c.flags.closed || c.err != nil || c.hs != nil {
+	c.flags.armed = false
+	switch {
+	case c.isOver():
 		c.mu.Unlock()
-		return
+	case c.hs != nil:
+		c.overdue(now)
+	default:
+		if at := c.idleAt(); !at.IsZero() && !now.Before(at) {
+			c.eng.close(now, ErrIdleTimeout) // hear asks Err
+		} else {
+			_ = c.eng.HandleTimeout(now)
+		}
+		c.settle()
 	}
-	_ = c.eng.HandleTimeout(now)
-	c.settle()
 }
 
 // settle does what follows each input of an established association, and lets
@@ -412,8 +437,10 @@ func (c *Conn) hear() {
 				c.wake()
 			}
 		case EventMTU:
-			path := ev.Path
-			c.news = &path
+			if !c.flags.closed {
+				path := ev.Path
+				c.news = &path
+			}
 		case EventClosed:
 			c.flags.eof = true
 			c.wake()
@@ -446,19 +473,33 @@ func (c *Conn) announce() {
 	}
 }
 
-// rearm sets the alarm to the engine's next time-out.
+// rearm sets the alarm to the engine's next time-out, or to the end of our
+// patience with a silent peer. Each record puts that off, and moving an alarm
+// costs; so one that is set stays, and looks again when it rings.
 func (c *Conn) rearm() {
-	if c.hs != nil || c.flags.closed || c.err != nil {
+	if c.hs != nil || c.isOver() {
 		return
 	}
-	next := c.eng.NextTimeout()
-	if c.alarm == nil {
-		if next.IsZero() {
-			return
-		}
+	next, idle := c.eng.NextTimeout(), c.idleAt()
+	switch {
+	case next.IsZero() && c.flags.armed:
+		return
+	case c.alarm != nil:
+	case next.IsZero() && idle.IsZero():
+		return
+	default:
 		c.alarm = newAlarm(c)
 	}
-	c.sock.alarms.set(c.alarm, next)
+	c.flags.armed = !idle.IsZero()
+	c.sock.alarms.set(c.alarm, earliest(next, idle))
+}
+
+// idleAt is when the association is over if the peer stays silent, zero if never.
+func (c *Conn) idleAt() time.Time {
+	if patience := c.eng.p.idleTimeout; patience > 0 && !c.flags.lingers {
+		return c.eng.heard.Add(patience)
+	}
+	return time.Time{}
 }
 
 // enqueue copies a record into the queue of Read.

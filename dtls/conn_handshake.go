@@ -19,8 +19,9 @@ import (
 //     SetMTU(err.Suggest()); the same flight goes on at once, in smaller
 //     fragments.
 //
-// Config.HandshakeTimeout bounds all calls of it together. Of several
-// concurrent callers one does the work.
+// Config.HandshakeTimeout bounds all calls of it together, from the first one
+// on; for a Conn of AcceptHandshake, from the hello. Of several concurrent
+// callers one does the work.
 func (c *Conn) Handshake() error { return c.HandshakeContext(context.Background()) }
 
 // HandshakeContext is Handshake that also returns when ctx ends, with an error
@@ -33,11 +34,12 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 
 // opening is what a Conn has only until its handshake is over.
 type opening struct {
-	p     *params
-	proof *ProvenHello // of a listener's door
-	began bool         // the first call has come; HandshakeTimeout runs from there
-	mtu   int          // of SetMTU, to be told to the engine; valid if told
-	told  bool
+	p        *params
+	proof    *ProvenHello // of a listener's door
+	admitted time.Time    // when that let it in; zero: nobody did
+	began    bool         // the first call has come
+	mtu      int          // of SetMTU, to be told to the engine; valid if told
+	told     bool
 
 	inbox   inbox
 	driving bool        // a goroutine is in drive
@@ -45,6 +47,8 @@ type opening struct {
 	trouble error       // what the transport said last that was no refusal
 	tell    []error     // warnings and refusals that Handshake has still to return
 	timer   *time.Timer // wakes the driver
+
+	replaced *Conn // had the address until this handshake was complete
 }
 
 // snapshot is what others can see while a driver has the engine.
@@ -56,8 +60,12 @@ type snapshot struct {
 	drops     Drops
 }
 
-// make makes the engine, with mu held.
+// make makes the engine, with mu held. HandshakeTimeout runs from now, or from
+// the door.
 func (hs *opening) make(c *Conn, now time.Time) (err error) {
+	if !hs.admitted.IsZero() {
+		now = hs.admitted
+	}
 	if hs.p.isClient {
 		c.eng, err = newClientEngine(hs.p, now)
 	} else {
@@ -82,7 +90,7 @@ func (hs *opening) begin(c *Conn) error {
 	if err := hs.make(c, time.Now()); err != nil {
 		return err
 	}
-	if c.owner == nil {
+	if c.sock.demux == nil {
 		go c.read()
 	}
 	return nil
@@ -141,6 +149,12 @@ func (c *Conn) handshake(ctx context.Context, by deadlineSet, auto bool) error {
 			err := c.drive(ctx, by, auto)
 			hs.driving = false
 			c.wake() // whoever waits for us drives on
+			if old := hs.replaced; old != nil {
+				hs.replaced = nil
+				c.mu.Unlock()
+				old.fail(ErrPeerRestarted)
+				c.mu.Lock()
+			}
 			return err
 		case c.expired(by):
 			return ErrAgain
@@ -247,7 +261,7 @@ func (c *Conn) takeInput() bool {
 		e.Close(time.Now())
 		c.flags.output = true
 	case c.err != nil:
-		c.silence()
+		c.silence(c.err)
 		c.flags.output = true
 	}
 	c.hear()
@@ -262,6 +276,9 @@ func (c *Conn) opened() {
 		return
 	}
 	c.hs = nil
+	if d := c.sock.demux; d != nil {
+		hs.replaced = d.establish(c)
+	}
 	for d := hs.inbox.pop(); d != nil && c.err == nil; d = hs.inbox.pop() {
 		_ = c.eng.HandleDatagram(time.Now(), d, c.peer.ap)
 		c.hear()
@@ -270,6 +287,23 @@ func (c *Conn) opened() {
 	c.rearm()
 	c.flags.output = true
 	c.wake()
+}
+
+// overdue ends a handshake of AcceptHandshake, when its time is up, which its
+// caller has left alone. It is called with mu held, and lets go of it.
+func (c *Conn) overdue(now time.Time) {
+	if c.hs.driving {
+		// It ends by itself, as soon as a callback lets it.
+		c.sock.alarms.set(c.alarm, now.Add(time.Second))
+		c.mu.Unlock()
+		return
+	}
+	if e := c.engine(); e != nil {
+		_ = e.HandleTimeout(now) // hear asks Err
+		c.hear()
+	}
+	c.flags.output = true
+	c.drain(context.Background())
 }
 
 // waitFor sleeps until something has changed, at the latest until t.

@@ -852,7 +852,7 @@ func TestEveryMethodInEveryState(t *testing.T) {
 	for _, when := range []string{"before", "callback", "established", "closed", "failed"} {
 		t.Run(when, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				defer time.Sleep(time.Second)
+				defer time.Sleep(maxLinger)
 				switch when {
 				case "before":
 					client, server, _, _ := rawPair(nil)
@@ -990,6 +990,7 @@ func (s *stuckConn) Write(p []byte) (int, error) {
 func TestTransportThatBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clientConfig, serverConfig := quickConfigs()
+		serverConfig.Linger = -1
 		a, b := newMemNet().pair()
 		conn := &stuckConn{memConn: a, moved: make(chan struct{})}
 		client, server := Client(conn, clientConfig), Server(b, serverConfig)
@@ -1050,6 +1051,7 @@ func TestDataPathDoesNotAllocate(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	clientConfig, serverConfig := quickConfigs()
+	clientConfig.IdleTimeout, serverConfig.IdleTimeout = time.Hour, time.Hour
 	l, err := Listen("udp", "127.0.0.1:0", serverConfig)
 	if err != nil {
 		t.Fatal(err)

@@ -1,144 +1,304 @@
 package dtls
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"net/netip"
-
-	"github.com/flightpath-dtls/flightpath/internal/message"
-	"github.com/flightpath-dtls/flightpath/record"
+	"cmp"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
-// table finds associations by the address of their peer. Only peers that have
-// proven their address are in it. The owner locks.
-type table struct {
-	byAddr shrinkingMap[netip.AddrPort]
-	byName shrinkingMap[string] // of transports other than UDP
+// demux has a socket that many associations share. One goroutine reads it, and
+// gives each datagram to the association that it is for, by the address it came
+// from; what none of them expects goes to the Listener, if there is one.
+//
+// An address may have two associations, one in each direction: two nodes that
+// dial each other at the same time get what they asked for. A ClientHello is for
+// the one it began or for the door, other plaintext for whom the direction
+// fits, and protected records for the one whose keys open them.
+type demux struct {
+	sock    *socket
+	foreign foreign
+	gone    atomic.Bool // the socket was closed here
+
+	spare []byte // the reader's, for datagrams that may be for several
+
+	// mu guards what follows, and the books of the Listener. It may be taken
+	// with a Conn's mu held, never the other way round.
+	mu        sync.Mutex
+	conns     table // accepted, one for each address: established, or the first in its handshake
+	newcomers table // accepted: handshakes from the address of an established one
+	dialed    table
+	listener  *Listener // nil: an Endpoint that does not listen
+	ended     bool      // nobody may join any more
+	users     int       // who may still send, and the front until it is closed; the last one closes the socket
 }
 
-func (t *table) len() int { return len(t.byAddr.m) + len(t.byName.m) }
+// newDemux returns a demux with one user, its front.
+func newDemux(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *demux {
+	d := &demux{sock: sharedSocket(pc), foreign: foreign{take: nonDTLS}, users: 1}
+	d.sock.demux = d
+	return d
+}
 
-func (t *table) get(a peerAddr) *Conn {
+// ---- the reader -----------------------------------------------------------------
+
+func (d *demux) read() {
+	buf := make([]byte, readBuffer)
+	var (
+		reply []byte
+		slow  backOff
+	)
+	for {
+		n, from, err := d.sock.receive(buf)
+		switch {
+		case err == nil:
+			slow = 0
+			reply = d.take(time.Now(), buf[:n], from, reply[:0])
+		case d.gone.Load():
+			return // whatever a closed transport calls it
+		case isClosed(err):
+			d.fail(&transportError{err: err, closed: true})
+			return
+		default:
+			slow.pause()
+		}
+	}
+}
+
+// take routes one datagram. reply is a buffer, and returned for the next time.
+func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
+	if d.foreign.takes(datagram, from) {
+		return reply
+	}
+	var newcomer, dialed *Conn
+	d.mu.Lock()
+	accepted := d.conns.get(from)
+	if d.newcomers.len() > 0 {
+		newcomer = d.newcomers.get(from)
+	}
+	if d.dialed.len() > 0 {
+		dialed = d.dialed.get(from)
+	}
+	l := d.listener
+	if l != nil && l.closed {
+		l = nil
+	}
+	if l != nil {
+		l.door.SetLoad(l.stats.HandshakesOpen)
+	}
+	d.mu.Unlock()
+
+	if accepted != nil && l != nil && isHelloTail(datagram) {
+		// Whose hello it belongs to its bytes do not tell: if that of accepted is
+		// complete it may be that of a client which has restarted.
+		reply = l.greet(now, datagram, from, reply)
+	}
+	if mark := helloMark(datagram); mark != 0 {
+		switch {
+		case newcomer != nil && mark == newcomer.hello:
+			newcomer.deliver(now, datagram)
+		case accepted != nil && mark == accepted.hello:
+			if newcomer == nil { // else it is an old hello, late
+				accepted.deliver(now, datagram)
+			}
+		case l != nil:
+			return l.greet(now, datagram, from, reply)
+		}
+		return reply
+	}
+
+	var list [3]*Conn
+	to := list[:0]
+	for _, c := range [...]*Conn{newcomer, accepted, dialed} {
+		if c != nil {
+			to = append(to, c)
+		}
+	}
 	switch {
-	case a.ap.IsValid():
-		return t.byAddr.m[a.ap]
-	case len(t.byName.m) > 0:
-		return t.byName.m[nameOf(a)]
+	case len(to) == 1:
+		to[0].deliver(now, datagram)
+	case len(to) > 1 && isPlaintext(datagram):
+		// The accepted one beside a newcomer is established: what comes in the
+		// clear is not for it.
+		d.shareInTheClear(now, datagram, cmp.Or(newcomer, accepted), dialed)
+	case len(to) > 1:
+		d.share(now, datagram, to)
+	case l != nil:
+		return l.greet(now, datagram, from, reply)
+	}
+	return reply
+}
+
+// share gives a protected datagram to the one of several associations whose keys
+// open it. If there is none each gets a copy: one in its handshake may have those
+// keys soon.
+func (d *demux) share(now time.Time, datagram []byte, to []*Conn) {
+	for _, c := range to {
+		d.spare = append(d.spare[:0], datagram...)
+		if c.recognizes(d.spare) {
+			c.deliver(now, datagram)
+			return
+		}
+	}
+	for _, c := range to {
+		d.spare = append(d.spare[:0], datagram...)
+		c.deliver(now, d.spare)
+	}
+}
+
+// shareInTheClear gives a datagram without protection to those that it may be
+// for, by who speaks such messages; dialed may be nil.
+func (d *demux) shareInTheClear(now time.Time, datagram []byte, accepted, dialed *Conn) {
+	fromClient, fromServer := directions(datagram)
+	if fromClient || dialed == nil {
+		d.spare = append(d.spare[:0], datagram...)
+		accepted.deliver(now, d.spare)
+	}
+	if fromServer && dialed != nil {
+		dialed.deliver(now, datagram)
+	}
+}
+
+// fail ends everything because the socket is gone.
+func (d *demux) fail(err error) {
+	d.mu.Lock()
+	d.ended = true
+	all, l := d.all(), d.listener
+	d.mu.Unlock()
+	if l != nil {
+		_ = l.Close()
+	}
+	for _, c := range all {
+		c.fail(err)
+	}
+}
+
+// ---- who is there ---------------------------------------------------------------
+
+// stage is where an association on a shared socket stands in the books of its
+// demux and its Listener.
+type stage uint8
+
+const (
+	stageHandshake stage = iota
+	stageEstablished
+	stageLingering // closed, and kept for its peer's sake
+	stageDisplaced // off the books for another, and about to hear of it
+	stageGone
+)
+
+// all returns every association, with mu held.
+func (d *demux) all() []*Conn {
+	return append(append(d.conns.all(), d.newcomers.all()...), d.dialed.all()...)
+}
+
+// dial lets in an association that begins its handshake from here. It returns
+// one that lingers at that address, if any, for the caller to end.
+func (d *demux) dial(c *Conn) (before *Conn, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before = d.dialed.get(c.peer)
+	switch {
+	case d.ended:
+		return nil, errEndpointClosed
+	case before != nil && before.stage != stageLingering:
+		return nil, ErrAlreadyDialed
+	}
+	d.users++
+	d.dialed.put(c)
+	return before, nil
+}
+
+// newest returns the accepted association of an address that began last, nil if
+// there is none, with mu held.
+func (d *demux) newest(a peerAddr) *Conn {
+	if newcomer := d.newcomers.get(a); newcomer != nil {
+		return newcomer
+	}
+	return d.conns.get(a)
+}
+
+// add lets in a client that begins its handshake, with mu held. before is the
+// newest association of its address: c takes its place if that was displaced,
+// else it waits beside it until its handshake is complete.
+func (d *demux) add(c, before *Conn) {
+	d.users++
+	switch {
+	case before != nil && before.stage != stageDisplaced, before != nil && d.newcomers.remove(before):
+		d.newcomers.put(c)
+	default:
+		d.conns.put(c)
+	}
+}
+
+// establish is told by an association, with its mu held, that its handshake is
+// complete. It returns the one that had the address before, if any, for the
+// caller to end.
+func (d *demux) establish(c *Conn) (old *Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.stage != stageHandshake {
+		return nil
+	}
+	c.stage = stageEstablished
+	if c.owner != nil {
+		c.owner.established(c)
+	}
+	if d.newcomers.remove(c) {
+		old = d.conns.get(c.peer)
+		d.conns.put(c)
+	}
+	return old
+}
+
+// linger keeps an association that is closed, until forget. It is called with
+// c.mu held. It returns one that lingers too and has to go for it, if any.
+func (d *demux) linger(c *Conn) (goes *Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.stage != stageEstablished {
+		return nil
+	}
+	c.stage = stageLingering
+	if c.owner != nil {
+		return c.owner.lingers(c)
 	}
 	return nil
 }
 
-func (t *table) put(c *Conn) {
-	if c.peer.ap.IsValid() {
-		t.byAddr.put(c.peer.ap, c)
-	} else {
-		t.byName.put(nameOf(c.peer), c)
+// forget takes out an association that has ended: its address is a stranger's
+// again. It is called with c.mu held.
+func (d *demux) forget(c *Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.stage != stageGone && c.owner != nil {
+		c.owner.left(c)
 	}
-}
-
-// remove takes c out, if it is in there.
-func (t *table) remove(c *Conn) bool {
-	if t.get(c.peer) != c {
-		return false
-	}
-	if c.peer.ap.IsValid() {
-		t.byAddr.remove(c.peer.ap)
-	} else {
-		t.byName.remove(nameOf(c.peer))
-	}
-	return true
-}
-
-func (t *table) all() []*Conn {
-	conns := make([]*Conn, 0, t.len())
-	for _, c := range t.byAddr.m {
-		conns = append(conns, c)
-	}
-	for _, c := range t.byName.m {
-		conns = append(conns, c)
-	}
-	return conns
-}
-
-// shrinkingMap gives memory back: Go's maps keep the room of their best days.
-type shrinkingMap[K comparable] struct {
-	m    map[K]*Conn
-	peak int // largest size since it was built
-}
-
-const shrinkFrom = 1024 // entries
-
-func (s *shrinkingMap[K]) put(key K, c *Conn) {
-	if s.m == nil {
-		s.m = make(map[K]*Conn)
-	}
-	s.m[key] = c
-	s.peak = max(s.peak, len(s.m))
-}
-
-func (s *shrinkingMap[K]) remove(key K) {
-	delete(s.m, key)
-	if s.peak < shrinkFrom || len(s.m) > s.peak/4 {
+	c.stage = stageGone
+	if d.dialed.remove(c) || d.newcomers.remove(c) || !d.conns.remove(c) {
 		return
 	}
-	smaller := make(map[K]*Conn, len(s.m))
-	for k, c := range s.m {
-		smaller[k] = c
+	if newcomer := d.newcomers.get(c.peer); newcomer != nil {
+		d.newcomers.remove(newcomer)
+		d.conns.put(newcomer)
 	}
-	s.m, s.peak = smaller, len(smaller)
 }
 
-// nameOf is the key of an address that is not UDP's.
-func nameOf(a peerAddr) string {
-	if a.addr == nil {
-		return ""
+// release is called once by each user: by an association when it has sent its
+// last. The last user closes the socket.
+func (d *demux) release() {
+	d.mu.Lock()
+	d.users--
+	last := d.users == 0
+	d.mu.Unlock()
+	if last {
+		d.closeSocket()
 	}
-	return a.addr.Network() + " " + a.addr.String()
 }
 
-// cookieAddr is what a cookie is bound to: the address, or for transports other
-// than UDP a digest of its name.
-func cookieAddr(a peerAddr) netip.AddrPort {
-	if a.ap.IsValid() {
-		return a.ap
-	}
-	sum := sha256.Sum256([]byte(nameOf(a)))
-	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(sum[:16])), binary.BigEndian.Uint16(sum[16:]))
-}
-
-// helloMark tells ClientHellos apart by part of their random; 0 if the datagram
-// does not begin with a ClientHello. A repeated hello has the mark of the
-// first, also behind a cookie (RFC 6347, Section 4.2.1: the parameters of the
-// two are the same).
-func helloMark(datagram []byte) uint64 {
-	const (
-		fragment = record.HeaderLen + message.HeaderLen
-		random   = fragment + 2      // after client_version
-		middle   = random + (32-8)/2 // some begin it with the time
-	)
-	if len(datagram) < random+32 || datagram[0] != byte(record.TypeHandshake) || !isPlaintext(datagram) ||
-		datagram[record.HeaderLen] != byte(message.TypeClientHello) {
-		return 0
-	}
-	if h, _, _, err := message.NextFragment(datagram[record.HeaderLen:]); err != nil || h.FragmentOffset != 0 {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(datagram[middle:]) | 1
-}
-
-// isHelloTail reports whether a datagram begins with a fragment of a ClientHello
-// that is not its first.
-func isHelloTail(datagram []byte) bool {
-	if len(datagram) < record.HeaderLen+message.HeaderLen || datagram[0] != byte(record.TypeHandshake) || !isPlaintext(datagram) ||
-		datagram[record.HeaderLen] != byte(message.TypeClientHello) {
-		return false
-	}
-	h, _, _, err := message.NextFragment(datagram[record.HeaderLen:])
-	return err == nil && h.FragmentOffset > 0
-}
-
-// isPlaintext reports whether the first record of a datagram is of epoch 0.
-func isPlaintext(datagram []byte) bool {
-	const epoch = 3 // offset in the header
-	return len(datagram) >= epoch+2 && datagram[epoch] == 0 && datagram[epoch+1] == 0
+func (d *demux) closeSocket() {
+	d.gone.Store(true)
+	d.sock.alarms.stop()
+	_ = d.sock.pc.Close()
 }

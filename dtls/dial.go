@@ -49,18 +49,12 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	if isStream(network) {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
 	}
-	config := d.Config.Clone()
-	if config == nil {
-		config = &Config{}
-	}
-	if config.ServerName == "" {
-		config.ServerName = hostOf(address)
-	}
-	if config.MTUMode == MTUManual && config.OnLargePacket == nil {
+	config := named(d.Config, hostOf(address))
+	switch p, err := resolve(config, true); { // before a name is looked up
+	case err != nil:
+		return nil, err
+	case p.needsDriver():
 		return nil, errManualDial
-	}
-	if _, err := resolve(config, true); err != nil {
-		return nil, err // before a name is looked up
 	}
 	dialer := d.NetDialer
 	if dialer == nil {
@@ -91,8 +85,20 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 var (
 	errManualDial = badConfig("with MTUManual, Dial needs OnLargePacket to decide what to do when a datagram is refused; or use Client, and SetMTU when Handshake returns ErrLargePacket")
 
-	errManualListen = badConfig("with MTUManual, a Listener needs OnLargePacket to decide what to do when a datagram is refused; or drive handshakes yourself, with Server on a net.Conn or with AcceptHandshake")
+	errManualListen = badConfig("with MTUManual, Accept needs OnLargePacket to decide what to do when a datagram is refused; or use AcceptHandshake, and SetMTU when Handshake returns ErrLargePacket")
 )
+
+// named returns config, which may be nil, with a ServerName: its own, or host.
+func named(config *Config, host string) *Config {
+	if config == nil {
+		config = &Config{}
+	}
+	config = config.Clone()
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	return config
+}
 
 // isStream reports whether a network loses message boundaries.
 func isStream(network string) bool {

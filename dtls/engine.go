@@ -55,6 +55,7 @@ type Engine struct {
 	replies [][]byte      // whole datagrams of the door, to be sent
 
 	now      time.Time
+	heard    time.Time // when the last authentic record came
 	peer     netip.AddrPort
 	state    ConnectionState
 	secrets  secrets12
@@ -75,7 +76,8 @@ type Engine struct {
 type closing struct {
 	sent     bool // ours is on its way
 	received bool
-	seq      uint64 // record number of the peer's
+	seq      uint64    // record number of the peer's
+	until    time.Time // the end of Linger
 }
 
 // secrets12 outlive the handshake for exporters.
@@ -190,6 +192,7 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	before := e.drops
 	e.handleRecords(datagram)
 	e.trace.dropped(before, e.drops, len(datagram))
+	e.lingerOn()
 	return e.err
 }
 
@@ -206,6 +209,7 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 	if e.err == nil {
 		e.handleFlightTimeout(now)
 	}
+	e.lingerOn()
 	return e.err
 }
 
@@ -219,7 +223,7 @@ func (e *Engine) NextTimeout() time.Time {
 	if e.hs != nil {
 		t = earliest(t, e.hs.nextTimeout())
 	}
-	return t
+	return earliest(t, e.closing.until)
 }
 
 // advance notes the time of an input. The clock may jump; it never runs

@@ -53,6 +53,9 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 		return
 	}
 	protected := h.Epoch > 0
+	if protected {
+		e.heard = e.now
+	}
 	switch h.Type {
 	case record.TypeHandshake:
 		if e.hs != nil {
@@ -74,6 +77,18 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 		// RFC 6347, Section 4.1: an unknown type is discarded.
 		e.drops.UnknownType++
 	}
+}
+
+// recognizes reports whether the first record of a datagram was protected with
+// keys that this association reads. The bytes of the datagram are gone
+// afterwards; nothing else changes.
+func (e *Engine) recognizes(datagram []byte) bool {
+	h, fragment, _, err := record.Next(datagram)
+	if err != nil || h.Epoch == 0 {
+		return false
+	}
+	opener := e.keys.opener(h.Epoch)
+	return opener != nil && opener.Authentic(h, fragment)
 }
 
 // versionFits: RFC 6347, Section 4.1 has DTLS 1.0 in the records of the first

@@ -82,6 +82,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	e.credit.out += len(d.buf) - len(dst)
 	if o.finishTransmission(e.now) {
 		e.trace.flight(o, e.path.limit())
+		e.lastWords()
 	}
 	if o.state == flightSending && o.burst >= o.policy.Burst {
 		o.paceAt = e.now.Add(paceInterval)
@@ -209,7 +210,10 @@ func (e *Engine) appendAlert(dst []byte) ([]byte, bool) {
 
 // Close queues a close_notify and ends the association; the next PollTransmit
 // gives the alert.
-func (e *Engine) Close(now time.Time) {
+func (e *Engine) Close(now time.Time) { e.close(now, errEngineClosed) }
+
+// close is Close for the reason why.
+func (e *Engine) close(now time.Time, why error) {
 	e.advance(now)
 	if e.err != nil {
 		return
@@ -218,7 +222,7 @@ func (e *Engine) Close(now time.Time) {
 		e.closing.sent = true
 		e.sendAlert(alert.Warning, alert.CloseNotify)
 	}
-	e.end(errEngineClosed)
+	e.end(why)
 }
 
 // errEngineClosed is what calls return after Close of an engine.

@@ -40,12 +40,35 @@ var (
 	// It matches net.ErrClosed.
 	ErrServerClosed error = &closedError{"dtls: listener closed"}
 
+	// ErrShed says that a Listener has given up a handshake to make room for
+	// another client's: see Config.MaxHandshakes. It is fatal; the peer is not
+	// told.
+	ErrShed = errors.New("dtls: handshake given up to make room for another client's")
+
+	// ErrIdleTimeout says that nothing authentic has come from the peer for
+	// Config.IdleTimeout, which has ended the association. It is a net.Error whose
+	// Timeout is true.
+	ErrIdleTimeout error = &idleError{}
+
+	// ErrAlreadyDialed is returned by Endpoint.Dial while an association that it
+	// has dialed to the same address is not over; Close that first.
+	ErrAlreadyDialed = errors.New("dtls: endpoint has dialed this address already")
+
 	// ErrInHandler is for blocking methods called inside a handler that serves a
 	// listener. There are no handlers so far: nothing returns it.
 	ErrInHandler = errors.New("dtls: blocking call inside a handler")
 
-	errConnClosed error = &closedError{"dtls: association closed"}
+	errConnClosed     error = &closedError{"dtls: association closed"}
+	errEndpointClosed error = &closedError{"dtls: endpoint closed"}
 )
+
+type idleError struct{}
+
+func (*idleError) Error() string {
+	return "dtls: association ended, its peer was silent for the IdleTimeout"
+}
+func (*idleError) Timeout() bool   { return true }
+func (*idleError) Temporary() bool { return false }
 
 type closedError struct{ text string }
 

@@ -68,6 +68,7 @@ type handshake struct {
 	held      [][]byte // records that came before their keys
 	heldBytes int
 	retryHeld bool
+	closed    recordNumber // of a close_notify that overtook the last flight; epoch 0: none
 }
 
 // suspicion is a fault in unauthenticated plaintext. It is believed if no
@@ -234,6 +235,9 @@ func (hs *handshake) finish() {
 		}
 	}
 	hs.held = nil
+	if hs.closed.Epoch > 0 && e.err == nil {
+		e.peerClosed(hs.closed)
+	}
 }
 
 func (hs *handshake) nextTimeout() time.Time {
@@ -317,7 +321,15 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 // peerClosed takes an authentic close_notify. RFC 5246, Section 7.2.1: it is
 // answered with one of ours, and nothing is sent after it.
 func (e *Engine) peerClosed(n recordNumber) {
-	if e.hs != nil {
+	switch {
+	case e.hs != nil && e.p.isClient:
+		// A server writes under these keys once its handshake is complete. Its
+		// last flight was lost, or is late; it repeats it when asked.
+		if e.hs.closed.Epoch == 0 || n.Seq < e.hs.closed.Seq {
+			e.hs.closed = n
+		}
+		return
+	case e.hs != nil:
 		e.end(&AlertError{Alert: alert.CloseNotify, Remote: true})
 		return
 	}

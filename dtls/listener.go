@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -22,35 +21,32 @@ import (
 //
 // All methods may be called concurrently.
 type Listener struct {
-	sock  *socket
+	d     *demux
+	alone bool // the socket goes with it; else that is an Endpoint's
 	p     *params
 	local netip.AddrPort
-	door  *Door      // the reader's
-	ready chan *Conn // the backlog of Accept
+	door  *Door // the socket's reader's
 	done  chan struct{}
 
 	inboxDropped atomic.Uint64
-	gone         atomic.Bool // the socket was closed here
 
-	mu        sync.Mutex // may be taken with a Conn's mu held, never the other way round
-	conns     table      // one for each address: established, or the first in its handshake
-	newcomers table      // handshakes from the address of an established one
-	closed    bool
-	users     int // associations that may still send; the last one closes the socket
-	ended     Drops
-	stats     ListenerStats // what is counted in place
+	// Guarded by d.mu.
+	closed  bool
+	driven  bool // handshakes wait for AcceptHandshake instead of running by themselves
+	crowd   crowd
+	ready   backlog // of Accept: handshake complete
+	offered backlog // of AcceptHandshake
+	ended   Drops
+	stats   ListenerStats // what is counted in place
 }
 
 var _ net.Listener = (*Listener)(nil)
-
-// maxBacklog bounds the associations that wait for Accept.
-const maxBacklog = 1024
 
 // Listen opens a socket on address, such as ":4433", and listens on it. network
 // is "udp", "udp4", "udp6" or another one that keeps message boundaries. config
 // needs Certificates, GetCertificate, GetConfigForClient or ServerPSK.
 func Listen(network, address string, config *Config) (*Listener, error) {
-	p, err := listenerParams(config)
+	p, err := resolve(config, false)
 	if err != nil {
 		return nil, err
 	}
@@ -79,38 +75,43 @@ func Listen(network, address string, config *Config) (*Listener, error) {
 // errors.Is(err, ErrLargePacket) or syscall.EMSGSIZE holds; a method
 // PathMTU() int of the error, or of pc, tells what would pass.
 func NewListener(pc net.PacketConn, config *Config) (*Listener, error) {
-	p, err := listenerParams(config)
+	p, err := resolve(config, false)
 	if err != nil {
 		return nil, err
 	}
 	return newListener(pc, p)
 }
 
-func listenerParams(config *Config) (*params, error) {
-	p, err := resolve(config, false)
-	if err == nil && p.mtuMode == MTUManual && p.onLargePacket == nil {
-		err = errManualListen
+func newListener(pc net.PacketConn, p *params) (*Listener, error) {
+	l, err := listenOn(newDemux(pc, p.nonDTLS), p)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	l.alone = true
+	l.d.listener = l
+	go l.d.read()
+	return l, nil
 }
 
-func newListener(pc net.PacketConn, p *params) (*Listener, error) {
+// listenOn makes a Listener whose d does not know it yet.
+func listenOn(d *demux, p *params) (*Listener, error) {
 	door, err := newDoor(p, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	l := &Listener{
-		sock: sharedSocket(pc), p: p, door: door, local: addrOf(pc.LocalAddr()),
-		ready: make(chan *Conn, maxBacklog), done: make(chan struct{}),
-	}
-	go l.read()
-	return l, nil
+	return &Listener{
+		d: d, p: p, door: door, local: addrOf(d.sock.localAddr()),
+		done: make(chan struct{}), ready: newBacklog(), offered: newBacklog(), driven: p.needsDriver(),
+	}, nil
 }
 
 // Accept waits for an association whose handshake is complete and returns it;
 // the dynamic type is *Conn. A slow, stuck or hostile peer delays nobody. After
 // Close the error is ErrServerClosed, which matches net.ErrClosed. Up to 1024
 // associations wait for Accept; further ones are closed.
+//
+// With MTUManual, Accept needs Config.OnLargePacket to decide what to do when a
+// datagram is refused; without it use AcceptHandshake.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptContext(context.Background())
 	if err != nil {
@@ -122,79 +123,127 @@ func (l *Listener) Accept() (net.Conn, error) {
 // AcceptContext is Accept that also returns when ctx ends, with an error that
 // matches ErrInterrupted, ctx.Err() and context.Cause(ctx).
 func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
-	select {
-	case <-l.done:
-		return nil, ErrServerClosed
-	default:
+	if l.p.needsDriver() {
+		return nil, errManualListen
 	}
-	select {
-	case c := <-l.ready:
-		return c, nil
-	case <-l.done:
-		return nil, ErrServerClosed
-	case <-ctx.Done():
-		return nil, interrupted(ctx)
+	return l.await(ctx, &l.ready, nil)
+}
+
+// AcceptHandshake waits for a client that has proven its address, and returns
+// the association with its handshake not run: the caller drives it, as one of
+// Server, by Handshake or the first Read or Write, with deadlines, SetMTU and
+// errors that tell how it fares. The errors of AcceptHandshake itself are those
+// of AcceptContext.
+//
+// From its first call on no handshake of the Listener runs by itself any more,
+// and Accept gets only what is complete by then or was begun; AcceptHandshake
+// returns those too, and their Handshake returns nil at once. Call it before
+// clients come, and not beside Accept. With MTUManual and no OnLargePacket none
+// ever runs by itself.
+//
+// What waits to be accepted, or was and is not driven, counts as a handshake:
+// Config.MaxHandshakes bounds it, and Config.HandshakeTimeout runs from the
+// hello. One that nobody drives in time is over and forgotten, and so are those
+// that nobody has accepted when the Listener is closed.
+func (l *Listener) AcceptHandshake(ctx context.Context) (*Conn, error) {
+	l.d.mu.Lock()
+	l.driven = true
+	l.d.mu.Unlock()
+	return l.await(ctx, &l.ready, &l.offered)
+}
+
+// await returns the next association of either backlog; offered may be nil.
+func (l *Listener) await(ctx context.Context, ready, offered *backlog) (*Conn, error) {
+	var more <-chan struct{}
+	if offered != nil {
+		more = offered.more
+	}
+	for {
+		c, err := l.next(ready, offered)
+		if c != nil || err != nil {
+			return c, err
+		}
+		select {
+		case <-ready.more:
+		case <-more:
+		case <-l.done:
+		case <-ctx.Done():
+			return nil, interrupted(ctx)
+		}
 	}
 }
 
+// next takes an association out of a backlog, if one is there.
+func (l *Listener) next(backlogs ...*backlog) (*Conn, error) {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	if l.closed {
+		return nil, ErrServerClosed
+	}
+	for _, b := range backlogs {
+		if b == nil {
+			continue
+		}
+		if c := b.pop(); c != nil {
+			c.accepted = true
+			return c, nil
+		}
+	}
+	return nil, nil
+}
+
 // Addr is the address of the socket.
-func (l *Listener) Addr() net.Addr { return l.sock.localAddr() }
+func (l *Listener) Addr() net.Addr { return l.d.sock.localAddr() }
 
 // Close ends the Listener: no new associations, and those that no Accept has
 // returned are closed. Accepted ones live on, and the socket with them until
-// the last of them is closed. A second Close does nothing.
+// the last of them is closed and does not linger; that of an Endpoint lives on
+// by itself. A second Close does nothing.
 func (l *Listener) Close() error {
-	for _, c := range l.shut() {
+	first, unaccepted := l.shut()
+	for _, c := range unaccepted {
 		_ = c.Close()
 	}
-	l.mu.Lock()
-	last := l.users == 0
-	l.mu.Unlock()
-	if last {
-		l.closeSocket()
+	if first && l.alone {
+		l.d.release()
 	}
 	return nil
 }
 
-// shut lets nobody in any more and returns those who are not accepted.
-func (l *Listener) shut() (unaccepted []*Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// shut lets nobody in any more and returns those who are not accepted. first is
+// false if that was done before.
+func (l *Listener) shut() (first bool, unaccepted []*Conn) {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
 	if l.closed {
-		return nil
+		return false, nil
 	}
 	l.closed = true
 	close(l.done)
-	for {
-		select {
-		case c := <-l.ready:
-			unaccepted = append(unaccepted, c)
-			continue
-		default:
-		}
-		break
-	}
-	for _, c := range append(l.conns.all(), l.newcomers.all()...) {
-		if !c.established {
+	for _, c := range l.d.all() {
+		if c.owner == l && !c.accepted && c.stage <= stageEstablished {
 			unaccepted = append(unaccepted, c)
 		}
 	}
-	return unaccepted
+	return true, unaccepted
 }
 
-func (l *Listener) closeSocket() {
-	l.gone.Store(true)
-	l.sock.alarms.stop()
-	_ = l.sock.pc.Close()
-}
-
-// ListenerStats counts what a Listener has done since it began.
+// ListenerStats counts what a Listener has done since it began. Every hello that
+// the door let in is in one of HandshakesOpen, Done, Failed, Shed and Refused,
+// AssociationsRefused and PrefixRefused.
 type ListenerStats struct {
-	Associations      int    // established now
-	HandshakesOpen    int    // under way now
-	HandshakesDone    uint64 // complete
-	HandshakesFailed  uint64 // ended otherwise: by alerts, time-outs, Close, or a restart of the client
-	HandshakesRefused uint64 // hellos that were dropped because MaxHandshakes were under way, or a restart that needs no cookie had just begun
+	Associations     int    // established now
+	Lingering        int    // closed, but kept for Config.Linger
+	HandshakesOpen   int    // under way now, also those that wait for AcceptHandshake or its caller
+	HandshakesDone   uint64 // complete
+	HandshakesFailed uint64 // ended otherwise: by alerts, time-outs, Close, or a restart of the client
+	HandshakesShed   uint64 // given up for a newcomer, see Config.MaxHandshakes
+
+	HandshakesRefused   uint64 // hellos dropped: MaxHandshakes were under way, none of which had to go, or a restart that needs no cookie had just begun
+	AssociationsRefused uint64 // likewise, for MaxAssociations
+	PrefixRefused       uint64 // likewise, for MaxPerPrefix
+
+	IdleClosed uint64 // associations ended by IdleTimeout
 
 	CookiesSent      uint64 // strangers asked to prove their address
 	CookiesRefused   uint64 // cookies that were wrong or too old
@@ -204,7 +253,7 @@ type ListenerStats struct {
 	InboxDropped   uint64 // datagrams that came faster than a handshake, or its callback, took them
 	BacklogDropped uint64 // associations closed because 1024 were waiting for Accept
 
-	DatagramsIn, DatagramsOut uint64 // of all peers and strangers
+	DatagramsIn, DatagramsOut uint64 // of the socket: all peers, strangers and protocols
 	BytesIn, BytesOut         uint64 // UDP payload
 
 	Drops Drops // of all associations, ended ones included
@@ -213,247 +262,19 @@ type ListenerStats struct {
 // Stats returns the counters. It looks at every association: its cost grows
 // with their number.
 func (l *Listener) Stats() ListenerStats {
-	l.mu.Lock()
+	l.d.mu.Lock()
 	s := l.stats
 	s.Drops = l.ended
-	conns := append(l.conns.all(), l.newcomers.all()...)
-	l.mu.Unlock()
+	conns := l.d.all()
+	l.d.mu.Unlock()
 	for _, c := range conns {
-		s.Drops.add(c.Drops())
+		if c.owner == l {
+			s.Drops.add(c.Drops())
+		}
 	}
 	s.InboxDropped = l.inboxDropped.Load()
-	t := &l.sock.traffic
+	t := &l.d.sock.traffic
 	s.DatagramsIn, s.BytesIn = t.datagramsIn.Load(), t.bytesIn.Load()
 	s.DatagramsOut, s.BytesOut = t.datagramsOut.Load(), t.bytesOut.Load()
 	return s
-}
-
-// ---- the reader -----------------------------------------------------------------
-
-func (l *Listener) read() {
-	buf := make([]byte, readBuffer)
-	var (
-		reply []byte
-		slow  backOff
-	)
-	for {
-		n, from, err := l.sock.receive(buf)
-		switch {
-		case err == nil:
-			slow = 0
-			reply = l.take(time.Now(), buf[:n], from, reply[:0])
-		case l.gone.Load():
-			return // whatever a closed transport calls it
-		case isClosed(err):
-			l.fail(&transportError{err: err, closed: true})
-			return
-		default:
-			slow.pause()
-		}
-	}
-}
-
-// fail ends everything because the socket is gone.
-func (l *Listener) fail(err error) {
-	l.mu.Lock()
-	all := append(l.conns.all(), l.newcomers.all()...)
-	l.mu.Unlock()
-	_ = l.Close()
-	for _, c := range all {
-		c.fail(err)
-	}
-}
-
-// take routes one datagram. reply is a buffer, and returned for the next time.
-func (l *Listener) take(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
-	l.mu.Lock()
-	c := l.conns.get(from)
-	var newcomer *Conn
-	if l.newcomers.len() > 0 {
-		newcomer = l.newcomers.get(from)
-	}
-	closed := l.closed
-	l.door.SetLoad(l.stats.HandshakesOpen)
-	l.mu.Unlock()
-
-	mark := helloMark(datagram)
-	if c != nil && !closed && isHelloTail(datagram) {
-		// Whose hello it belongs to its bytes do not tell: if c's own is complete
-		// it may be that of a client which has restarted.
-		reply = l.greet(now, datagram, from, reply)
-	}
-	switch {
-	case c != nil && newcomer == nil && (mark == 0 || mark == c.hello):
-		c.deliver(now, datagram)
-	case newcomer != nil && (mark == 0 || mark == newcomer.hello):
-		// Protected records go to both: the keys that open one tell whose it
-		// is. What comes in the clear can only be the newcomer's.
-		newcomer.deliver(now, datagram)
-		if c != nil && !isPlaintext(datagram) {
-			c.deliver(now, datagram)
-		}
-	case c != nil && mark == c.hello:
-		// An old hello, late.
-	case !closed:
-		return l.greet(now, datagram, from, reply)
-	}
-	return reply
-}
-
-// greet takes the datagram of a stranger to the door.
-func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
-	if from.addr == nil && !from.ap.IsValid() {
-		return reply // from nowhere
-	}
-	out, hello := l.door.Handle(now, datagram, cookieAddr(from), l.local, reply)
-	if out != nil {
-		_ = l.sock.send(out, from) // if it is lost, the client asks again
-		reply = out
-	}
-	if hello != nil {
-		hello.From = from.ap
-		l.open(now, hello, from)
-	}
-	door := l.door.Stats()
-	l.mu.Lock()
-	l.stats.CookiesSent, l.stats.CookiesRefused = door.Asked, door.Refused
-	l.stats.StrangersDropped, l.stats.FragmentsHeld = door.Dropped, door.Held
-	l.mu.Unlock()
-	return reply
-}
-
-// open begins the handshake of a client that the door let in.
-func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
-	c := &Conn{sock: l.sock, owner: l, peer: from, hello: helloMark(hello.Datagram)}
-	c.hs = &opening{p: l.p, proof: hello}
-	c.hs.inbox.push(hello.Datagram)
-
-	l.mu.Lock()
-	before := l.conns.get(from)
-	if newcomer := l.newcomers.get(from); newcomer != nil {
-		before = newcomer
-	}
-	switch {
-	case l.closed:
-		l.mu.Unlock()
-		return
-	case l.stats.HandshakesOpen >= l.p.maxHandshakes, before != nil && !hello.proven && !l.mayRestart(now, from):
-		l.stats.HandshakesRefused++
-		l.mu.Unlock()
-		return
-	}
-	l.stats.HandshakesOpen++
-	l.users++
-	if before != nil && before.established {
-		l.newcomers.put(c)
-		before = nil
-	} else if before != nil && l.newcomers.remove(before) {
-		l.newcomers.put(c)
-	} else {
-		l.conns.put(c)
-	}
-	l.mu.Unlock()
-
-	if before != nil {
-		before.fail(ErrPeerRestarted) // it has never been established
-	}
-	go l.handshake(c)
-}
-
-// restartPause is how long a client that has restarted waits for another try
-// where no cookie proves that it is there.
-const restartPause = 10 * time.Second
-
-// mayRestart reports, with mu held, whether a client without proof may begin
-// anew from an address that is in use: anybody could invent it. The first
-// handshake of an address goes on undisturbed. Beside an established association
-// one may try, and after a pause another, in its place.
-func (l *Listener) mayRestart(now time.Time, from peerAddr) bool {
-	c := l.conns.get(from)
-	if c == nil || !c.established || now.Sub(c.restart) < restartPause {
-		return false
-	}
-	c.restart = now
-	return true
-}
-
-// handshake runs one on its own goroutine.
-func (l *Listener) handshake(c *Conn) {
-	err := c.handshake(context.Background(), 0, true)
-	drop := err != nil
-	var old *Conn
-	l.mu.Lock()
-	l.stats.HandshakesOpen--
-	if err != nil {
-		l.stats.HandshakesFailed++
-	} else {
-		l.stats.HandshakesDone++
-		old = l.admit(c)
-		drop = l.closed
-		if !drop {
-			select {
-			case l.ready <- c:
-			default:
-				l.stats.BacklogDropped++
-				drop = true
-			}
-		}
-	}
-	l.mu.Unlock()
-	if old != nil {
-		old.fail(ErrPeerRestarted)
-	}
-	if drop {
-		_ = c.Close()
-	}
-}
-
-// admit makes c the association of its address, with mu held, and returns the
-// one that was there before.
-func (l *Listener) admit(c *Conn) (old *Conn) {
-	if l.newcomers.remove(c) {
-		old = l.conns.get(c.peer)
-		l.conns.put(c)
-	}
-	if l.conns.get(c.peer) == c { // it may have ended already
-		c.established = true
-		l.stats.Associations++
-	}
-	return old
-}
-
-// forget takes an association that has ended out of the table: its address is a
-// stranger's again. c.mu is held.
-func (l *Listener) forget(c *Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !c.forgotten {
-		c.forgotten = true
-		if c.eng != nil && !c.flags.busy {
-			l.ended.add(c.eng.Drops())
-		}
-		l.ended.Memory += c.lost
-	}
-	if c.established {
-		c.established = false
-		l.stats.Associations--
-	}
-	if l.newcomers.remove(c) || !l.conns.remove(c) {
-		return
-	}
-	if newcomer := l.newcomers.get(c.peer); newcomer != nil {
-		l.newcomers.remove(newcomer)
-		l.conns.put(newcomer)
-	}
-}
-
-// release is called once by each association, when it has sent its last.
-func (l *Listener) release(*Conn) {
-	l.mu.Lock()
-	l.users--
-	last := l.closed && l.users == 0
-	l.mu.Unlock()
-	if last {
-		l.closeSocket()
-	}
 }

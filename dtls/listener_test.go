@@ -595,6 +595,7 @@ func TestBacklogIsBounded(t *testing.T) {
 			t.Errorf("one too many: %v", err)
 		}
 		l.Close()
+		synctest.Wait() // until the clients have answered
 		if !l.socket.isClosed() {
 			t.Error("the socket is left open")
 		}
@@ -663,22 +664,21 @@ func TestListenerCookieModes(t *testing.T) {
 
 // TestManualMTUNeedsACallback where no caller can be asked.
 func TestManualMTUNeedsACallback(t *testing.T) {
-	client, server := quickConfigs()
-	client.MTUMode, server.MTUMode = MTUManual, MTUManual
-	socket := newMemNet().listen(memAddr(2, 4433))
-	for _, err := range []error{
-		second(Dial("udp", "127.0.0.1:9", client)),
-		second(Listen("udp", "127.0.0.1:0", server)),
-		second(NewListener(socket, server)),
-	} {
-		var bad *configError
-		if !errors.As(err, &bad) {
-			t.Errorf("%v", err)
+	synctest.Test(t, func(t *testing.T) {
+		l := listen(t, func(c, s *Config) { c.MTUMode, s.MTUMode = MTUManual, MTUManual })
+		for _, err := range []error{
+			second(Dial("udp", "127.0.0.1:9", l.client)),
+			second(l.Accept()),
+			second(l.AcceptContext(t.Context())),
+		} {
+			var bad *configError
+			if !errors.As(err, &bad) {
+				t.Errorf("%v", err)
+			}
 		}
-	}
-	if socket.isClosed() {
-		t.Error("a socket was taken that was refused")
-	}
+		l.Close()
+		time.Sleep(time.Second)
+	})
 }
 
 func TestStreamsAreRefused(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"math"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -52,15 +54,24 @@ type params struct {
 
 	retransmit       RetransmitPolicy
 	handshakeTimeout time.Duration // 0: none
+	idleTimeout      time.Duration // 0: none
+	linger           time.Duration // 0: none
 	replayWindow     int
 	receiveQueue     int
 	maxHandshakeSize int
 	maxHandshakes    int
+	maxAssociations  int // 0: any number
+	maxPerPrefix     int // likewise
 	cookieMode       CookieMode
 	cookieKeys       [][]byte
 	plaintextAlerts  PlaintextAlerts
 	trace            *Trace
+	nonDTLS          func(p []byte, from net.Addr)
 }
+
+// needsDriver reports whether a handshake needs a caller that is told of
+// refusals: with MTUManual and nobody to ask.
+func (p *params) needsDriver() bool { return p.mtuMode == MTUManual && p.onLargePacket == nil }
 
 // emsPolicy is how the extended master secret (RFC 7627) is treated.
 type emsPolicy uint8
@@ -74,6 +85,7 @@ const (
 const (
 	defaultHandshakeTimeout = time.Minute
 	defaultCallbackTimeout  = 5 * time.Second
+	maxLinger               = 4 * time.Minute // of the default: RFC 6347, Section 4.2.4
 	defaultReplayWindow     = 256
 	defaultReceiveQueue     = 64 << 10
 	defaultMaxHandshakeSize = 64 << 10
@@ -104,6 +116,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		cookieKeys:           c.CookieKeys,
 		plaintextAlerts:      c.PlaintextAlerts,
 		trace:                traceOf(c),
+		nonDTLS:              c.NonDTLS,
 	}
 	if p.rand == nil {
 		p.rand = rand.Reader
@@ -317,8 +330,13 @@ func (p *params) resolveTimers(c *Config) error {
 		return badConfig("Retransmit.MaxTries and Burst must not be negative")
 	case c.HandshakeTimeout < -1:
 		return badConfig("HandshakeTimeout %v is negative; −1 means none", c.HandshakeTimeout)
+	case c.IdleTimeout < 0:
+		return badConfig("IdleTimeout %v is negative; 0 means never", c.IdleTimeout)
 	}
-	p.retransmit = r
+	p.retransmit, p.idleTimeout, p.linger = r, c.IdleTimeout, max(c.Linger, 0)
+	if c.Linger == 0 {
+		p.linger = min(2*r.Max, maxLinger)
+	}
 	switch p.handshakeTimeout = c.HandshakeTimeout; p.handshakeTimeout {
 	case 0:
 		p.handshakeTimeout = defaultHandshakeTimeout
@@ -339,6 +357,8 @@ func (p *params) resolveLimits(c *Config) error {
 		{&p.receiveQueue, "ReceiveQueue", c.ReceiveQueue, defaultReceiveQueue, 1, 1 << 30},
 		{&p.maxHandshakeSize, "MaxHandshakeSize", c.MaxHandshakeSize, defaultMaxHandshakeSize, 4096, 1<<24 - 1},
 		{&p.maxHandshakes, "MaxHandshakes", c.MaxHandshakes, defaultMaxHandshakes, 1, 1 << 20},
+		{&p.maxAssociations, "MaxAssociations", c.MaxAssociations, 0, 0, math.MaxInt32},
+		{&p.maxPerPrefix, "MaxPerPrefix", c.MaxPerPrefix, 0, 0, math.MaxInt32},
 	} {
 		*l.field = l.value
 		if l.value == 0 {

@@ -100,9 +100,9 @@ func BenchmarkDoorStranger(b *testing.B) {
 
 // ---- a flood of fragments ---------------------------------------------------------
 
-// crowd is a Door with honest clients and a forger in front of it, under a
+// throng is a Door with honest clients and a forger in front of it, under a
 // virtual clock.
-type crowd struct {
+type throng struct {
 	t     *testing.T
 	rng   *rand.Rand
 	door  *Door
@@ -128,10 +128,10 @@ func (q *crowdEvents) Pop() any {
 	return x
 }
 
-func (c *crowd) after(d time.Duration, do func()) { heap.Push(&c.queue, crowdEvent{c.now.Add(d), do}) }
+func (c *throng) after(d time.Duration, do func()) { heap.Push(&c.queue, crowdEvent{c.now.Add(d), do}) }
 
 // run lets things happen until it is that time.
-func (c *crowd) run(until time.Time) {
+func (c *throng) run(until time.Time) {
 	for len(c.queue) > 0 && c.queue[0].at.Before(until) {
 		e := heap.Pop(&c.queue).(crowdEvent)
 		c.now = e.at
@@ -142,7 +142,7 @@ func (c *crowd) run(until time.Time) {
 // honest is a client whose hellos are cut into n fragments, some of them
 // doubled, mixed up, and sent up to 5 ms apart.
 type honest struct {
-	*crowd
+	*throng
 	engine *Engine
 	addr   netip.AddrPort
 	n      int
@@ -217,7 +217,7 @@ func TestFloodOfFragments(t *testing.T) {
 		t.Fatal(err)
 	}
 	seededRoom(door, seed)
-	c := &crowd{t: t, rng: rand.New(rand.NewPCG(seed, 0)), door: door, now: simStart}
+	c := &throng{t: t, rng: rand.New(rand.NewPCG(seed, 0)), door: door, now: simStart}
 	e, err := NewClientEngine(config, simStart)
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestFloodOfFragments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &honest{crowd: c, engine: e, n: 2 + i%15, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), 40000)}
+		h := &honest{throng: c, engine: e, n: 2 + i%15, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), 40000)}
 		all = append(all, h)
 		c.after(time.Second+time.Duration(c.rng.Int64N(int64(span))), h.speak)
 	}

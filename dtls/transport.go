@@ -14,9 +14,12 @@ import (
 // net.PacketConn with many. UDP sockets are used without allocation.
 type socket struct {
 	conn   net.Conn // one peer; nil: shared
+	demux  *demux   // of a shared one
 	pc     net.PacketConn
 	udp    *net.UDPConn // pc, if it is one
 	alarms alarms
+
+	nonDTLS func(p []byte, from net.Addr) // of one peer's; a demux has its own
 
 	traffic struct{ datagramsIn, bytesIn, datagramsOut, bytesOut atomic.Uint64 }
 }

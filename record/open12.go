@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -83,6 +84,22 @@ func (o *Opener12) Open(h Header, fragment []byte) (plaintext []byte, err error)
 		return nil, ErrOverflow
 	}
 	return plaintext, nil
+}
+
+// Authentic reports whether a record was protected with these keys, for callers
+// with several Openers that a record may be for. Replayed ones are authentic
+// too. A failure is not counted, so the record must then go to [Opener12.Open]
+// of those it may be for, unless it was authentic for another. The fragment's
+// bytes are gone afterwards; nothing else changes.
+func (o *Opener12) Authentic(h Header, fragment []byte) bool {
+	switch err := o.refusal(h, len(fragment)); {
+	case o.cipher == nil:
+		return false
+	case err == nil, errors.Is(err, ErrReplayed), errors.Is(err, ErrStale):
+		_, err = o.decrypt(h, fragment)
+		return err == nil
+	}
+	return false
 }
 
 // refusal says why a record is not worth decrypting, or nil.

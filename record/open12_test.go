@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 )
 
@@ -36,6 +37,63 @@ func TestReplay(t *testing.T) {
 		if _, err := open(t, o, record); !errors.Is(err, ErrStale) {
 			t.Errorf("%v: left of the window: %v", a, err)
 		}
+	}
+}
+
+// TestAuthentic: whose a record is can be asked without a trace.
+func TestAuthentic(t *testing.T) {
+	for _, a := range protected {
+		s, o, other := newSealer(t, a), newOpener(t, a, 64), newOpener(t, a, 64)
+		authentic := func(record []byte) bool {
+			h, fragment, _, err := Next(bytes.Clone(record))
+			return err == nil && o.Authentic(h, fragment)
+		}
+		first := seal(t, s, []byte("first"))
+		for range 3 {
+			if !authentic(first) {
+				t.Errorf("%v: a new record is not authentic", a)
+			}
+		}
+		if _, err := open(t, o, first); err != nil || !authentic(first) {
+			t.Errorf("%v: opened: %v; then authentic: %v", a, err, authentic(first))
+		}
+		for range 100 {
+			if _, err := open(t, o, seal(t, s, nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !authentic(first) {
+			t.Errorf("%v: one left of the window is not authentic", a)
+		}
+		before := *o
+		for at := range first {
+			forged := bytes.Clone(first)
+			forged[at] ^= 1
+			if authentic(forged) {
+				t.Errorf("%v: authentic with byte %d changed", a, at)
+			}
+		}
+		for size := range 40 {
+			if h, fragment := forge(Number{1, 7}, size); o.Authentic(h, fragment) {
+				t.Errorf("%v: %d bytes of nothing are authentic", a, size)
+			}
+		}
+		if o.Failed() != before.Failed() || !reflect.DeepEqual(o.window, before.window) {
+			t.Errorf("%v: asking left a trace", a)
+		}
+		if o.Wipe(); authentic(first) {
+			t.Errorf("%v: authentic for keys that are gone", a)
+		}
+		if _, err := open(t, other, first); err != nil {
+			t.Errorf("%v: %v", a, err)
+		}
+	}
+	plain, err := NewOpener12(None, nil, nil, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, fragment := forge(Number{}, 40); plain.Authentic(h, fragment) {
+		t.Error("authentic without protection")
 	}
 }
 

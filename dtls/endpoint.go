@@ -1,0 +1,139 @@
+package dtls
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+// Endpoint shares one socket among associations that it dials, associations that
+// it accepts, and other protocols: nodes that are client and server at once,
+// such as CoAP's, or DTLS beside STUN and RTP. One goroutine reads the socket
+// for all of them.
+//
+// An address may have one association that was dialed and one that was accepted.
+// Both live, also if their handshakes ran at the same time. (In the clear their
+// certificates cannot be told apart. Each then gets those of the other too and
+// puts them aside, unless PlaintextAlerts is AlertsImmediate.)
+//
+// All methods may be called concurrently.
+type Endpoint struct {
+	d      *demux
+	config *Config
+}
+
+// NewEndpoint reads pc from now on, which may be any transport that keeps
+// message boundaries; what NewListener says of its addresses and errors holds
+// here too. Writing to it directly is fine, reading it is not: Config.NonDTLS
+// gets what is not DTLS.
+//
+// config is what Dial and Listen use that are called with nil. An error says
+// that it is good for neither.
+func NewEndpoint(pc net.PacketConn, config *Config) (*Endpoint, error) {
+	if config == nil {
+		config = &Config{}
+	}
+	_, asClient := resolve(named(config, "host"), true)
+	_, asServer := resolve(config, false)
+	if asClient != nil && asServer != nil {
+		return nil, errors.Join(asClient, asServer)
+	}
+	e := &Endpoint{d: newDemux(pc, config.NonDTLS), config: config}
+	go e.d.read()
+	return e, nil
+}
+
+// Dial makes an association with raddr and returns when the handshake is
+// complete, which runs on the caller's goroutine. On a UDP socket raddr is a
+// *net.UDPAddr. config may be nil, for that of NewEndpoint; its ServerName, if
+// empty, is the host of raddr. The same holds as for the function Dial.
+//
+// If ctx ends first the error matches ErrInterrupted, ctx.Err() and
+// context.Cause(ctx), and nothing is left behind; afterwards ctx has no effect.
+// While an association dialed to raddr lives the error is ErrAlreadyDialed, and
+// after Close it matches net.ErrClosed.
+func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*Conn, error) {
+	if config == nil {
+		config = e.config
+	}
+	p, err := resolve(named(config, hostOf(raddr.String())), true)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.needsDriver():
+		return nil, errManualDial
+	}
+	peer := peerAddr{ap: addrOf(raddr), addr: raddr}
+	if e.d.sock.udp != nil {
+		if peer.addr = nil; !peer.ap.IsValid() {
+			return nil, &net.AddrError{Err: "dtls: a UDP socket needs a *net.UDPAddr", Addr: raddr.String()}
+		}
+	}
+	c := &Conn{sock: e.d.sock, peer: peer, hs: &opening{p: p}}
+	before, err := e.d.dial(c)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		before.close(false)
+	}
+	if err := c.handshake(ctx, eitherDeadline, true); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Listen accepts associations on the socket. config may be nil, for that of
+// NewEndpoint. An Endpoint has one Listener at a time; when that is closed,
+// there may be another. Its Stats count the traffic of the whole socket.
+func (e *Endpoint) Listen(config *Config) (*Listener, error) {
+	if config == nil {
+		config = e.config
+	}
+	p, err := resolve(config, false)
+	if err != nil {
+		return nil, err
+	}
+	l, err := listenOn(e.d, p)
+	if err != nil {
+		return nil, err
+	}
+	e.d.mu.Lock()
+	defer e.d.mu.Unlock()
+	switch {
+	case e.d.ended:
+		return nil, errEndpointClosed
+	case e.d.listener != nil && !e.d.listener.closed:
+		return nil, errAlreadyListening
+	}
+	e.d.listener = l
+	return l, nil
+}
+
+var errAlreadyListening = errors.New("dtls: endpoint has a Listener already")
+
+// LocalAddr is the address of the socket.
+func (e *Endpoint) LocalAddr() net.Addr { return e.d.sock.localAddr() }
+
+// Close sends a close_notify, best effort, on every association, accepted and
+// dialed, and closes them, the Listener and the socket. It returns at once; a
+// second Close does nothing.
+func (e *Endpoint) Close() error {
+	e.d.mu.Lock()
+	if e.d.ended {
+		e.d.mu.Unlock()
+		return nil
+	}
+	e.d.ended = true
+	all, l := e.d.all(), e.d.listener
+	e.d.mu.Unlock()
+	if l != nil {
+		_ = l.Close()
+	}
+	for _, c := range all {
+		c.close(false)
+	}
+	e.d.closeSocket()
+	return nil
+}
