@@ -163,8 +163,9 @@ type Config struct {
 	CookieKeys [][]byte
 	// Trace has hooks that see an association go through its life.
 	Trace *Trace
-	// Logger gets a line for each event of Trace: failures at level Warn, the
-	// rest at level Debug. Nothing secret is logged.
+	// Logger gets a line for each event of Trace, with our role and the peer's
+	// address: failures at level Warn, the rest at level Debug. Nothing secret is
+	// logged.
 	Logger *slog.Logger
 
 	// NonDTLS gets the datagrams whose first byte says that they are not DTLS

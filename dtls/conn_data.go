@@ -247,7 +247,7 @@ const closeTimeout = 100 * time.Millisecond
 // giveBack ends the use of the socket, after the last datagram.
 func (c *Conn) giveBack() {
 	if d := c.sock.demux; d != nil {
-		d.release()
+		d.release(c.owner)
 		return
 	}
 	c.sock.alarms.stop()

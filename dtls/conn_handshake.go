@@ -71,10 +71,20 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	} else {
 		c.eng, err = newServerEngine(hs.p, hs.proof, now)
 	}
-	if err == nil && c.peer.ap.IsValid() {
+	if err != nil {
+		return err
+	}
+	if c.peer.ap.IsValid() {
 		c.eng.setPeer(c.peer.ap)
 	}
-	if err == nil && hs.told {
+	if c.eng.trace.asks() {
+		peer := PeerInfo{Client: hs.p.isClient, Addr: c.peer.ap}
+		if addr := c.RemoteAddr(); addr != nil {
+			peer.Name = addr.String()
+		}
+		c.eng.trace.follow(peer)
+	}
+	if hs.told {
 		err = c.eng.SetMTU(hs.mtu)
 	}
 	return err

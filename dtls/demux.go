@@ -31,12 +31,11 @@ type demux struct {
 	dialed    table
 	listener  *Listener // nil: an Endpoint that does not listen
 	ended     bool      // nobody may join any more
-	users     int       // who may still send, and the front until it is closed; the last one closes the socket
+	users     int       // who may still send, and the fronts that are open; the last one closes the socket
 }
 
-// newDemux returns a demux with one user, its front.
 func newDemux(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *demux {
-	d := &demux{sock: sharedSocket(pc), foreign: foreign{take: nonDTLS}, users: 1}
+	d := &demux{sock: sharedSocket(pc), foreign: foreign{take: nonDTLS}}
 	d.sock.demux = d
 	return d
 }
@@ -224,6 +223,7 @@ func (d *demux) newest(a peerAddr) *Conn {
 // else it waits beside it until its handshake is complete.
 func (d *demux) add(c, before *Conn) {
 	d.users++
+	c.owner.users++
 	switch {
 	case before != nil && before.stage != stageDisplaced, before != nil && d.newcomers.remove(before):
 		d.newcomers.put(c)
@@ -286,14 +286,22 @@ func (d *demux) forget(c *Conn) {
 }
 
 // release is called once by each user: by an association when it has sent its
-// last. The last user closes the socket.
-func (d *demux) release() {
+// last. The last user closes the socket. l is the Listener that let it in, or
+// that it is; nil if there is none.
+func (d *demux) release(l *Listener) {
 	d.mu.Lock()
 	d.users--
-	last := d.users == 0
+	last, emptied := d.users == 0, false
+	if l != nil {
+		l.users--
+		emptied = l.users == 0
+	}
 	d.mu.Unlock()
 	if last {
 		d.closeSocket()
+	}
+	if emptied {
+		close(l.empty)
 	}
 }
 

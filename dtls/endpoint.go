@@ -39,6 +39,7 @@ func NewEndpoint(pc net.PacketConn, config *Config) (*Endpoint, error) {
 		return nil, errors.Join(asClient, asServer)
 	}
 	e := &Endpoint{d: newDemux(pc, config.NonDTLS), config: config}
+	e.d.users++
 	go e.d.read()
 	return e, nil
 }
@@ -95,23 +96,8 @@ func (e *Endpoint) Listen(config *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := listenOn(e.d, p)
-	if err != nil {
-		return nil, err
-	}
-	e.d.mu.Lock()
-	defer e.d.mu.Unlock()
-	switch {
-	case e.d.ended:
-		return nil, errEndpointClosed
-	case e.d.listener != nil && !e.d.listener.closed:
-		return nil, errAlreadyListening
-	}
-	e.d.listener = l
-	return l, nil
+	return listenOn(e.d, p)
 }
-
-var errAlreadyListening = errors.New("dtls: endpoint has a Listener already")
 
 // LocalAddr is the address of the socket.
 func (e *Endpoint) LocalAddr() net.Addr { return e.d.sock.localAddr() }

@@ -93,7 +93,12 @@ func NewClientEngine(config *Config, now time.Time) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClientEngine(p, now)
+	e, err := newClientEngine(p, now)
+	if err != nil {
+		return nil, err
+	}
+	e.trace.follow(PeerInfo{Client: true})
+	return e, nil
 }
 
 func newClientEngine(p *params, now time.Time) (*Engine, error) {
@@ -116,7 +121,16 @@ func NewServerEngine(config *Config, hello *ProvenHello, now time.Time) (*Engine
 	if err != nil {
 		return nil, err
 	}
-	return newServerEngine(p, hello, now)
+	e, err := newServerEngine(p, hello, now)
+	if err != nil {
+		return nil, err
+	}
+	var peer PeerInfo
+	if hello != nil && hello.From.IsValid() {
+		peer = PeerInfo{Addr: hello.From, Name: hello.From.String()}
+	}
+	e.trace.follow(peer)
+	return e, nil
 }
 
 func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, error) {

@@ -60,6 +60,8 @@ var (
 
 	errConnClosed     error = &closedError{"dtls: association closed"}
 	errEndpointClosed error = &closedError{"dtls: endpoint closed"}
+
+	errAlreadyListening = errors.New("dtls: endpoint has a Listener already")
 )
 
 type idleError struct{}

@@ -22,16 +22,17 @@ import (
 // All methods may be called concurrently.
 type Listener struct {
 	d     *demux
-	alone bool // the socket goes with it; else that is an Endpoint's
 	p     *params
 	local netip.AddrPort
-	door  *Door // the socket's reader's
-	done  chan struct{}
+	door  *Door         // the socket's reader's
+	done  chan struct{} // closed with the Listener
+	empty chan struct{} // closed when its associations have sent their last, too
 
 	inboxDropped atomic.Uint64
 
 	// Guarded by d.mu.
 	closed  bool
+	users   int  // associations that may still send, and the Listener until it is closed
 	driven  bool // handshakes wait for AcceptHandshake instead of running by themselves
 	crowd   crowd
 	ready   backlog // of Accept: handshake complete
@@ -83,26 +84,35 @@ func NewListener(pc net.PacketConn, config *Config) (*Listener, error) {
 }
 
 func newListener(pc net.PacketConn, p *params) (*Listener, error) {
-	l, err := listenOn(newDemux(pc, p.nonDTLS), p)
+	d := newDemux(pc, p.nonDTLS)
+	l, err := listenOn(d, p)
 	if err != nil {
 		return nil, err
 	}
-	l.alone = true
-	l.d.listener = l
-	go l.d.read()
+	go d.read()
 	return l, nil
 }
 
-// listenOn makes a Listener whose d does not know it yet.
+// listenOn makes a Listener of a socket that has none.
 func listenOn(d *demux, p *params) (*Listener, error) {
 	door, err := newDoor(p, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{
-		d: d, p: p, door: door, local: addrOf(d.sock.localAddr()),
-		done: make(chan struct{}), ready: newBacklog(), offered: newBacklog(), driven: p.needsDriver(),
-	}, nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.ended:
+		return nil, errEndpointClosed
+	case d.listener != nil && !d.listener.closed:
+		return nil, errAlreadyListening
+	}
+	d.users++
+	d.listener = &Listener{
+		d: d, p: p, door: door, local: addrOf(d.sock.localAddr()), done: make(chan struct{}), empty: make(chan struct{}),
+		users: 1, driven: p.needsDriver(), ready: newBacklog(), offered: newBacklog(),
+	}
+	return d.listener, nil
 }
 
 // Accept waits for an association whose handshake is complete and returns it;
@@ -200,32 +210,65 @@ func (l *Listener) Addr() net.Addr { return l.d.sock.localAddr() }
 // the last of them is closed and does not linger; that of an Endpoint lives on
 // by itself. A second Close does nothing.
 func (l *Listener) Close() error {
-	first, unaccepted := l.shut()
-	for _, c := range unaccepted {
+	first, conns := l.shut(false)
+	for _, c := range conns {
 		_ = c.Close()
 	}
-	if first && l.alone {
-		l.d.release()
+	if first {
+		l.d.release(l)
 	}
 	return nil
 }
 
-// shut lets nobody in any more and returns those who are not accepted. first is
-// false if that was done before.
-func (l *Listener) shut() (first bool, unaccepted []*Conn) {
+// Shutdown ends the Listener and closes all its associations, accepted or not,
+// with a close_notify. It returns nil when each of them is through with it:
+// their last datagram was sent, those that linger (Config.Linger) have their
+// peer's answer or their time is up, and the socket is closed, unless it is an
+// Endpoint's. A callback of a handshake is waited for.
+//
+// If ctx ends first, the associations that linger end at once, and the error
+// matches ErrInterrupted, ctx.Err() and context.Cause(ctx). It may be called
+// after Close, for the associations that live on.
+func (l *Listener) Shutdown(ctx context.Context) error {
+	first, conns := l.shut(true)
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	if first {
+		l.d.release(l)
+	}
+	select {
+	case <-l.empty:
+		return nil
+	default:
+	}
+	select {
+	case <-l.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	_, conns = l.shut(true)
+	for _, c := range conns {
+		c.close(false)
+	}
+	return interrupted(ctx)
+}
+
+// shut lets nobody in any more and returns all associations, or those that are
+// not accepted; first is false if the Listener was closed already.
+func (l *Listener) shut(everybody bool) (first bool, conns []*Conn) {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
-	if l.closed {
-		return false, nil
+	if first = !l.closed; first {
+		l.closed = true
+		close(l.done)
 	}
-	l.closed = true
-	close(l.done)
 	for _, c := range l.d.all() {
-		if c.owner == l && !c.accepted && c.stage <= stageEstablished {
-			unaccepted = append(unaccepted, c)
+		if c.owner == l && (everybody || first && !c.accepted && c.stage <= stageEstablished) {
+			conns = append(conns, c)
 		}
 	}
-	return true, unaccepted
+	return first, conns
 }
 
 // ListenerStats counts what a Listener has done since it began. Every hello that

@@ -3,6 +3,7 @@ package dtls
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -13,7 +14,14 @@ import (
 // that drives the association, with its locks held: they must be quick, and
 // must not call its methods. No hook sees a secret. Sizes are bytes of UDP
 // payload.
+//
+// A Config's Trace hears of all its associations. Peer tells them apart.
 type Trace struct {
+	// Peer: an association begins. The hooks that it returns, if any, are called
+	// for this association only, after those of the Trace itself; they know whom
+	// they speak of. It is called once, before any other hook; the Peer of what
+	// it returns is not called.
+	Peer func(PeerInfo) *Trace
 	// Flight: a flight, or its repetition, was handed to the transport.
 	Flight func(FlightInfo)
 	// Message: a message of the peer was complete and in order. err is nil if
@@ -36,6 +44,13 @@ type Trace struct {
 	Established func(ConnectionState)
 	// Ended: the association is over.
 	Ended func(error)
+}
+
+// PeerInfo says who is at the ends of an association.
+type PeerInfo struct {
+	Client bool           // we are the client
+	Addr   netip.AddrPort // of the peer; invalid if it is not UDP's, or not known to an Engine yet
+	Name   string         // of the peer, its address as text; "" likewise
 }
 
 // FlightInfo describes one transmission of a flight.
@@ -85,9 +100,21 @@ func (c RetransmissionCause) String() string {
 }
 
 // NewLogTrace returns a Trace that writes to a logger: failures at level Warn,
-// the rest at level Debug. attrs are added to every line.
+// the rest at level Debug. Every line has attrs, our role and the peer's address,
+// as "remote".
 func NewLogTrace(logger *slog.Logger, attrs ...any) *Trace {
 	l := logger.With(attrs...)
+	return &Trace{Peer: func(peer PeerInfo) *Trace {
+		role := "server"
+		if peer.Client {
+			role = "client"
+		}
+		return logTrace(l.With("role", role, "remote", peer.Name))
+	}}
+}
+
+// logTrace is NewLogTrace's for one association.
+func logTrace(l *slog.Logger) *Trace {
 	return &Trace{
 		Flight: func(f FlightInfo) {
 			l.Debug("flight sent", "messages", f.Messages, "datagrams", f.Datagrams, "bytes", f.Bytes,
@@ -197,20 +224,34 @@ func (tr tracer) ended(err error) {
 	}
 }
 
+// follow asks for the hooks of one association.
+func (tr *tracer) follow(peer PeerInfo) {
+	if tr.asks() {
+		tr.t = tr.t.and(tr.t.Peer(peer))
+	}
+}
+
+// asks reports whether somebody wants to know whose life it is.
+func (tr *tracer) asks() bool { return tr.t != nil && tr.t.Peer != nil }
+
 // traceOf joins a config's Trace and Logger.
 func traceOf(c *Config) *Trace {
-	switch {
-	case c.Logger == nil:
+	if c.Logger == nil {
 		return c.Trace
-	case c.Trace == nil:
-		return NewLogTrace(c.Logger)
 	}
 	return c.Trace.and(NewLogTrace(c.Logger))
 }
 
-// and calls the hooks of both.
+// and calls the hooks of both; either may be nil.
 func (t *Trace) and(u *Trace) *Trace {
+	switch {
+	case t == nil:
+		return u
+	case u == nil:
+		return t
+	}
 	return &Trace{
+		Peer:           bothPeers(t.Peer, u.Peer),
 		Flight:         both(t.Flight, u.Flight),
 		Message:        both2(t.Message, u.Message),
 		Retransmission: both(t.Retransmission, u.Retransmission),
@@ -224,16 +265,32 @@ func (t *Trace) and(u *Trace) *Trace {
 	}
 }
 
-func both[A any](f, g func(A)) func(A) {
-	if f == nil {
+func bothPeers(f, g func(PeerInfo) *Trace) func(PeerInfo) *Trace {
+	switch {
+	case f == nil:
 		return g
+	case g == nil:
+		return f
+	}
+	return func(peer PeerInfo) *Trace { return f(peer).and(g(peer)) }
+}
+
+func both[A any](f, g func(A)) func(A) {
+	switch {
+	case f == nil:
+		return g
+	case g == nil:
+		return f
 	}
 	return func(a A) { f(a); g(a) }
 }
 
 func both2[A, B any](f, g func(A, B)) func(A, B) {
-	if f == nil {
+	switch {
+	case f == nil:
 		return g
+	case g == nil:
+		return f
 	}
 	return func(a A, b B) { f(a, b); g(a, b) }
 }

@@ -174,7 +174,7 @@ func TestTraceAndKeyLog(t *testing.T) {
 	c.exit(0)
 	l.exit(0)
 	contains(t, &c.err, "→ client_hello", "← server_hello", "← finished", "• established", "• closed")
-	contains(t, &l.err, "← client_hello", "→ server_hello", "• established", "• closed")
+	contains(t, &l.err, "← client_hello", "→ server_hello", "• established", "• closed", " ms  127.0.0.1:")
 	var lines [2]string
 	for i, name := range logs {
 		content, err := os.ReadFile(name)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
@@ -65,13 +66,15 @@ func (o *listenOptions) config(log io.Writer) (*dtls.Config, func(), error) {
 		return nil, nil, err
 	}
 	if o.trace {
-		config.Trace = newTracing(log).hooks()
+		config.Trace = newTracing(log).each()
 	} else {
 		// Accept does not tell of the handshakes that failed.
-		config.Trace = &dtls.Trace{Ended: func(err error) {
-			if !errors.Is(err, net.ErrClosed) {
-				fmt.Fprintf(log, "an association ended: %v\n", err)
-			}
+		config.Trace = &dtls.Trace{Peer: func(peer dtls.PeerInfo) *dtls.Trace {
+			return &dtls.Trace{Ended: func(err error) {
+				if !errors.Is(err, net.ErrClosed) {
+					fmt.Fprintf(log, "%s: ended: %v\n", peer.Name, err)
+				}
+			}}
 		}}
 	}
 	return config, done, nil
@@ -130,8 +133,11 @@ func listen(ctx context.Context, o *listenOptions, address string, std streams) 
 	var running sync.WaitGroup
 	defer func() {
 		stop()
-		_ = l.Close()
 		running.Wait()
+		// A client that has lost our last words may ask for them again.
+		patience, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_ = l.Shutdown(patience)
 		if o.stats {
 			printStats(std.err, l.Stats())
 		}

@@ -18,8 +18,9 @@ func printStats(out io.Writer, s dtls.ListenerStats) {
 		fmt.Fprintf(w, "  %s\t%s\n", name, strings.TrimSpace(fmt.Sprintln(values...)))
 	}
 	fmt.Fprintln(&b, "statistics")
-	row("handshakes", s.HandshakesDone, "complete,", s.HandshakesFailed, "failed,", s.HandshakesRefused, "refused,", s.HandshakesOpen, "open")
-	row("associations", s.Associations, "established now,", s.BacklogDropped, "closed unaccepted")
+	refused := s.HandshakesRefused + s.AssociationsRefused + s.PrefixRefused
+	row("handshakes", s.HandshakesDone, "complete,", s.HandshakesFailed, "failed,", s.HandshakesShed, "given up for others,", refused, "refused,", s.HandshakesOpen, "open")
+	row("associations", s.Associations, "established now,", s.BacklogDropped, "closed unaccepted,", s.IdleClosed, "closed idle")
 	row("cookies", s.CookiesSent, "sent,", s.CookiesRefused, "refused")
 	row("strangers", s.StrangersDropped, "datagrams dropped")
 	row("received", s.DatagramsIn, "datagrams,", s.BytesIn, "bytes,", s.InboxDropped, "too fast for a handshake")

@@ -19,11 +19,11 @@ import (
 //	1001.3 ms  ↻ client_hello  timer expired, 1 time
 //	2002.1 ms  ✗ 1232 bytes refused  the path takes 548
 //
-// A listener's associations share one, and their lines mix: hooks are not told
-// whose they are.
+// The lines of a listener's associations mix, and begin with the peer's address.
 type tracing struct {
 	out   io.Writer
 	start time.Time
+	peer  string // "" if there is only one
 
 	mu             sync.Mutex
 	sent, received string // last, message names
@@ -37,10 +37,22 @@ func (t *tracing) line(mark, what, format string, args ...any) {
 	if text != "" {
 		text = "  " + text
 	}
-	fmt.Fprintf(t.out, "%8.1f ms  %s %s%s\n", at, mark, what, text)
+	who := ""
+	if t.peer != "" {
+		who = t.peer + "  "
+	}
+	fmt.Fprintf(t.out, "%8.1f ms  %s%s %s%s\n", at, who, mark, what, text)
 }
 
-// hooks returns what Config.Trace wants.
+// each returns what Config.Trace of a listener wants.
+func (t *tracing) each() *dtls.Trace {
+	return &dtls.Trace{Peer: func(peer dtls.PeerInfo) *dtls.Trace {
+		its := &tracing{out: t.out, start: t.start, peer: peer.Name}
+		return its.hooks()
+	}}
+}
+
+// hooks returns what Config.Trace of one association wants.
 func (t *tracing) hooks() *dtls.Trace {
 	return &dtls.Trace{
 		Flight: t.flight, Message: t.message, Retransmission: t.retransmission,
