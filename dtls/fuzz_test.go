@@ -3,9 +3,11 @@ package dtls
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -193,6 +195,165 @@ func FuzzDoor(f *testing.F) {
 		r, _, rest, err2 := record.Next(reply)
 		if err != nil || err2 != nil || len(rest) > 0 || r.Seq != h.Seq || r.Epoch != 0 {
 			t.Fatalf("%x is answered with %x", d, reply)
+		}
+	})
+}
+
+// doorPieces is a door, and what came to it and went out by address.
+type doorPieces struct {
+	t     *testing.T
+	door  *Door
+	mode  CookieMode
+	now   time.Time
+	peers map[netip.AddrPort]*doorPeer
+}
+
+type doorPeer struct {
+	in, out int
+	cookies [][]byte          // that it got
+	sent    map[sentByte]bool // of hellos
+	record  uint64            // the largest
+}
+
+type sentByte struct {
+	length uint32
+	seq    uint16
+	offset int
+	value  byte
+}
+
+func (d *doorPieces) send(from netip.AddrPort, datagram []byte) {
+	p := d.peers[from]
+	if p == nil {
+		p = &doorPeer{sent: map[sentByte]bool{}}
+		d.peers[from] = p
+	}
+	for rest := (helloPieces{datagram: datagram}); ; {
+		f, ok := rest.next()
+		if !ok {
+			break
+		}
+		p.record = max(p.record, f.record.Seq)
+		for i, b := range f.body {
+			p.sent[sentByte{f.Length, f.Seq, int(f.FragmentOffset) + i, b}] = true
+		}
+	}
+	copied := bytes.Clone(datagram)
+	reply, hello := d.door.Handle(d.now, datagram, from, localAddr, nil)
+	p.in += len(datagram)
+	p.out += len(reply)
+	if p.out > amplification*p.in || !bytes.Equal(datagram, copied) {
+		d.t.Fatalf("%d bytes for %d, or a datagram was changed", p.out, p.in)
+	}
+	if reply != nil {
+		_, payload, _, err := record.Next(reply)
+		if err != nil || d.mode == CookieNever || d.mode == AddressProven || hello != nil {
+			d.t.Fatalf("mode %d: reply %x, let in %v", d.mode, reply, hello != nil)
+		}
+		p.cookies = append(p.cookies, payload[message.HeaderLen+3:])
+	}
+	if hello != nil {
+		d.letIn(p, from, hello)
+	}
+}
+
+func (d *doorPieces) letIn(p *doorPeer, from netip.AddrPort, hello *ProvenHello) {
+	rest := helloPieces{datagram: hello.Datagram}
+	first, ok := rest.next()
+	prefix, enough := message.PeekClientHello(first.body)
+	switch {
+	case !ok || !enough || first.FragmentOffset != 0 || hello.From != from || hello.recordSeq > p.record:
+		d.t.Fatalf("let in with %+v", hello)
+	case hello.cookie != nil && !slices.ContainsFunc(p.cookies, func(c []byte) bool { return bytes.Equal(c, prefix.Cookie) }):
+		d.t.Fatalf("%v is let in with a cookie that it never got", from)
+	case hello.proven != (hello.cookie != nil || d.mode == AddressProven), d.mode == CookieAlways && !hello.proven:
+		d.t.Fatalf("mode %d: let in with %+v", d.mode, hello)
+	}
+	for f := first; ok; f, ok = rest.next() {
+		for i, b := range f.body {
+			if !p.sent[sentByte{f.Length, f.Seq, int(f.FragmentOffset) + i, b}] {
+				d.t.Fatalf("byte %d of what is handed over was never sent from there", int(f.FragmentOffset)+i)
+			}
+		}
+	}
+	e, err := newServerEngine(d.door.p, hello, d.now)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_ = e.HandleDatagram(d.now, hello.Datagram, from)
+}
+
+// FuzzDoorPieces sends a door what a script makes of hellos, cut in pieces at
+// arbitrary places, with cookies and without, from several addresses. Whatever
+// it is: nobody gets more than three times its bytes, a hello is let in only
+// with a cookie that was sent to its address, and what is handed over begins it
+// and has only bytes that came from there.
+func FuzzDoorPieces(f *testing.F) {
+	client, server := longHello(f, 700)
+	h, body := helloBody(f, newStranger(f, client, server).first)
+	m, err := message.Parse(message.TypeClientHello, 0, body)
+	if err != nil {
+		f.Fatal(err)
+	}
+	withCookie := func(cookie []byte) []byte {
+		hello := *m.(*message.ClientHello)
+		hello.Cookie = cookie
+		b, err := hello.AppendBody(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b
+	}
+	for mode := range byte(4) {
+		f.Add([]byte{mode, 0, 0, 0, 0, 255, 1, 8, 0, 0, 0, 255, 2})                                                             // whole
+		f.Add([]byte{mode, 0, 0, 0, 80, 50, 2, 0, 0, 0, 0, 22, 1, 8, 0, 0, 200, 255, 4, 8, 0, 0, 80, 30, 5, 8, 0, 0, 0, 20, 6}) // backwards
+		f.Add([]byte{mode, 1, 0, 0, 0, 20, 1, 0, 80, 90, 2, 72, 0, 0, 90, 255, 4, 9, 9, 0, 0, 0, 20, 1, 0, 80, 200, 7})         // two at once
+		f.Add([]byte{mode, 4, 0, 0, 0, 255, 1, 255, 8, 1, 0, 0, 255, 3, 24, 0, 0, 0, 255, 3, 10, 0, 0, 0, 255, 3, 255})         // under load
+	}
+	f.Add(bytes.Repeat([]byte{8, 3, 0, 40, 90, 7}, 60))
+	f.Fuzz(func(t *testing.T, input []byte) {
+		s := script(input)
+		config := server.Clone()
+		config.CookieMode = []CookieMode{CookieAlways, CookieUnderLoad, CookieNever, AddressProven}[s.next()%4]
+		config.CookieKeys = [][]byte{bytes.Repeat([]byte{1}, 16)}
+		door, err := NewDoor(config, simStart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seededRoom(door, uint64(len(input)))
+		d := &doorPieces{t: t, door: door, mode: config.CookieMode, now: simStart, peers: map[netip.AddrPort]*doorPeer{}}
+		for len(s) > 0 {
+			op, from := s.next(), s.next()
+			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(from >> 1 & 1), 1}), uint16(from&1))
+			hello := body
+			if op&8 != 0 { // with the newest cookie of some address
+				cookie := make([]byte, 23)
+				if p := d.peers[addr]; p != nil && len(p.cookies) > 0 {
+					cookie = p.cookies[len(p.cookies)-1]
+				}
+				hello = withCookie(cookie)
+			}
+			if op&16 != 0 { // of that address, from another
+				addr = netip.AddrPortFrom(addr.Addr(), addr.Port()^1)
+			}
+			h.Length, h.Seq = uint32(len(hello)), uint16(op>>3&1)
+			var datagram []byte
+			for range 1 + op&1 {
+				lo := s.number() % len(hello)
+				hi := min(len(hello), lo+1+4*s.next())
+				piece := bytes.Clone(hello)
+				if op&64 != 0 {
+					piece[lo+s.next()%(hi-lo)] ^= 1
+				}
+				datagram = append(datagram, helloFragment(h, piece, lo, hi, uint64(s.next())<<(op>>7<<2))...)
+			}
+			if op&2 != 0 {
+				d.now = d.now.Add(time.Duration(s.next()) * 10 * time.Millisecond)
+			}
+			if op&4 != 0 {
+				door.SetLoad(s.next() * 20)
+			}
+			d.send(addr, datagram)
 		}
 	})
 }
