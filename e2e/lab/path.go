@@ -37,13 +37,14 @@ func (p *Path) check() error {
 func rules(h Host, p Path) string {
 	var b strings.Builder
 	b.WriteString("table inet lab\ndelete table inet lab\ntable inet lab {\n")
-	switch h {
-	case Client, Server:
+	router := h == R1 || h == R2
+	if !router {
 		b.WriteString(countRules)
-	case R1:
+	}
+	if h == R1 {
 		fmt.Fprintf(&b, forwardRules, losses(p, p.LossUp), losses(p, p.LossDown))
 	}
-	if p.BlackHole && (h == R1 || h == R2) {
+	if router && p.BlackHole {
 		b.WriteString(blackHoleRules)
 	}
 	b.WriteString("}\n")
