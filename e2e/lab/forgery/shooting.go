@@ -208,7 +208,7 @@ func (r *shooting) narrows(ctx context.Context, p *pair) error {
 // no datagram may at most take away what every path carries.
 func (r *shooting) handshakes(ctx context.Context) (string, error) {
 	const (
-		tries   = 12
+		tries   = 40
 		slowest = time.Second
 	)
 	forger, err := r.startForger(ctx, "-all")
