@@ -50,6 +50,7 @@ interop-full: ## e2e with the whole product of suites, roles, MTUs, loss, …
 
 lab: ## narrow, lossy and silent paths in network namespaces (root, Linux); docs/mtu.md
 	scripts/peers.sh lab
+	$(GO) run ./e2e/lab/forgery
 	$(GO) run ./e2e/lab/matrix -write docs/mtu.md
 
 flood: ## a listener among crowds of strangers, and what that costs; idle machine, 5 min

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -73,6 +74,10 @@ func hellos(ctx context.Context, scale float64) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	refused, err := refuse(ctx, &c, server, template, scaled(10000, scale))
+	if err != nil {
+		return nil, err
+	}
 	if l := after.Listener; l.HandshakesOpen > 0 || l.HandshakesDone > 0 {
 		return nil, fmt.Errorf("strangers got in: %+v", l)
 	}
@@ -89,6 +94,7 @@ func hellos(ctx context.Context, scale float64) ([]figure, error) {
 		atMost("processor time each, more than that, µs", "%.1f", user+system-bareUser-bareSystem, helloCPU).inFull(),
 		atMost("bytes out for each byte in", "%.2f", float64(after.Listener.BytesOut-before.Listener.BytesOut)/
 			float64(after.Listener.BytesIn-before.Listener.BytesIn), 3),
+		refused,
 	}, nil
 }
 
@@ -97,6 +103,38 @@ func hellos(ctx context.Context, scale float64) ([]figure, error) {
 func each(before, after stats) (user, system float64) {
 	per := 1000 * float64(after.Listener.CookiesSent-before.Listener.CookiesSent)
 	return float64(after.User-before.User) / per, float64(after.System-before.System) / per
+}
+
+// refuse sends n hellos from strangers who are gone when the answer comes, so
+// that ICMP refuses it. That has no limit; what it costs is the kernel's way to
+// tell.
+func refuse(ctx context.Context, c *crowd, v *victim, template *helloTemplate, n int) (figure, error) {
+	const burst = 50
+	before, err := v.ask(askStats)
+	if err != nil {
+		return figure{}, err
+	}
+	for i := range n {
+		s, err := c.socket()
+		if err != nil {
+			return figure{}, err
+		}
+		_, err = s.WriteToUDPAddrPort(template.another(), v.addr)
+		if err = errors.Join(err, s.Close(), ctx.Err()); err != nil {
+			return figure{}, err
+		}
+		if i%burst == burst-1 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	after, err := v.ask(askStats)
+	if err != nil {
+		return figure{}, err
+	}
+	user, system := each(before, after)
+	return told("of answers that ICMP refuses, allocations and time each", "%.2f, %.1f + %.1f µs",
+		float64(after.Mallocs-before.Mallocs)/float64(n), user, system), nil
 }
 
 // Sockets of a batch, and what each of them sends.
@@ -138,6 +176,7 @@ func batch(ctx context.Context, c *crowd, v *victim, template *helloTemplate) er
 			return err
 		}
 	}
+	time.Sleep(time.Millisecond) // nobody is gone before the answer comes
 	return ctx.Err()
 }
 
