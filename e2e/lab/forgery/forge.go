@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -173,42 +174,49 @@ func checksum(b []byte) uint16 {
 	return ^uint16(sum)
 }
 
+// payload is how much of a datagram is quoted behind its headers.
+const payload = 512
+
 // quoted is the beginning of a datagram from the target to its peer.
 func (f *forger) quoted(s shot) ([]byte, error) {
-	const payload = 512
-	var b []byte
-	switch s.Quote {
-	case nothing:
+	if s.Quote == nothing {
 		return nil, nil
-	case seen, otherPort:
-		f.mu.Lock()
-		packet := f.last[s.ToServer]
-		f.mu.Unlock()
-		if packet == nil {
-			return nil, errors.New("no datagram was seen")
-		}
-		b = append(b, packet[:min(len(packet), f.headers+payload)]...)
-		if s.Quote == otherPort {
-			peer := f.headers - 6 // destination port, behind the source's
-			binary.BigEndian.PutUint16(b[peer:], binary.BigEndian.Uint16(b[peer:])+1)
-		}
-		return b, nil
-	case headers:
-		return f.header(s.ToServer), nil
-	case zeros:
-		return append(f.header(s.ToServer), make([]byte, payload)...), nil
 	}
-	b = f.header(s.ToServer)
-	from := len(b)
+	if s.Quote == seen || s.Quote == otherPort {
+		return f.read(s)
+	}
+	b := f.header(s.ToServer)
+	if s.Quote == headers {
+		return b, nil
+	}
 	b = append(b, make([]byte, payload)...)
-	if _, err := rand.Read(b[from:]); err != nil {
-		return nil, err
+	body := b[f.headers:]
+	if s.Quote != zeros {
+		if _, err := rand.Read(body); err != nil {
+			return nil, err
+		}
 	}
 	if s.Quote == guess {
-		record.AppendHeader(b[from:from], record.Header{
+		record.AppendHeader(body[:0], record.Header{
 			Type: record.TypeApplicationData, Version: record.VersionDTLS12,
 			Number: record.Number{Epoch: 1, Seq: 2}, Length: 1200,
 		})
+	}
+	return b, nil
+}
+
+// read quotes the datagram that was read last.
+func (f *forger) read(s shot) ([]byte, error) {
+	f.mu.Lock()
+	packet := f.last[s.ToServer]
+	f.mu.Unlock()
+	if packet == nil {
+		return nil, errors.New("no datagram was seen")
+	}
+	b := bytes.Clone(packet[:min(len(packet), f.headers+payload)])
+	if s.Quote == otherPort {
+		peer := f.headers - 6 // destination port, behind the source's
+		binary.BigEndian.PutUint16(b[peer:], binary.BigEndian.Uint16(b[peer:])+1)
 	}
 	return b, nil
 }
@@ -267,7 +275,7 @@ func (f *forger) sniff(fd int) {
 		switch ports := [4]byte(buf[f.headers-8:]); ports {
 		case [4]byte(fromServer), [4]byte(fromClient):
 			f.mu.Lock()
-			f.last[ports == [4]byte(fromServer)] = append([]byte(nil), buf[:n]...)
+			f.last[ports == [4]byte(fromServer)] = bytes.Clone(buf[:n])
 			f.mu.Unlock()
 		}
 	}

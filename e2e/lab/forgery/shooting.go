@@ -102,7 +102,7 @@ func (r *shooting) established(ctx context.Context) (string, error) {
 		case err != nil:
 			return "", fmt.Errorf("%+v: %w", s, err)
 		case now.Error != "":
-			errs = append(errs, fmt.Errorf("%+v: Write: %s", s, now.Error))
+			errs = append(errs, fmt.Errorf("%+v: a write fails: %s", s, now.Error))
 		case now.MTU != was.MTU:
 			errs = append(errs, fmt.Errorf("%+v moves the MTU from %d to %d", s, was.MTU, now.MTU))
 			before[s.ToServer] = now
@@ -126,7 +126,7 @@ func (r *shooting) fire(forger, target *lab.Process, s shot) error {
 	const large = 1150 // bytes of data
 	now, err := say(target, large)
 	if err == nil && now.Error != "" {
-		err = fmt.Errorf("Write: %s", now.Error)
+		err = fmt.Errorf("a write fails: %s", now.Error)
 	}
 	if err != nil {
 		return err
