@@ -199,6 +199,7 @@ var allEndings = []ending{
 	}},
 	{"no suite in common", func(ctx context.Context, v *victim) error {
 		config := v.config()
+		config.MaxVersion = dtls.VersionDTLS12
 		config.CipherSuites = []uint16{0xc02f} // TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
 		return v.refused(ctx, config)
 	}},
