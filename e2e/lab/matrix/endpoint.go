@@ -51,14 +51,18 @@ func (e *endpoint) parse(args []string) error {
 	return flags.Parse(args)
 }
 
-// config is the default one, but for what an end cannot do without.
+// config is the default one, but for what an end cannot do without, and a limit
+// if the version is not the latest: a MinVersion would change the hello.
 func (e *endpoint) config() (*dtls.Config, error) {
 	v, err := versionOf(e.version)
 	if err != nil {
 		return nil, err
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: shorten}))
-	c := &dtls.Config{MinVersion: v, MaxVersion: v, Logger: logger}
+	c := &dtls.Config{Logger: logger}
+	if v == dtls.VersionDTLS12 {
+		c.MaxVersion = v
+	}
 	if e.chain != "" {
 		cert, err := tls.LoadX509KeyPair(e.chain, e.key)
 		if err != nil {
@@ -159,7 +163,9 @@ func dial(args []string) error {
 	}
 	defer conn.Close()
 	r.Established, r.MTU = time.Now(), conn.MTU()
-	if err := hearEcho(conn); err != nil {
+	if v, err := versionOf(e.version); err != nil || conn.ConnectionState().Version != v {
+		r.Error = "not " + e.version + " but " + dtls.VersionName(conn.ConnectionState().Version)
+	} else if err := hearEcho(conn); err != nil {
 		r.Error = err.Error()
 	}
 	return r.print()
