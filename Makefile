@@ -10,7 +10,7 @@ SOAKTIME ?= 3600
 BENCH    ?= .
 
 .NOTPARALLEL:
-.PHONY: help test peers vet lint fmt unit e2e interop-full soak fuzz bench
+.PHONY: help test peers vet lint fmt unit e2e interop-full lab flood soak fuzz bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,14 @@ e2e: ## the library against foreign implementations, a pairwise cover
 
 interop-full: ## e2e with the whole product of suites, roles, MTUs, loss, …
 	FLIGHTPATH_FULL=1 $(GO) test -count 1 -timeout 120m -parallel 32 ./e2e/interop
+
+lab: ## narrow, lossy and silent paths in network namespaces (root, Linux); docs/mtu.md
+	scripts/peers.sh lab
+	$(GO) run ./e2e/lab/forgery
+	$(GO) run ./e2e/lab/matrix -write docs/mtu.md
+
+flood: ## a listener among crowds of strangers, and what that costs; idle machine, 5 min
+	$(GO) run ./e2e/flood
 
 soak: ## unit and e2e tests again and again with new seeds, for SOAKTIME seconds
 	scripts/soak.sh $(SOAKTIME)

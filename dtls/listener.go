@@ -58,6 +58,7 @@ func Listen(network, address string, config *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	makeRoom(pc)
 	l, err := newListener(pc, p)
 	if err != nil {
 		_ = pc.Close()

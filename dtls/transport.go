@@ -29,6 +29,16 @@ func sharedSocket(pc net.PacketConn) *socket {
 	return &socket{pc: pc, udp: udp}
 }
 
+// makeRoom asks for a queue that holds what comes while the reader waits for a
+// processor: where a crowd of strangers fills it, an honest client's hello is
+// lost, and comes again after a second. The system may grant less.
+func makeRoom(pc net.PacketConn) {
+	const queue = 4 << 20 // bytes, with what the system needs for each datagram
+	if b, ok := pc.(interface{ SetReadBuffer(bytes int) error }); ok {
+		_ = b.SetReadBuffer(queue)
+	}
+}
+
 // readBuffer takes any UDP payload whole.
 const readBuffer = 64 << 10
 

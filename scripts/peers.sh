@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the programs that `make test` needs and does not find, when it runs
 # as root on a system with apt-get. Otherwise it names them and fails.
+# usage: scripts/peers.sh [lab], with lab those of `make lab` too
 set -euo pipefail
 
 missing=()
@@ -15,6 +16,10 @@ need gcc command -v gcc                              # the race detector links w
 need libc6-dev test -e /usr/include/stdlib.h         # and with this
 need openssl command -v openssl
 need gnutls-bin eval 'command -v gnutls-cli && command -v gnutls-serv'
+if [ "${1-}" = lab ]; then
+	need iproute2 command -v ip
+	need nftables command -v nft
+fi
 
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "peers: $(openssl version | cut -d ' ' -f 1-2), $(gnutls-cli --version | sed -n 1p)"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Repeats the unit tests, shuffled, and the interop tests with other losses,
-# until the time is over or one fails. Each round prints its seed:
+# Repeats the unit tests, shuffled, the interop tests with other losses, and
+# small floods, until the time is over or one fails. Each round prints its seed:
 # FLIGHTPATH_SEED=<seed> go test ./e2e/interop repeats a round's interop part,
 # FLIGHTPATH_SIM_FIRST=<seed> go test ./dtls its random paths.
 # usage: scripts/soak.sh [seconds]
@@ -15,5 +15,6 @@ while [ "$(date +%s)" -lt "$end" ]; do
 	echo "== round $round, FLIGHTPATH_SEED=$FLIGHTPATH_SEED FLIGHTPATH_SIM_FIRST=$FLIGHTPATH_SIM_FIRST"
 	go test -race -count 1 -shuffle on -timeout 20m ./...
 	go test -race -count 1 -timeout 10m -parallel 16 ./e2e/interop
+	go test -race -count 1 -timeout 10m ./e2e/flood
 done
 echo "soak: $round rounds passed"

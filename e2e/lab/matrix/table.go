@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// progress says on standard error how a cell went, with what both ends saw if
+// a try failed.
+func (r *runner) progress(c *cell) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v: %s\n", c, c.summary())
+	for i, t := range c.tries {
+		if r.trace || !t.complete {
+			fmt.Fprintf(&b, "  try %d, %v, %+v: %s\n%s", i+1, t.took, t.sent, t.err, t.log)
+		}
+	}
+	fmt.Fprint(os.Stderr, b.String())
+}
+
+// summary is a cell as the table has it.
+func (c *cell) summary() string {
+	if len(c.tries) == 0 {
+		return "–"
+	}
+	complete := 0
+	for _, t := range c.tries {
+		if t.complete {
+			complete++
+		}
+	}
+	s := fmt.Sprintf("%d of %d", complete, len(c.tries))
+	if complete > 0 {
+		times := c.times()
+		s += fmt.Sprintf(", %s (%s), %d", seconds(median(times)), seconds(slices.Max(times)), median(c.datagrams()))
+	}
+	return s
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+
+// times of the tries that were complete.
+func (c *cell) times() (times []time.Duration) {
+	for _, t := range c.tries {
+		if t.complete {
+			times = append(times, t.took)
+		}
+	}
+	return times
+}
+
+// datagrams of both ends, in the tries that were complete.
+func (c *cell) datagrams() (n []int) {
+	for _, t := range c.tries {
+		if t.complete {
+			n = append(n, t.sent.FromClient+t.sent.FromServer)
+		}
+	}
+	return n
+}
+
+// median of a list that is not empty; of an even number the mean of the middle
+// two.
+func median[T int | time.Duration](list []T) T {
+	sorted := slices.Sorted(slices.Values(list))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// table is the result as Markdown: a row for each path, a column for each loss.
+func table(cells []*cell, version string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| DTLS %s, middle link | too large | no loss | 10 %% lost | 30 %% lost |\n|---|---|---|---|---|\n", version)
+	type row struct {
+		v6, blackHole bool
+		link          int
+	}
+	var order []row
+	columns := map[row]map[int]string{}
+	for _, c := range cells {
+		k := row{c.v6, c.blackHole, c.link}
+		if columns[k] == nil {
+			columns[k] = map[int]string{}
+			order = append(order, k)
+		}
+		columns[k][c.loss] = c.summary()
+	}
+	slices.SortStableFunc(order, func(a, b row) int { return order6(a.v6) - order6(b.v6) })
+	for _, k := range order {
+		family, told := "IPv4", "ICMP"
+		if k.v6 {
+			family = "IPv6"
+		}
+		if k.blackHole {
+			told = "silence"
+		}
+		fmt.Fprintf(&b, "| %s, %d | %s |", family, k.link, told)
+		for _, loss := range []int{0, 10, 30} {
+			fmt.Fprintf(&b, " %s |", columns[k][loss])
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func order6(v6 bool) int {
+	if v6 {
+		return 1
+	}
+	return 0
+}
+
+// replaceTable puts a table between the marks of its version in a file.
+func replaceTable(file, version, text string) error {
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	page, err := spliceTable(string(old), version, text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return os.WriteFile(file, []byte(page), 0o644)
+}
+
+func spliceTable(page, version, text string) (string, error) {
+	begin, end := "<!-- lab "+version+" -->\n", "<!-- end of lab "+version+" -->\n"
+	before, rest, ok := strings.Cut(page, begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return "", fmt.Errorf("no marks for the table of DTLS %s", version)
+	}
+	return before + begin + text + end + after, nil
+}
