@@ -5,9 +5,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
 // socket is what carries datagrams: a net.Conn with one peer, or a
@@ -121,11 +122,11 @@ func (s *socket) pathHint(err error) int {
 
 // isTooLarge reports whether a transport refused a datagram for its size.
 func isTooLarge(err error) bool {
-	return errors.Is(err, ErrLargePacket) || isErrno(err, errnosTooLarge)
+	return errors.Is(err, ErrLargePacket) || udpsock.IsTooLarge(err)
 }
 
 // isPending reports whether an error may belong to an earlier datagram.
-func isPending(err error) bool { return isTooLarge(err) || isErrno(err, errnosPending) }
+func isPending(err error) bool { return errors.Is(err, ErrLargePacket) || udpsock.IsPending(err) }
 
 // isTransient reports whether an error of the transport passes, so that the
 // association it happened to lives on.
@@ -134,16 +135,12 @@ func isTransient(err error) bool {
 	if errors.As(err, &t) {
 		return !t.closed
 	}
-	return isPending(err) || isErrno(err, errnosBusy)
+	return isPending(err) || udpsock.IsBusy(err)
 }
 
 // isClosed reports whether an error says that the transport is gone.
 func isClosed(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
-}
-
-func isErrno(err error, list []error) bool {
-	return slices.ContainsFunc(list, func(errno error) bool { return errors.Is(err, errno) })
 }
 
 // transportError is what the transport said about one datagram, which is not

@@ -297,6 +297,7 @@ func TestErrorsOfTheTransport(t *testing.T) {
 		{err: opError(syscall.EPROTO), pending: true},
 		{err: opError(syscall.ENOPROTOOPT), pending: true},
 		{err: opError(syscall.EHOSTDOWN), pending: true},
+		{err: opError(syscall.EOPNOTSUPP), pending: true},
 		{err: opError(syscall.ENOBUFS)},
 		{err: opError(syscall.EAGAIN)},
 		{err: opError(syscall.EINTR)},
