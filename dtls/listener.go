@@ -100,9 +100,10 @@ func newListener(pc net.PacketConn, p *params) (*Listener, error) {
 		return nil, err
 	}
 	l := &Listener{
-		sock: sharedSocket(pc), p: p, door: door, local: addrOf(pc.LocalAddr()),
+		p: p, door: door, local: addrOf(pc.LocalAddr()),
 		ready: make(chan *Conn, maxBacklog), done: make(chan struct{}),
 	}
+	l.sock = sharedSocket(pc, l.noticed)
 	go l.read()
 	return l, nil
 }
@@ -185,7 +186,7 @@ func (l *Listener) shut() (unaccepted []*Conn) {
 func (l *Listener) closeSocket() {
 	l.gone.Store(true)
 	l.sock.alarms.stop()
-	_ = l.sock.pc.Close()
+	_ = l.sock.close()
 }
 
 // ListenerStats counts what a Listener has done since it began.
@@ -298,9 +299,13 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 	if from.addr == nil && !from.ap.IsValid() {
 		return reply // from nowhere
 	}
-	out, hello := l.door.Handle(now, datagram, cookieAddr(from), l.local, reply)
+	called := l.local
+	if from.local.IsValid() {
+		called = netip.AddrPortFrom(from.local, called.Port())
+	}
+	out, hello := l.door.Handle(now, datagram, cookieAddr(from), called, reply)
 	if out != nil {
-		_ = l.sock.send(out, from) // if it is lost, the client asks again
+		_ = l.sock.send(out, from, nil) // if it is lost, the client asks again
 		reply = out
 	}
 	if hello != nil {

@@ -241,8 +241,8 @@ func TestSendRepeatsWhatMayBelongToAnotherDatagram(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			conn := &scripted{script: test.script}
-			s := &socket{conn: conn}
-			err := s.send([]byte("datagram"), peerAddr{})
+			s := ownSocket(conn, nil)
+			err := s.send([]byte("datagram"), peerAddr{}, nil)
 			if conn.calls != test.calls {
 				t.Errorf("%d calls, want %d", conn.calls, test.calls)
 			}
@@ -354,7 +354,7 @@ func TestUDPAddresses(t *testing.T) {
 	}
 	defer both.Close()
 	port := both.LocalAddr().(*net.UDPAddr).Port
-	s := sharedSocket(both)
+	s := sharedSocket(both, nil)
 	if s.udp == nil {
 		t.Fatal("a UDP socket was not recognised")
 	}
@@ -378,7 +378,7 @@ func TestUDPAddresses(t *testing.T) {
 		if want := netip.MustParseAddr(target); from.ap.Addr() != want {
 			t.Errorf("from %v, want %v", from.ap.Addr(), want)
 		}
-		if err := s.send([]byte("pong"), from); err != nil {
+		if err := s.send([]byte("pong"), from, nil); err != nil {
 			t.Fatalf("%s: %v", target, err)
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
