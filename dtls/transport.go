@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -85,12 +84,6 @@ func (s *socket) read(p []byte) (n int, from peerAddr, err error) {
 		n, err = s.conn.Read(p)
 	}
 	return n, from, err
-}
-
-// unmapped writes IPv4 as IPv4. A socket for both families gives its IPv4 peers
-// as ::ffff:a.b.c.d, and takes either form.
-func unmapped(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
 // send hands one datagram to the transport. An error that may belong to an

@@ -18,13 +18,14 @@ type udpSocket interface {
 	Close()
 }
 
-// asUDP returns what a transport is as a UDP socket, nil if it is none.
+// asUDP returns what a transport is as a UDP socket, nil if it is none. Tests
+// have transports that bring a kernel of their own.
 func asUDP(transport any) udpSocket {
 	switch t := transport.(type) {
 	case *net.UDPConn:
 		return udpsock.New(t, udpsock.Options{Hints: true})
-	case udpSocket:
-		return t
+	case interface{ asUDP() udpSocket }:
+		return t.asUDP()
 	}
 	return nil
 }
