@@ -88,8 +88,10 @@ type Config struct {
 	MaxMTU int
 	// MTUMode says who may lower the limit. Default: MTUAuto.
 	MTUMode MTUMode
-	// OnMTU is told when what is known of the path changes. It is called
-	// without locks held, on the goroutine that learned it, and must not block.
+	// OnMTU is told when what is known of the path changes; with MTUManual also
+	// what an ICMP message says that the path carries, which changes no limit.
+	// It is called without locks held, on the goroutine that learned it, and
+	// must not block.
 	OnMTU func(PathInfo)
 	// OnLargePacket decides for Dial, Accept and first Reads and Writes what
 	// MTU to go on with after a refusal in a handshake. ok false ends it with

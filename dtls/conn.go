@@ -81,7 +81,8 @@ func Client(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, confi
 func Server(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, config, false) }
 
 func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
-	c := &Conn{sock: &socket{conn: conn}, peer: peerAddr{ap: addrOf(conn.RemoteAddr())}}
+	c := &Conn{peer: peerAddr{ap: addrOf(conn.RemoteAddr())}}
+	c.sock = ownSocket(conn, c.noticed)
 	p, err := resolve(config, isClient)
 	if err != nil {
 		c.err = err
@@ -220,6 +221,7 @@ func (c *Conn) SetMTU(n int) error {
 	err := c.eng.SetMTU(n)
 	if err == nil {
 		c.large = nil // the caller has decided
+		c.lastResort()
 	}
 	c.settle()
 	return err
@@ -296,8 +298,16 @@ func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 
 // ---- names and values ---------------------------------------------------------
 
-// LocalAddr is the address of the socket.
-func (c *Conn) LocalAddr() net.Addr { return c.sock.localAddr() }
+// LocalAddr is the address of the socket. Where that stands for all addresses
+// of the host, it is the one that the peer called and is answered from, if the
+// system tells.
+func (c *Conn) LocalAddr() net.Addr {
+	addr := c.sock.localAddr()
+	if local := c.peer.local; local.IsValid() {
+		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, addrOf(addr).Port()))
+	}
+	return addr
+}
 
 // RemoteAddr is the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr {
@@ -354,6 +364,10 @@ func (c *Conn) wakeAll() {
 type peerAddr struct {
 	ap   netip.AddrPort // IPv4 is never mapped; invalid if the address is not UDP's
 	addr net.Addr       // as a net.PacketConn gave it; nil on a UDP socket
+
+	// local is the address of ours that the peer called, and that it must be
+	// answered from; invalid if unknown.
+	local netip.Addr
 }
 
 func (a peerAddr) netAddr() net.Addr {

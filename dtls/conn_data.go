@@ -84,7 +84,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	c.flags.sending = true
 	c.mu.Unlock()
 
-	err = c.sock.send(datagram, c.peer)
+	size := len(datagram)
+	err = c.sock.send(datagram, c.peer, func() bool { return c.overtaken(size) })
 
 	c.mu.Lock()
 	kicked := c.sent()
@@ -160,6 +161,8 @@ func (c *Conn) notSent(datagram []byte, err error, kicked bool) error {
 	switch {
 	case c.flags.closed:
 		return errConnClosed
+	case errors.Is(err, errWithdrawn):
+		return c.eng.dataOvertaken(len(datagram), nil)
 	case isTooLarge(err):
 		lp := c.eng.dataRefused(time.Now(), len(datagram), c.sock.pathHint(err), err)
 		c.hear()
@@ -251,7 +254,7 @@ func (c *Conn) giveBack() {
 		return
 	}
 	c.sock.alarms.stop()
-	_ = c.sock.conn.Close()
+	_ = c.sock.close()
 }
 
 // transmit sends one datagram of the engine, in its turn, with mu held; mu is
@@ -259,12 +262,13 @@ func (c *Conn) giveBack() {
 // lost is sent again.
 func (c *Conn) transmit(tx Transmit) {
 	c.flags.sending = true
+	inFlight := c.eng.out.has(tx.ID)
 	c.mu.Unlock()
-	err := c.sock.send(tx.Data, c.peer)
+	err := c.sock.send(tx.Data, c.peer, func() bool { return inFlight && c.withdrawn(tx.ID) })
 	c.mu.Lock()
 	c.sent()
 	switch {
-	case err == nil, c.flags.busy:
+	case err == nil, c.flags.busy, errors.Is(err, errWithdrawn):
 	case isTooLarge(err):
 		c.eng.transmitRefused(time.Now(), tx.ID, c.sock.pathHint(err), err)
 	case isClosed(err):

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -42,6 +43,7 @@ type opening struct {
 	told     bool
 
 	inbox   inbox
+	hints   hints
 	driving bool        // a goroutine is in drive
 	seen    snapshot    // the engine before its driver took it
 	trouble error       // what the transport said last that was no refusal
@@ -103,6 +105,7 @@ func (hs *opening) begin(c *Conn) error {
 	if c.sock.demux == nil {
 		go c.read()
 	}
+	c.askKernel()
 	return nil
 }
 
@@ -116,6 +119,8 @@ func (hs *opening) setMTU(c *Conn, n int) error {
 			return err
 		}
 	}
+	// The caller has decided: refusals it has not heard yet are answered too.
+	hs.tell = slices.DeleteFunc(hs.tell, func(err error) bool { return errors.Is(err, ErrLargePacket) })
 	c.wake() // the driver sends what fits now
 	return nil
 }
@@ -186,6 +191,7 @@ func (c *Conn) drive(ctx context.Context, by deadlineSet, auto bool) error {
 	}
 	for {
 		c.flags.output = true
+		c.lastResort()
 		c.drain(ctx)
 		c.mu.Lock()
 		c.hear()
@@ -259,7 +265,13 @@ func (c *Conn) takeInput() bool {
 	if datagram != nil {
 		_ = e.HandleDatagram(now, datagram, c.peer.ap) // hear asks Err
 	} else {
+		before := e.out.total
 		_ = e.HandleTimeout(now)
+		if e.out.total != before { // the flight goes out again
+			if mtu, ok := c.sock.pathMTU(c.peer); ok {
+				e.PathHint(now, mtu, nil) // see askKernel
+			}
+		}
 	}
 	c.mu.Lock()
 	c.flags.busy = false
@@ -275,6 +287,7 @@ func (c *Conn) takeInput() bool {
 		c.flags.output = true
 	}
 	c.hear()
+	c.takeHints(hs)
 	return true
 }
 

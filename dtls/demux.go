@@ -35,7 +35,8 @@ type demux struct {
 }
 
 func newDemux(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *demux {
-	d := &demux{sock: sharedSocket(pc), foreign: foreign{take: nonDTLS}}
+	d := &demux{foreign: foreign{take: nonDTLS}}
+	d.sock = sharedSocket(pc, d.noticed)
 	d.sock.demux = d
 	return d
 }
@@ -308,5 +309,5 @@ func (d *demux) release(l *Listener) {
 func (d *demux) closeSocket() {
 	d.gone.Store(true)
 	d.sock.alarms.stop()
-	_ = d.sock.pc.Close()
+	_ = d.sock.close()
 }

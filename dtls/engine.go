@@ -243,10 +243,15 @@ func (e *Engine) NextTimeout() time.Time {
 // advance notes the time of an input. The clock may jump; it never runs
 // backwards in here.
 func (e *Engine) advance(now time.Time) {
+	e.tick(now)
+	e.events.forgetData()
+}
+
+// tick is advance for inputs that leave the data of earlier events alone.
+func (e *Engine) tick(now time.Time) {
 	if now.After(e.now) {
 		e.now = now
 	}
-	e.events.forgetData()
 }
 
 // PollEvent returns the next event; its bytes are valid until the next

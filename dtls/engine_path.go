@@ -37,34 +37,64 @@ func (e *Engine) PathMTU() PathInfo {
 }
 
 // PathHint tells the engine that the path is said to carry mtu bytes of UDP
-// payload. quoted is what the notice quoted of the refused datagram, nil if it
-// quoted nothing (a kernel's cached value): quotes are believed if they match a
-// datagram that was sent and is larger. A hint never sends anything; it lowers
-// the limit and marks what did not fit as unsent, so that PollTransmit goes on
-// at once.
+// payload. quoted is the beginning of the datagram that was too large, as the
+// notice quotes it; nil for the value of a kernel's cache. An ICMP message is
+// believed if what it quotes was sent recently and is larger than mtu, and if
+// the path can be meant to be so small: from 548 bytes, on IPv6 1232
+// (RFC 9147, Section 4.4). One that quotes something else is dropped. One that
+// quotes less than 16 bytes, as old routers do, is a rumour like the cache: it
+// may only lower a handshake's first try, not below these sizes nor below what
+// is known to arrive.
+//
+// A hint never sends anything; it lowers the limit and marks what did not fit
+// as unsent, so that PollTransmit goes on at once. With MTUManual it is an
+// event instead.
 func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 	if e.err != nil || mtu <= 0 {
 		return
 	}
-	e.advance(now)
-	verified := false
-	if quoted != nil {
-		size, ok := e.out.quotes.match(quoted)
-		if ok && mtu >= size {
+	e.tick(now)
+	size, verdict := 0, quotesNumber
+	if len(quoted) >= quoteMin {
+		if size, verdict = e.out.quotes.match(quoted); verdict == quotesNothing || mtu >= size {
 			return // a datagram that fits cannot have been too big
 		}
-		verified = ok
 	}
-	if e.path.mode == MTUManual {
-		if e.hs != nil && verified && e.path.credible(mtu) {
-			e.surfaceLarge(e.largePacket("handshake", e.path.limit(), mtu, FromICMP))
-			e.out.unsendOver(mtu)
+	verified := verdict == quotesOurs
+	switch {
+	case e.path.mode == MTUManual:
+		if verified && e.path.credible(mtu) {
+			e.tellCaller(mtu, size)
 		}
+	case !verified && (e.hs == nil || e.out.rumour):
+		// Rumours cost nothing to make: one of them has part of a flight sent
+		// again, the timer serves the others.
+	case e.path.hint(mtu, verified, e.now):
+		again := e.out.unsendOver(e.path.limit())
+		e.out.rumour = e.out.rumour || again && !verified
+		e.pathChanged()
+	}
+}
+
+// tellCaller reports a verified notice about a datagram of size bytes to a
+// caller who decides (MTUManual): in a handshake at once, later to the next
+// Write that is too large.
+func (e *Engine) tellCaller(mtu, size int) {
+	if e.hs == nil {
+		e.path.told = mtu
+		path := e.PathMTU()
+		if path.LinkMTU > 0 {
+			path.LinkMTU += mtu - path.MTU
+		}
+		path.MTU, path.Source, path.At = mtu, FromICMP, e.now
+		e.trace.mtu(path)
+		e.events.push(Event{Kind: EventMTU, Path: path})
 		return
 	}
-	if e.path.hint(mtu, verified, e.now) {
-		e.out.unsendOver(e.path.limit())
-		e.pathChanged()
+	asked := e.out.stalled
+	e.out.unsendOver(mtu)
+	if !asked { // once for all that was lost
+		e.askCaller(e.largePacket("handshake", size, mtu, FromICMP))
 	}
 }
 
@@ -81,7 +111,7 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 	if e.err != nil {
 		return
 	}
-	e.advance(now)
+	e.tick(now)
 	if id == e.dataID && id != 0 {
 		e.events.push(Event{Kind: EventLargePacket, Err: e.writeRefused(e.dataSize, hint, cause)})
 		return
@@ -101,16 +131,17 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 		e.narrow(lp)
 		return
 	}
+	e.askCaller(lp)
+}
+
+// askCaller reports a refusal to a caller who decides (MTUManual). The flight
+// stands still until the event was polled. Each is a try, or a caller who
+// changes nothing would be asked for ever.
+func (e *Engine) askCaller(lp *LargePacketError) {
 	if e.out.tries++; e.out.tries > e.p.retransmit.MaxTries {
 		e.fail(e.timeoutError())
 		return
 	}
-	e.surfaceLarge(lp)
-}
-
-// surfaceLarge reports a refusal to a caller who decides (MTUManual). The
-// flight stands still until the event was polled.
-func (e *Engine) surfaceLarge(lp *LargePacketError) {
 	if lp.Suggest() == 0 {
 		e.narrow(lp)
 		return
@@ -132,6 +163,32 @@ func (e *Engine) largePacket(op string, size, hint int, source MTUSource) *Large
 		lp.PathMTU = hint
 	}
 	return lp
+}
+
+// overtaken reports whether data sealed in a datagram of size bytes is too large
+// by now.
+func (e *Engine) overtaken(size int) bool {
+	return size > e.path.limit() || e.path.told > 0 && size > e.path.told
+}
+
+// dataOvertaken is the error for that datagram, which was not sent.
+func (e *Engine) dataOvertaken(size int, cause error) *LargePacketError {
+	lp := e.largePacket("write", size, e.path.limit(), e.path.source)
+	if size <= e.path.limit() { // the caller's limit
+		lp.PathMTU, lp.Source = e.path.told, FromICMP
+		e.path.told = 0
+	}
+	lp.Err = cause
+	return e.withMaxData(lp)
+}
+
+// forewarned is the error of the next Write that is larger than what a notice
+// said (MTUManual). It is told once: whoever writes the same again means it.
+func (e *Engine) forewarned(size int) error {
+	if !e.overtaken(size) {
+		return nil
+	}
+	return e.dataOvertaken(size, nil)
 }
 
 func (e *Engine) pathChanged() {

@@ -23,9 +23,7 @@ type queuedAlert struct {
 // need not have more than MTU bytes of capacity. ok is false when nothing is to
 // be sent now. A datagram counts as sent unless TransmitRefused says otherwise.
 func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) {
-	if now.After(e.now) {
-		e.now = now
-	}
+	e.tick(now)
 	tx = Transmit{To: e.peer}
 	switch {
 	case len(e.replies) > 0:
@@ -282,15 +280,15 @@ func (e *Engine) mayWrite(n int) error {
 			Op: "write", Size: n + s.Overhead(), MTU: e.path.limit(), PathMTU: e.path.limit(),
 			MaxData: e.MaxData(), Source: e.path.source,
 		}
+	case e.path.told > 0:
+		return e.forewarned(n + e.keys.sealer().Overhead())
 	}
 	return nil
 }
 
 // appendData seals one record of application data and appends it to dst.
 func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
-	if now.After(e.now) {
-		e.now = now
-	}
+	e.tick(now)
 	if err := e.mayWrite(len(p)); err != nil {
 		return dst, err
 	}
@@ -302,6 +300,7 @@ func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
 		e.end(errKeysExhausted)
 		return dst, e.err
 	}
+	e.out.noteQuote(out[len(dst):])
 	return out, nil
 }
 
@@ -310,11 +309,10 @@ func (e *Engine) pollData(dst []byte) (Transmit, bool) {
 	if e.data = e.data[1:]; len(e.data) == 0 {
 		e.data = nil
 	}
-	if len(p) > e.MaxData() { // the limit fell since Write
-		e.events.push(Event{Kind: EventLargePacket, Err: e.mayWrite(len(p))})
-		return Transmit{}, false
-	}
 	out, err := e.appendData(e.now, dst, p)
+	if errors.Is(err, ErrLargePacket) { // the limit fell since Write
+		e.events.push(Event{Kind: EventLargePacket, Err: err})
+	}
 	if err != nil {
 		return Transmit{}, false
 	}
@@ -332,6 +330,11 @@ func (e *Engine) writeRefused(size, hint int, cause error) *LargePacketError {
 		e.pathChanged()
 		lp.PathMTU = e.path.limit()
 	}
+	return e.withMaxData(lp)
+}
+
+// withMaxData fills in what a Write may have.
+func (e *Engine) withMaxData(lp *LargePacketError) *LargePacketError {
 	room := lp.MTU
 	if lp.PathMTU > 0 {
 		room = lp.PathMTU
@@ -344,9 +347,7 @@ func (e *Engine) writeRefused(size, hint int, cause error) *LargePacketError {
 
 // dataRefused is writeRefused for owners that send appendData themselves.
 func (e *Engine) dataRefused(now time.Time, size, hint int, cause error) *LargePacketError {
-	if now.After(e.now) {
-		e.now = now
-	}
+	e.tick(now)
 	return e.writeRefused(size, hint, cause)
 }
 

@@ -3,6 +3,7 @@ package dtls
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -12,9 +13,13 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 	if from.addr == nil && !from.ap.IsValid() {
 		return reply // from nowhere
 	}
-	out, hello := l.door.Handle(now, datagram, cookieAddr(from), l.local, reply)
+	called := l.local
+	if from.local.IsValid() {
+		called = netip.AddrPortFrom(from.local, called.Port())
+	}
+	out, hello := l.door.Handle(now, datagram, cookieAddr(from), called, reply)
 	if out != nil {
-		_ = l.d.sock.send(out, from) // if it is lost, the client asks again
+		_ = l.d.sock.send(out, from, nil) // if it is lost, the client asks again
 		reply = out
 	}
 	if hello != nil {

@@ -90,7 +90,7 @@ func (s MTUSource) String() string {
 
 // PathInfo is what an association knows about its path.
 type PathInfo struct {
-	MTU       int       // limit in force, bytes of UDP payload
+	MTU       int       // limit in force, bytes of UDP payload; with MTUManual, OnMTU tells what the path is said to carry
 	LinkMTU   int       // the same as an IP packet, 0 while the peer's address is unknown
 	Source    MTUSource // what set the limit
 	At        time.Time // when
@@ -117,6 +117,7 @@ type pathMTU struct {
 	confirmed int // largest size known to have arrived, 0: none
 	silent    int // unanswered transmissions at this rung
 	lost      int // ReportLost since something above base was delivered
+	told      int // MTUManual: what a notice about data said, until a Write has heard it; 0: nothing
 	at        time.Time
 }
 
@@ -169,7 +170,7 @@ func (m *pathMTU) set(n int, start int, now time.Time) {
 	} else {
 		m.ceiling, m.full = n, n
 	}
-	m.rung, m.silent, m.confirmed = rungFull, 0, 0
+	m.rung, m.silent, m.confirmed, m.told = rungFull, 0, 0, 0
 	m.source, m.at = FromConfig, now
 }
 

@@ -23,7 +23,7 @@ func stuckSim(t *testing.T, v6 bool, mode MTUMode) (s *sim, quotes [][]byte) {
 	}
 	s.path = func(from side, _ int, datagram []byte) []time.Duration {
 		if from == serverSide && len(datagram) > 900 {
-			quotes = append(quotes, append([]byte{}, datagram[:28]...))
+			quotes = append(quotes, append([]byte{}, datagram[:60]...))
 			return nil
 		}
 		return []time.Duration{simRTT / 2}
@@ -39,7 +39,9 @@ func stuckSim(t *testing.T, v6 bool, mode MTUMode) (s *sim, quotes [][]byte) {
 // answer.
 func TestPathHintInFlight(t *testing.T) {
 	right := func(q []byte) []byte { return q }
-	wrong := func(q []byte) []byte { q[10] ^= 1; return q }
+	wrong := func(i int) func([]byte) []byte {
+		return func(q []byte) []byte { q[i] ^= 1; return q }
+	}
 	none := func([]byte) []byte { return nil }
 	for _, tt := range []struct {
 		name   string
@@ -50,7 +52,9 @@ func TestPathHintInFlight(t *testing.T) {
 		source MTUSource
 	}{
 		{"one that quotes our bytes is believed", false, right, 900, 900, FromICMP},
-		{"16 bytes hold the record number and are enough", false, func(q []byte) []byte { return q[:16] }, 900, 900, FromICMP},
+		{"the first 32 are enough", false, func(q []byte) []byte { return q[:32] }, 900, 900, FromICMP},
+		{"a quote that ends before it says more than the record number is a rumour", false, func(q []byte) []byte { return q[:31] }, 900, 900, FromKernel},
+		{"it has the record number from 16 bytes on", false, func(q []byte) []byte { return q[:16] }, 300, 548, FromKernel},
 		{"down to what IPv4 must carry", false, right, 548, 548, FromICMP},
 		{"not below what IPv4 must carry", false, right, 547, 1232, FromConfig},
 		{"not 68", false, right, 68, 1232, FromConfig},
@@ -60,9 +64,12 @@ func TestPathHintInFlight(t *testing.T) {
 		{"a larger one even less", false, right, 9000, 1232, FromConfig},
 		{"on IPv6 not below what IPv6 must carry", true, right, 1231, 1232, FromConfig},
 		{"on IPv6 not 900", true, right, 900, 1232, FromConfig},
-		{"a wrong quote is a rumour: it may set the first rung", false, wrong, 900, 900, FromKernel},
-		{"a rumour goes down to the fallback at most", false, wrong, 300, 548, FromKernel},
-		{"a quote of 8 bytes, as of old routers, is a rumour", false, func(q []byte) []byte { return q[:8] }, 300, 548, FromKernel},
+		{"on IPv6 not what an IPv6 packet of 1279 bytes holds", true, right, 1279 - overheadIPv6, 1232, FromConfig},
+		{"a wrong record number is about nothing of ours", false, wrong(10), 900, 1232, FromConfig},
+		{"so are wrong bytes of the message", false, wrong(24), 900, 1232, FromConfig},
+		{"16 bytes with a wrong record number too", false, func(q []byte) []byte { return wrong(10)(q)[:16] }, 900, 1232, FromConfig},
+		{"a quote of 15 bytes is a rumour, whatever it says", false, func(q []byte) []byte { return wrong(10)(q)[:15] }, 900, 900, FromKernel},
+		{"a quote of 8 bytes, or nothing but UDP's header, is a rumour", false, func(q []byte) []byte { return q[:0] }, 300, 548, FromKernel},
 		{"the kernel's cache is a rumour", false, none, 700, 700, FromKernel},
 		{"a rumour never raises", false, none, 9000, 1232, FromConfig},
 		{"a rumour of nothing", false, none, 0, 1232, FromConfig},
@@ -163,7 +170,7 @@ func TestPathHintAboutSmaller(t *testing.T) {
 	var quote []byte
 	s.path = func(from side, _ int, datagram []byte) []time.Duration {
 		if from == serverSide && len(datagram) > 600 && len(datagram) < 700 {
-			quote = append(quote, datagram[:28]...)
+			quote = append(quote, datagram[:60]...)
 		}
 		return []time.Duration{simRTT / 2}
 	}

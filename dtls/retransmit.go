@@ -114,6 +114,7 @@ type outbox struct {
 	last    bool   // our last flight: nothing of the peer's follows it
 	stalled bool   // a refusal waits for the caller's decision
 	refusal bool   // the transport refused part of this transmission
+	rumour  bool   // an unverified hint had part of this transmission sent again
 	nextSeq uint16 // message_seq of the next message
 
 	log     []sentDatagram // of this transmission
@@ -180,7 +181,7 @@ func (o *outbox) beginTransmission() {
 	}
 	o.log = o.log[:0]
 	o.burst, o.biggest = 0, 0
-	o.refusal = false
+	o.refusal, o.rumour = false, false
 	o.paceAt, o.deadline = time.Time{}, time.Time{}
 	o.stalled = false
 	o.total++
@@ -280,12 +281,30 @@ func (o *outbox) wasSent(id uint64, datagram []byte, parts []sentPart) {
 	o.log = append(o.log, sentDatagram{id: id, size: len(datagram), parts: parts})
 	o.biggest = max(o.biggest, len(datagram))
 	o.burst++
-	if len(datagram) > fallbackMTU4 {
-		if o.quotes == nil {
-			o.quotes = new(quoteRing)
-		}
-		o.quotes.note(datagram)
+	o.noteQuote(datagram)
+}
+
+// noteQuote remembers a datagram that a notice may quote. The smaller ones fit
+// whatever is believed of a path.
+func (o *outbox) noteQuote(datagram []byte) {
+	if len(datagram) <= fallbackMTU4 {
+		return
 	}
+	if o.quotes == nil {
+		o.quotes = new(quoteRing)
+	}
+	o.quotes.note(datagram)
+}
+
+// has reports whether a datagram with that ID counts as sent. One that does not
+// was withdrawn: what was in it goes out in others, or is not needed any more.
+func (o *outbox) has(id uint64) bool {
+	for i := len(o.log) - 1; i >= 0; i-- {
+		if o.log[i].id == id {
+			return true
+		}
+	}
+	return false
 }
 
 // refused marks what was in that datagram as unsent.
@@ -309,15 +328,17 @@ func (o *outbox) answered() bool {
 }
 
 // unsendOver marks what was in every datagram larger than limit as unsent: the
-// path has lost them, or will.
-func (o *outbox) unsendOver(limit int) {
+// path has lost them, or will. It reports whether there were any.
+func (o *outbox) unsendOver(limit int) (any bool) {
 	for i := 0; i < len(o.log); {
 		if o.log[i].size > limit {
 			o.unsendAt(i)
+			any = true
 		} else {
 			i++
 		}
 	}
+	return any
 }
 
 func (o *outbox) unsendAt(i int) {
@@ -377,35 +398,6 @@ func (o *outbox) names() string {
 		}
 	}
 	return s
-}
-
-// quoteRing remembers the beginnings of recent large datagrams, to tell
-// notices that quote them from forged ones.
-type quoteRing struct {
-	at    int
-	sizes [32]uint16
-	heads [32][quoteLen]byte
-}
-
-const quoteLen = 16 // holds the record number
-
-func (q *quoteRing) note(datagram []byte) {
-	copy(q.heads[q.at][:], datagram)
-	q.sizes[q.at] = uint16(len(datagram))
-	q.at = (q.at + 1) % len(q.sizes)
-}
-
-// match finds the datagram that is quoted and returns its size.
-func (q *quoteRing) match(quoted []byte) (size int, ok bool) {
-	if q == nil || len(quoted) < quoteLen {
-		return 0, false
-	}
-	for i, n := range q.sizes {
-		if n > 0 && q.heads[i] == [quoteLen]byte(quoted) {
-			return int(n), true
-		}
-	}
-	return 0, false
 }
 
 // ---- the engine's part ------------------------------------------------------

@@ -4,29 +4,38 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
-	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
 // socket is what carries datagrams: a net.Conn with one peer, or a
 // net.PacketConn with many. UDP sockets are used without allocation.
 type socket struct {
-	conn   net.Conn // one peer; nil: shared
-	demux  *demux   // of a shared one
-	pc     net.PacketConn
-	udp    *net.UDPConn // pc, if it is one
-	alarms alarms
+	conn    net.Conn // one peer; nil: shared
+	demux   *demux   // of a shared one
+	pc      net.PacketConn
+	udp     udpSocket // whichever it is, if it is one of UDP
+	noticed func(udpsock.Notice)
+	cut     bool // IP may cut our datagrams; a Conn's own socket only
+	alarms  alarms
 
 	nonDTLS func(p []byte, from net.Addr) // of one peer's; a demux has its own
 
 	traffic struct{ datagramsIn, bytesIn, datagramsOut, bytesOut atomic.Uint64 }
 }
 
-func sharedSocket(pc net.PacketConn) *socket {
-	udp, _ := pc.(*net.UDPConn)
-	return &socket{pc: pc, udp: udp}
+// ownSocket is the socket of one association. noticed is told what became of
+// earlier datagrams; it is called without locks held, by any goroutine that
+// reads or writes.
+func ownSocket(conn net.Conn, noticed func(udpsock.Notice)) *socket {
+	return &socket{conn: conn, udp: asUDP(conn), noticed: noticed}
+}
+
+// sharedSocket is the socket of many; the rest is as with ownSocket.
+func sharedSocket(pc net.PacketConn, noticed func(udpsock.Notice)) *socket {
+	return &socket{pc: pc, udp: asUDP(pc), noticed: noticed}
 }
 
 // makeRoom asks for a queue that holds what comes while the reader waits for a
@@ -49,19 +58,24 @@ func (s *socket) localAddr() net.Addr {
 	return s.pc.LocalAddr()
 }
 
-// receive reads one datagram.
+func (s *socket) close() error {
+	if s.udp != nil {
+		s.udp.Close()
+	}
+	if s.conn != nil {
+		return s.conn.Close()
+	}
+	return s.pc.Close()
+}
+
+// receive reads one datagram. Errors that belong to datagrams sent earlier, and
+// whose notices told whom they are about, are none of the caller's business.
 func (s *socket) receive(p []byte) (n int, from peerAddr, err error) {
-	switch {
-	case s.udp != nil:
-		n, from.ap, err = s.udp.ReadFromUDPAddrPort(p)
-		from.ap = unmapped(from.ap)
-	case s.pc != nil:
-		n, from.addr, err = s.pc.ReadFrom(p)
-		if err == nil {
-			from.ap = addrOf(from.addr)
+	for {
+		n, from, err = s.read(p)
+		if err == nil || !isPending(err) || !s.drain(peerAddr{}).anything {
+			break
 		}
-	default:
-		n, err = s.conn.Read(p)
 	}
 	if err == nil {
 		s.traffic.datagramsIn.Add(1)
@@ -70,24 +84,32 @@ func (s *socket) receive(p []byte) (n int, from peerAddr, err error) {
 	return n, from, err
 }
 
-// unmapped writes IPv4 as IPv4. A socket for both families gives its IPv4 peers
-// as ::ffff:a.b.c.d, and takes either form.
-func unmapped(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+func (s *socket) read(p []byte) (n int, from peerAddr, err error) {
+	switch {
+	case s.udp != nil:
+		n, from.ap, from.local, err = s.udp.ReadMsg(p)
+	case s.pc != nil:
+		n, from.addr, err = s.pc.ReadFrom(p)
+		if err == nil {
+			from.ap = addrOf(from.addr)
+		}
+	default:
+		n, err = s.conn.Read(p)
+	}
+	return n, from, err
 }
 
 // send hands one datagram to the transport. An error that may belong to an
-// earlier datagram says nothing about this one, so the call is repeated once:
-// Linux hands an ICMP error to whatever call comes next, were it a datagram of
-// ten bytes, a Read, or one to another peer. Only a second
-// "too large" is about this datagram.
-func (s *socket) send(p []byte, to peerAddr) error {
+// earlier datagram says nothing about this one: Linux hands an ICMP error to
+// whatever call comes next, were it a datagram of ten bytes, a Read, or one to
+// another peer. So the notices are heard first, and the call is repeated unless
+// withdrawn, which may be nil, says that the datagram is of no use any more: a
+// notice was about its own path, which would lose it. What the repetition says
+// is about this datagram.
+func (s *socket) send(p []byte, to peerAddr, withdrawn func() bool) error {
 	err := s.write(p, to)
 	if err != nil && isPending(err) {
-		first := err
-		if err = s.write(p, to); err != nil && isTooLarge(err) && !isTooLarge(first) {
-			err = s.write(p, to) // one may have waited behind the other
-		}
+		err = s.sendAgain(p, to, err, withdrawn)
 	}
 	if err == nil {
 		s.traffic.datagramsOut.Add(1)
@@ -96,10 +118,46 @@ func (s *socket) send(p []byte, to peerAddr) error {
 	return err
 }
 
+// maxRepeats bounds the calls for one datagram, since the network can make
+// errors as fast as they are heard.
+const maxRepeats = 8
+
+var (
+	errWithdrawn = errors.New("dtls: the path became too small for a datagram that was not sent yet")
+	errCrowded   = errors.New("dtls: not sent, since errors of other datagrams keep coming")
+)
+
+// sendAgain follows a call that returned the pending error first.
+func (s *socket) sendAgain(p []byte, to peerAddr, first error, withdrawn func() bool) error {
+	err, link, tooLarge := first, 0, false
+	for try := range maxRepeats {
+		heard := s.drain(to)
+		if heard.link > 0 {
+			link = heard.link
+		}
+		if withdrawn != nil && withdrawn() {
+			return errWithdrawn
+		}
+		large := isTooLarge(err)
+		switch {
+		case try == 0:
+		case large && link > 0:
+			return &linkError{err, link}
+		case !heard.icmp && (!large || tooLarge):
+			return err // nobody else's; "too large" may have waited behind another, once
+		}
+		tooLarge = tooLarge || large
+		if err = s.write(p, to); err == nil || !isPending(err) {
+			return err
+		}
+	}
+	return errCrowded
+}
+
 func (s *socket) write(p []byte, to peerAddr) (err error) {
 	switch {
 	case s.udp != nil:
-		_, err = s.udp.WriteToUDPAddrPort(p, to.ap)
+		err = s.udp.WriteMsg(p, to.ap, to.local)
 	case s.pc != nil:
 		_, err = s.pc.WriteTo(p, to.addr)
 	default:
@@ -134,11 +192,11 @@ func (s *socket) pathHint(err error) int {
 
 // isTooLarge reports whether a transport refused a datagram for its size.
 func isTooLarge(err error) bool {
-	return errors.Is(err, ErrLargePacket) || isErrno(err, errnosTooLarge)
+	return errors.Is(err, ErrLargePacket) || udpsock.IsTooLarge(err)
 }
 
 // isPending reports whether an error may belong to an earlier datagram.
-func isPending(err error) bool { return isTooLarge(err) || isErrno(err, errnosPending) }
+func isPending(err error) bool { return errors.Is(err, ErrLargePacket) || udpsock.IsPending(err) }
 
 // isTransient reports whether an error of the transport passes, so that the
 // association it happened to lives on.
@@ -147,16 +205,12 @@ func isTransient(err error) bool {
 	if errors.As(err, &t) {
 		return !t.closed
 	}
-	return isPending(err) || isErrno(err, errnosBusy)
+	return isPending(err) || udpsock.IsBusy(err)
 }
 
 // isClosed reports whether an error says that the transport is gone.
 func isClosed(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
-}
-
-func isErrno(err error, list []error) bool {
-	return slices.ContainsFunc(list, func(errno error) bool { return errors.Is(err, errno) })
 }
 
 // transportError is what the transport said about one datagram, which is not

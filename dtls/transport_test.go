@@ -43,10 +43,12 @@ type memSocket struct {
 	net  *memNet
 	addr net.Addr
 
-	mu     sync.Mutex
-	cond   *sync.Cond
-	queue  []memDatagram
-	closed bool
+	mu      sync.Mutex
+	cond    *sync.Cond
+	queue   []memDatagram
+	closed  bool
+	pending error // of the next call, whatever it is
+
 	writes int                                // WriteTo calls that did not fail
 	refuse func(p []byte, to net.Addr) error  // of WriteTo
 	fault  func() error                       // of ReadFrom
@@ -88,10 +90,14 @@ func (n *memNet) pair() (a, b *memConn) {
 
 func (s *memSocket) WriteTo(p []byte, to net.Addr) (int, error) {
 	s.mu.Lock()
-	closed, refuse := s.closed, s.refuse
+	closed, pending, refuse := s.closed, s.pending, s.refuse
+	s.pending = nil
 	s.mu.Unlock()
 	if closed {
 		return 0, net.ErrClosed
+	}
+	if pending != nil {
+		return 0, &net.OpError{Op: "write", Net: "udp", Err: pending}
 	}
 	if refuse != nil {
 		if err := refuse(p, to); err != nil {
@@ -131,11 +137,15 @@ func (s *memSocket) ReadFrom(p []byte) (int, net.Addr, error) {
 			return 0, nil, &net.OpError{Op: "read", Net: "udp", Err: err}
 		}
 	}
-	for len(s.queue) == 0 && !s.closed {
+	for len(s.queue) == 0 && !s.closed && s.pending == nil {
 		s.cond.Wait()
 	}
 	if s.closed {
 		return 0, nil, net.ErrClosed
+	}
+	if err := s.pending; err != nil {
+		s.pending = nil
+		return 0, nil, &net.OpError{Op: "read", Net: "udp", Err: err}
 	}
 	d := s.queue[0]
 	s.queue = s.queue[1:]
@@ -241,8 +251,8 @@ func TestSendRepeatsWhatMayBelongToAnotherDatagram(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			conn := &scripted{script: test.script}
-			s := &socket{conn: conn}
-			err := s.send([]byte("datagram"), peerAddr{})
+			s := ownSocket(conn, nil)
+			err := s.send([]byte("datagram"), peerAddr{}, nil)
 			if conn.calls != test.calls {
 				t.Errorf("%d calls, want %d", conn.calls, test.calls)
 			}
@@ -297,6 +307,7 @@ func TestErrorsOfTheTransport(t *testing.T) {
 		{err: opError(syscall.EPROTO), pending: true},
 		{err: opError(syscall.ENOPROTOOPT), pending: true},
 		{err: opError(syscall.EHOSTDOWN), pending: true},
+		{err: opError(syscall.EOPNOTSUPP), pending: true},
 		{err: opError(syscall.ENOBUFS)},
 		{err: opError(syscall.EAGAIN)},
 		{err: opError(syscall.EINTR)},
@@ -353,7 +364,7 @@ func TestUDPAddresses(t *testing.T) {
 	}
 	defer both.Close()
 	port := both.LocalAddr().(*net.UDPAddr).Port
-	s := sharedSocket(both)
+	s := sharedSocket(both, nil)
 	if s.udp == nil {
 		t.Fatal("a UDP socket was not recognised")
 	}
@@ -377,7 +388,7 @@ func TestUDPAddresses(t *testing.T) {
 		if want := netip.MustParseAddr(target); from.ap.Addr() != want {
 			t.Errorf("from %v, want %v", from.ap.Addr(), want)
 		}
-		if err := s.send([]byte("pong"), from); err != nil {
+		if err := s.send([]byte("pong"), from, nil); err != nil {
 			t.Fatalf("%s: %v", target, err)
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))

@@ -4,14 +4,16 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"syscall"
 )
+
+// The lists of these files have what each system says. A transport of the
+// caller's may say the same with an Is method.
 
 // IsPending reports whether an error of a read or a write may belong to an
 // earlier datagram, perhaps to another peer: it is what the kernel makes of ICMP
 // messages. What to do: Drain, and repeat the call once.
 func IsPending(err error) bool {
-	return isErrno(err, errnosTooLarge) || isErrno(err, errnosPending) || isNotPollable(err)
+	return isOneOf(err, errnosTooLarge) || isOneOf(err, errnosPending) || isNotPollable(err)
 }
 
 // IsTooLarge reports whether an error of a write says that the datagram is too
@@ -22,8 +24,12 @@ func IsTooLarge(err error) bool {
 	if errors.As(err, &op) && op.Op == "read" {
 		return false
 	}
-	return isErrno(err, errnosTooLarge)
+	return isOneOf(err, errnosTooLarge)
 }
+
+// IsBusy reports whether an error says that this host has no room or lets
+// nothing out at the moment, which concerns one datagram and passes.
+func IsBusy(err error) bool { return isOneOf(err, errnosBusy) }
 
 // isNotPollable reports whether a read says what package net makes of a socket
 // with an error when there is nothing to read and no room to write. It reads
@@ -35,7 +41,6 @@ func isNotPollable(err error) bool {
 	return errors.As(err, &op) && op.Op == "read" && op.Err != nil && op.Err.Error() == "not pollable"
 }
 
-func isErrno(err error, list []syscall.Errno) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) && slices.Contains(list, errno)
+func isOneOf(err error, list []error) bool {
+	return err != nil && slices.ContainsFunc(list, func(errno error) bool { return errors.Is(err, errno) })
 }

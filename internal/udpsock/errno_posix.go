@@ -1,14 +1,16 @@
-//go:build !linux && (unix || js || wasip1)
+//go:build !linux && (unix || js)
 
 package udpsock
 
 import "syscall"
 
 var (
-	errnosTooLarge = []syscall.Errno{syscall.EMSGSIZE}
+	errnosTooLarge = []error{syscall.EMSGSIZE}
 
-	errnosPending = []syscall.Errno{
+	errnosPending = []error{
 		syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN,
-		syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EACCES,
+		syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP, syscall.EACCES,
 	}
+
+	errnosBusy = []error{syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR, syscall.EPERM}
 )

@@ -7,17 +7,26 @@ import (
 )
 
 // Windows has error codes of Windows Sockets and, from overlapped calls, of the
-// system below.
+// system below. Package syscall invents numbers for the POSIX names, which
+// transports of the caller's may use.
 var (
-	errnosTooLarge = []syscall.Errno{windows.WSAEMSGSIZE}
+	errnosTooLarge = []error{windows.WSAEMSGSIZE, syscall.EMSGSIZE}
 
-	errnosPending = []syscall.Errno{
+	errnosPending = []error{
 		windows.WSAECONNRESET, // port unreachable, on UDP
 		windows.WSAENETRESET,  // time exceeded, on UDP
-		windows.WSAECONNREFUSED, windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAEHOSTDOWN,
-		windows.WSAENOPROTOOPT, windows.WSAEACCES,
+		windows.WSAECONNREFUSED, windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAENETDOWN,
+		windows.WSAEHOSTDOWN, windows.WSAENOPROTOOPT, windows.WSAEACCES,
 		windows.ERROR_PORT_UNREACHABLE, windows.ERROR_HOST_UNREACHABLE,
 		windows.ERROR_NETWORK_UNREACHABLE, windows.ERROR_PROTOCOL_UNREACHABLE,
 		windows.ERROR_MORE_DATA, // a read that was cut off
+
+		syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN,
+		syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP, syscall.EACCES,
+	}
+
+	errnosBusy = []error{
+		windows.WSAENOBUFS, windows.WSAEWOULDBLOCK, windows.WSAEINTR,
+		syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR, syscall.EPERM,
 	}
 )

@@ -93,7 +93,7 @@ func (e *queueEntry) notice() (n Notice, ok bool) {
 	default:
 		return Notice{}, false // a timestamp or the like
 	}
-	if n.Errno == unix.EMSGSIZE {
+	if ee.errno == uint32(unix.EMSGSIZE) {
 		n.MTU = payloadOf(ee.info, n.Peer.Addr())
 	}
 	return n, true

@@ -54,7 +54,7 @@ func TestQueueEntry(t *testing.T) {
 		e.n = copy(e.data[:], "quote")
 		got, ok := e.notice()
 		if ok != (tt.want.Origin != 0) || got.Peer != tt.want.Peer || got.MTU != tt.want.MTU || got.Origin != tt.want.Origin ||
-			got.Errno != tt.want.Errno || !bytes.Equal(got.Quoted, tt.want.Quoted) {
+			!errors.Is(got.Errno, tt.want.Errno) || !bytes.Equal(got.Quoted, tt.want.Quoted) {
 			t.Errorf("%s:\n got %+v\nwant %+v", tt.name, got, tt.want)
 		}
 	}
@@ -128,7 +128,7 @@ func TestTooLargeForTheFirstLink(t *testing.T) {
 			got := drainAll(s)
 			for _, n := range got {
 				local := n.Origin == Local && n.quoted == ""
-				if n.Errno != unix.EMSGSIZE || n.Peer.Addr() != to.Addr() || n.MTU != largest || !local && to.Addr().Is6() {
+				if !errors.Is(n.Errno, unix.EMSGSIZE) || n.Peer.Addr() != to.Addr() || n.MTU != largest || !local && to.Addr().Is6() {
 					t.Errorf("notice of %v by %v for %v: %v, %d bytes quoted", n.Errno, n.Origin, n.Peer, n.MTU, len(n.quoted))
 				}
 			}
@@ -176,7 +176,7 @@ func TestPendingErrorOfOnePeerHitsAnother(t *testing.T) {
 				t.Fatalf("a write to another peer: %v", err)
 			}
 			got := drainAll(s)
-			if len(got) != 1 || got[0].Peer != closed || got[0].Origin != ICMP || got[0].Errno != unix.ECONNREFUSED ||
+			if len(got) != 1 || got[0].Peer != closed || got[0].Origin != ICMP || !errors.Is(got[0].Errno, unix.ECONNREFUSED) ||
 				got[0].MTU != 0 || got[0].quoted != "is anybody there?" {
 				t.Errorf("drained %+v", got)
 			}

@@ -1,9 +1,6 @@
 package udpsock
 
-import (
-	"net/netip"
-	"syscall"
-)
+import "net/netip"
 
 // Notice is what became of a datagram that was sent earlier.
 type Notice struct {
@@ -16,7 +13,7 @@ type Notice struct {
 	MTU int
 
 	Origin Origin
-	Errno  syscall.Errno // EMSGSIZE for size, ECONNREFUSED for a closed port, …
+	Errno  error // syscall.EMSGSIZE for size, ECONNREFUSED for a closed port, …
 
 	// Quoted is how the datagram began, as far as the ICMP message quoted it;
 	// padding may follow. Empty if Origin is Local, and from old routers, which

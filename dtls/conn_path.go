@@ -1,0 +1,124 @@
+package dtls
+
+import (
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/udpsock"
+)
+
+// What the kernel tells about paths, on its way to the engine. A notice may be
+// found by any goroutine that reads or writes the socket, also by one that is
+// sending for somebody else. It waits for nobody there: it changes what the
+// engine knows, and another goroutine sends what follows from that.
+
+// noticed takes what the network said about an earlier datagram. mu is not held.
+func (c *Conn) noticed(n udpsock.Notice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.flags.closed || c.err != nil || c.eng == nil:
+	case n.MTU == 0:
+		c.trouble(n.Errno)
+	case c.flags.busy:
+		c.hs.hints.push(n)
+	default:
+		c.hint(n.MTU, n.Quoted)
+	}
+}
+
+// noticed passes a notice on to those it may be about. mu is not held.
+func (d *demux) noticed(n udpsock.Notice) {
+	peer := peerAddr{ap: n.Peer}
+	d.mu.Lock()
+	all := [...]*Conn{d.conns.get(peer), d.newcomers.get(peer), d.dialed.get(peer)}
+	d.mu.Unlock()
+	for _, c := range all {
+		if c != nil {
+			c.noticed(n)
+		}
+	}
+}
+
+// hint tells the engine, with mu held, and sees to it that somebody sends: the
+// driver in a handshake, else the socket's timer, unless a goroutine is sending
+// anyway.
+func (c *Conn) hint(mtu int, quoted []byte) {
+	c.eng.PathHint(time.Now(), mtu, quoted)
+	if c.hs != nil {
+		c.wake()
+		return
+	}
+	c.hear()
+	if c.eng.Direction() == Writing {
+		c.flags.output = true
+	}
+	if c.flags.output || c.news != nil {
+		if c.alarm == nil {
+			c.alarm = newAlarm(c)
+		}
+		c.sock.alarms.set(c.alarm, time.Now())
+	}
+}
+
+// askKernel gives the engine what the kernel believes about the path; any
+// program or ICMP message may have told it, so it counts as a rumour. The
+// handshake's driver calls it with mu held, which is let go meanwhile.
+func (c *Conn) askKernel() {
+	c.mu.Unlock()
+	mtu, ok := c.sock.pathMTU(c.peer)
+	c.mu.Lock()
+	if ok {
+		c.eng.PathHint(time.Now(), mtu, nil)
+	}
+}
+
+// hints are what notices said while the handshake's driver had the engine.
+type hints []pathHint
+
+type pathHint struct {
+	mtu    int
+	quoted []byte
+}
+
+// maxHints is more than enough: one that is believed speaks for all that was
+// lost.
+const maxHints = 8
+
+func (h *hints) push(n udpsock.Notice) {
+	if len(*h) < maxHints {
+		*h = append(*h, pathHint{n.MTU, append([]byte(nil), n.Quoted[:min(len(n.Quoted), quoteWhole)]...)})
+	}
+}
+
+// takeHints gives the engine what waited for its driver, with mu held.
+func (c *Conn) takeHints(hs *opening) {
+	for _, h := range hs.hints {
+		c.eng.PathHint(time.Now(), h.mtu, h.quoted)
+	}
+	hs.hints = nil
+	c.hear()
+}
+
+// lastResort lets IP cut datagrams where not even small ones get through, with
+// mu held. A shared socket cannot do so for one peer.
+func (c *Conn) lastResort() {
+	if c.owner == nil {
+		c.sock.allowCuts(c.eng.path.rung == rungFloor)
+	}
+}
+
+// withdrawn reports whether what was in a datagram of the flight goes out in
+// others, or is not needed any more. mu is not held.
+func (c *Conn) withdrawn(id uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.flags.busy && c.eng != nil && !c.eng.out.has(id)
+}
+
+// overtaken reports whether data, sealed in a datagram of size bytes, is too
+// large for what is known by now. mu is not held.
+func (c *Conn) overtaken(size int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.eng.overtaken(size)
+}
