@@ -251,9 +251,9 @@ func (s awaitServerKeyExchange12) take(hs *handshake, in received) (step, error)
 	case *message.ServerHelloDone:
 		return next.take(hs, in)
 	case *message.ServerKeyExchangePSK:
-		next.hint = bytes.Clone(m.Hint)
+		next.hint = hintOf(m.Hint)
 	case *message.ServerKeyExchangeECDHEPSK:
-		next.hint, group, public = bytes.Clone(m.Hint), m.Group, m.Public
+		next.hint, group, public = hintOf(m.Hint), m.Group, m.Public
 	case *message.ServerKeyExchangeECDHE:
 		group, public = m.Group, m.Public
 		scheme := auth.Scheme(m.Scheme)
@@ -277,6 +277,15 @@ func (s awaitServerKeyExchange12) take(hs *handshake, in received) (step, error)
 	}
 	hs.transcript.Add(in.raw)
 	return next, nil
+}
+
+// hintOf copies a hint. RFC 5489, Section 2: a server without one sends an
+// empty one, since its message has more in it.
+func hintOf(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return bytes.Clone(b)
 }
 
 // awaitServerHelloDone12: everything of the server is here but perhaps the

@@ -80,6 +80,10 @@ type Config struct {
 	// ServerPSK looks up a client's key. (nil, nil) says that the identity is
 	// unknown; on the wire that looks like a wrong key (RFC 4279, Section 2).
 	ServerPSK func(context.Context, ServerPSKInfo) (*PSK, error)
+	// PSKHint is what a server tells clients that are about to choose a key, in
+	// the clear, at most 65535 bytes. Default: none. RFC 4279, Section 5.2: only
+	// where both sides have agreed on what it means. Some clients fail at any.
+	PSKHint []byte
 
 	// MTU is the largest datagram to send at first, bytes of UDP payload.
 	// Default: 1232. The smallest is 228.

@@ -33,6 +33,7 @@ func TestBadConfigs(t *testing.T) {
 		{"an empty list of suites", func(c *Config) { c.CipherSuites = []uint16{} }, func(c *Config) { c.CipherSuites = []uint16{} }, "leave it nil"},
 		{"a PSK suite without keys", func(c *Config) { c.CipherSuites = []uint16{0x00a8} }, nil, "needs ClientPSK"},
 		{"a PSK suite without a look-up", nil, func(c *Config) { c.CipherSuites = []uint16{0x00a8} }, "needs ServerPSK"},
+		{"a long PSK hint", nil, func(c *Config) { c.PSKHint = make([]byte, 65536) }, "PSKHint of 65536 bytes: RFC 4279 allows 65535"},
 		{"a certificate suite without certificates", nil, func(c *Config) {
 			c.Certificates, c.CipherSuites = nil, []uint16{0xc02b}
 			c.ServerPSK = func(context.Context, ServerPSKInfo) (*PSK, error) { return nil, nil }

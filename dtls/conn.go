@@ -60,9 +60,9 @@ type Conn struct {
 
 	// What follows is guarded by the mu of sock.demux.
 	stage    stage
-	accepted bool      // Accept or AcceptHandshake has returned it
-	seat     *seat     // in the owner's crowd, during the handshake
-	restart  time.Time // of its peer, without proof: when it was last let try
+	accepted bool  // Accept or AcceptHandshake has returned it
+	seat     *seat // in the owner's crowd, during the handshake
+	restart  int64 // of its peer, without proof: when it was last let try, nanoseconds
 }
 
 var _ net.Conn = (*Conn)(nil)

@@ -113,10 +113,10 @@ const restartPause = 10 * time.Second
 // one may try, and after a pause another, in its place.
 func (l *Listener) mayRestart(now time.Time, from peerAddr) bool {
 	c := l.d.conns.get(from)
-	if c == nil || c.stage != stageEstablished || now.Sub(c.restart) < restartPause {
+	if c == nil || c.stage != stageEstablished || c.restart != 0 && now.UnixNano()-c.restart < int64(restartPause) {
 		return false
 	}
-	c.restart = now
+	c.restart = now.UnixNano()
 	return true
 }
 

@@ -46,6 +46,7 @@ type params struct {
 	verifyConnection     func(ConnectionState) error
 	clientPSK            func(ClientPSKInfo) (*PSK, error)
 	serverPSK            func(ServerPSKInfo) (*PSK, error)
+	pskHint              []byte // empty: none
 
 	mtu, maxMTU   int
 	mtuMode       MTUMode
@@ -108,6 +109,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		getCertificate:       c.GetCertificate,
 		getClientCertificate: c.GetClientCertificate,
 		clientAuth:           c.ClientAuth,
+		pskHint:              c.PSKHint,
 		roots:                c.ClientCAs,
 		verifyPeer:           c.VerifyPeerCertificate,
 		verifyConnection:     c.VerifyConnection,
@@ -247,6 +249,9 @@ func (p *params) resolveCredentials(c *Config) error {
 		if _, ok := cert.PrivateKey.(crypto.Signer); !ok {
 			return badConfig("Certificates[%d]: PrivateKey of type %T cannot sign", i, cert.PrivateKey)
 		}
+	}
+	if len(c.PSKHint) > 65535 {
+		return badConfig("PSKHint of %d bytes: RFC 4279 allows 65535", len(c.PSKHint))
 	}
 	if p.isClient {
 		if p.usesCertificates() && c.ServerName == "" && !c.InsecureSkipVerify {

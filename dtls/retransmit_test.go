@@ -186,6 +186,13 @@ func TestUnanswered(t *testing.T) {
 			"sent client_hello 3 times",
 		},
 		{
+			"all their retransmissions need a longer time-out",
+			func(c *Config) { c.Retransmit, c.HandshakeTimeout = RetransmitConstrained, 5*time.Minute },
+			[]float64{0, 9, 27, 63, 123, 183},
+			243,
+			"after 4m3s: sent client_hello 6 times",
+		},
+		{
 			"the time-out of the handshake comes first", func(c *Config) { c.HandshakeTimeout = 2500 * ms },
 			[]float64{0, 1},
 			2.5,

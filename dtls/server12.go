@@ -148,14 +148,19 @@ func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, err
 // addServerKeyExchange makes and signs our share, where the suite has one.
 func addServerKeyExchange(hs *handshake, n *negotiated12, c choice12) (*kex.Key, error) {
 	if !c.suite.UsesECDHE() {
-		return nil, nil // PSK: no hint, no message (RFC 4279, Section 2)
+		// RFC 4279, Section 2: "If no hint is provided, the ServerKeyExchange
+		// message is omitted."
+		if len(hs.p.pskHint) == 0 {
+			return nil, nil
+		}
+		return nil, hs.add(&message.ServerKeyExchangePSK{Hint: hs.p.pskHint})
 	}
 	key, err := kex.Generate(c.group)
 	if err != nil {
 		return nil, err
 	}
 	if c.suite.UsesPSK() {
-		return key, hs.add(&message.ServerKeyExchangeECDHEPSK{Group: uint16(c.group), Public: key.Public()})
+		return key, hs.add(&message.ServerKeyExchangeECDHEPSK{Hint: hs.p.pskHint, Group: uint16(c.group), Public: key.Public()})
 	}
 	m := &message.ServerKeyExchangeECDHE{Group: uint16(c.group), Public: key.Public(), Scheme: uint16(c.scheme)}
 	m.Signature, err = auth.Sign(hs.p.rand, signerOf(c.cert), c.scheme, signedParams(n, m.Params()))

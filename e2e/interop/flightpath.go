@@ -1,10 +1,12 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -21,23 +23,51 @@ func (Flightpath) Suites() []uint16 { return allSuites() }
 
 func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 	t.Helper()
-	cfg := flightpathConfig(o)
+	a := &association{options: o}
+	cfg := a.config()
 	if o.Roots != nil {
 		cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, o.Roots.Pool()
+	}
+	if o.PSK != nil {
+		cfg.PSKHint = o.PSK.Hint
+		cfg.ServerPSK = func(_ context.Context, info dtls.ServerPSKInfo) (*dtls.PSK, error) {
+			if !bytes.Equal(info.Identity, o.PSK.Identity) {
+				return nil, nil
+			}
+			return &dtls.PSK{Identity: info.Identity, Key: o.PSK.Key}, nil
+		}
+	}
+	if o.Ours != nil {
+		o.Ours(cfg)
 	}
 	l, err := dtls.Listen("udp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return converseWith(t, o, l.AcceptContext), l.Addr().String()
+	a.start(t, l.AcceptContext)
+	return a, l.Addr().String()
 }
 
 func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 	t.Helper()
-	cfg := flightpathConfig(o)
-	cfg.ServerName, cfg.RootCAs = o.ServerName, o.Roots.Pool()
-	return converseWith(t, o, func(ctx context.Context) (*dtls.Conn, error) {
+	a := &association{options: o}
+	cfg := a.config()
+	if o.Roots != nil {
+		cfg.ServerName, cfg.RootCAs = o.ServerName, o.Roots.Pool()
+	}
+	if o.PSK != nil {
+		cfg.ClientPSK = func(_ context.Context, info dtls.ClientPSKInfo) ([]dtls.PSK, error) {
+			a.mu.Lock()
+			a.asked, a.hint = true, info.Hint
+			a.mu.Unlock()
+			return []dtls.PSK{{Identity: o.PSK.Identity, Key: o.PSK.Key}}, nil
+		}
+	}
+	if o.Ours != nil {
+		o.Ours(cfg)
+	}
+	a.start(t, func(ctx context.Context) (*dtls.Conn, error) {
 		d := dtls.Dialer{Config: cfg}
 		conn, err := d.DialContext(ctx, "udp", addr)
 		if err != nil {
@@ -45,13 +75,33 @@ func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 		}
 		return conn.(*dtls.Conn), nil
 	})
+	return a
 }
 
-func flightpathConfig(o Options) *dtls.Config {
+// association is an endpoint of ours.
+type association struct {
+	options Options
+	log     output // failures, also of handshakes that a listener gave up
+
+	mu    sync.Mutex
+	conn  *dtls.Conn // once the handshake is complete
+	asked bool       // a client for its pre-shared key
+	hint  []byte     // of the server about it
+	heard []string
+	err   error // why it ended
+}
+
+// config is what both roles have.
+func (a *association) config() *dtls.Config {
+	o := a.options
 	cfg := &dtls.Config{
 		CipherSuites: []uint16{o.Suite},
 		MTU:          o.MTU,
 		MaxMTU:       o.MTU,
+		Logger:       slog.New(slog.NewTextHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if o.NoEMS {
+		cfg.RequireExtendedMasterSecret = new(bool)
 	}
 	if o.Chain != nil {
 		cfg.Certificates = []tls.Certificate{o.Chain.Certificate}
@@ -62,19 +112,8 @@ func flightpathConfig(o Options) *dtls.Config {
 	return cfg
 }
 
-// association is an endpoint of ours.
-type association struct {
-	options Options
-
-	mu    sync.Mutex
-	conn  *dtls.Conn // once the handshake is complete
-	heard []string
-	err   error // why it ended
-}
-
-// converseWith opens an association and reads from it until the test ends.
-func converseWith(t testing.TB, o Options, open func(context.Context) (*dtls.Conn, error)) *association {
-	a := &association{options: o}
+// start opens the association and reads from it until the test ends.
+func (a *association) start(t testing.TB, open func(context.Context) (*dtls.Conn, error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -88,7 +127,6 @@ func converseWith(t testing.TB, o Options, open func(context.Context) (*dtls.Con
 		cancel()
 		<-ended
 	})
-	return a
 }
 
 func (a *association) converse(ctx context.Context, open func(context.Context) (*dtls.Conn, error)) error {
@@ -121,12 +159,15 @@ func (a *association) connection() *dtls.Conn {
 
 func (a *association) Established() bool { return a.connection() != nil }
 
-func (a *association) Say(line string) error {
+func (a *association) Say(line string) error { return a.send([]byte(line + "\n")) }
+
+// send makes a record of p.
+func (a *association) send(p []byte) error {
 	conn := a.connection()
 	if conn == nil {
 		return errors.New("flightpath: no association")
 	}
-	_, err := conn.Write([]byte(line + "\n"))
+	_, err := conn.Write(p)
 	return err
 }
 
@@ -161,6 +202,9 @@ func (a *association) Agrees() error {
 	if state.CipherSuite != o.Suite {
 		return fmt.Errorf("flightpath: suite %#04x, want %#04x", state.CipherSuite, o.Suite)
 	}
+	if state.ExtendedMasterSecret == o.NoEMS {
+		return fmt.Errorf("flightpath: extended master secret %v", state.ExtendedMasterSecret)
+	}
 	if state.NegotiatedProtocol != o.ALPN {
 		return fmt.Errorf("flightpath: protocol %q, want %q", state.NegotiatedProtocol, o.ALPN)
 	}
@@ -174,11 +218,28 @@ func (a *association) Agrees() error {
 	if want > 0 && !state.PeerCertificates[0].Equal(o.Roots.Certificate.Leaf) {
 		return errors.New("flightpath: another certificate than the peer's")
 	}
+	return a.agreesPSK(state)
+}
+
+// agreesPSK compares identities, and on a client the server's hint.
+func (a *association) agreesPSK(state dtls.ConnectionState) error {
+	want := &PSK{}
+	if a.options.PSK != nil {
+		want = a.options.PSK
+	}
+	if !bytes.Equal(state.PSKIdentity, want.Identity) {
+		return fmt.Errorf("flightpath: identity %q, want %q", state.PSKIdentity, want.Identity)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.asked && !bytes.Equal(a.hint, want.Hint) {
+		return fmt.Errorf("flightpath: hint %q, want %q", a.hint, want.Hint)
+	}
 	return nil
 }
 
 func (a *association) Log() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return fmt.Sprintf("flightpath: connected %v, heard %q, ended with %v", a.conn != nil, a.heard, a.err)
+	return fmt.Sprintf("%sflightpath: connected %v, heard %q, ended with %v", a.log.String(), a.conn != nil, a.heard, a.err)
 }
