@@ -197,6 +197,9 @@ func (l *Listener) left(c *Conn) {
 	case stageEstablished:
 		l.crowd.leave(c)
 		l.stats.Associations--
+		if c.queue == nil {
+			l.ready.remove(c) // it has nothing to say to Accept
+		}
 		if errors.Is(c.err, ErrIdleTimeout) {
 			l.stats.IdleClosed++
 		}

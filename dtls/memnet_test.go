@@ -18,6 +18,13 @@ func (n *memNet) inject(from, to net.Addr, p []byte) {
 	}
 }
 
+// drop forgets a socket.
+func (n *memNet) drop(addr net.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.sockets, addr.String())
+}
+
 // delay makes every datagram take that long.
 func (n *memNet) delay(d time.Duration) {
 	n.mu.Lock()

@@ -1,11 +1,14 @@
 package dtls
 
 import (
+	"context"
 	"net"
 	"testing"
 
-	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/pion/transport/v3/vnet"
+	"golang.org/x/net/nettest"
+
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
 // TestVirtualNetwork runs a listener and a client over a virtual network, whose
@@ -64,4 +67,40 @@ func TestVirtualNetwork(t *testing.T) {
 	if l.Stats().CookiesSent != 1 {
 		t.Errorf("%+v", l.Stats())
 	}
+}
+
+// TestNetConnVirtualNetwork runs all of nettest between a client and a listener
+// on a virtual network. Its sockets have queues that overflow, as the kernel's
+// have: see TestNetConnUDP.
+func TestNetConnVirtualNetwork(t *testing.T) {
+	network, err := vnet.NewNet(&vnet.NetConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clientConfig, serverConfig := quickConfigs()
+	clientConfig.ReceiveQueue, serverConfig.ReceiveQueue = 1<<30, 1<<30
+	nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
+		pc, err := network.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		l, err := NewListener(pc, serverConfig)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		transport, err := network.Dial("udp4", l.Addr().String())
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		client := Client(transport, clientConfig)
+		if err := client.Handshake(); err != nil {
+			return nil, nil, nil, err
+		}
+		server, err := l.AcceptContext(context.Background())
+		stop := func() {
+			closeAll(client, server)
+			l.Close()
+		}
+		return &heldBack{client, server}, &heldBack{server, client}, stop, err
+	})
 }
