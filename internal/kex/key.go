@@ -13,7 +13,7 @@ import (
 // Key is the initiator's half of one exchange. It is made for one handshake
 // and yields one secret: reused shares are what makes attacks on a long-lived
 // key worth while, and they take forward secrecy with them (RFC 9325, Section
-// 7.4). RFC 9846 forbids them: "Clients and Servers MUST NOT reuse a key share
+// 7.4). RFC 9846, Section 4.3.8: "Clients and Servers MUST NOT reuse a key share
 // for multiple connections."
 type Key struct {
 	group        Group
