@@ -23,11 +23,24 @@ import (
 // 5246, Section 7.4.1.4.1 would then have SHA-1, and RFC 9155, Section 2 takes
 // that away.
 func ChooseScheme(cert *tls.Certificate, peer, own []Scheme) (Scheme, error) {
+	return choose(cert, peer, own, fits)
+}
+
+// ChooseScheme13 is [ChooseScheme] under the rules of DTLS 1.3, see
+// [Schemes13]. What it picks is for [Sign], with the message of [Signed13].
+//
+// A client without a list gets a missing_extension from the caller, who knows
+// that the extension was absent (RFC 8446, Section 4.2.3).
+func ChooseScheme13(cert *tls.Certificate, peer, own []Scheme) (Scheme, error) {
+	return choose(cert, peer, own, fits13)
+}
+
+func choose(cert *tls.Certificate, peer, own []Scheme, fits fitRule) (Scheme, error) {
 	pub, err := publicKeyOf(cert)
 	if err != nil {
 		return 0, err
 	}
-	usable := SchemesFor(pub, own)
+	usable := fits.among(pub, own)
 	for _, s := range peer {
 		if !slices.Contains(usable, s) {
 			continue
@@ -42,6 +55,15 @@ func ChooseScheme(cert *tls.Certificate, peer, own []Scheme) (Scheme, error) {
 
 // SchemesFor returns those of own that a key can make, in the same order.
 func SchemesFor(pub crypto.PublicKey, own []Scheme) []Scheme {
+	return fitRule(fits).among(pub, own)
+}
+
+// fitRule tells why a key cannot be used with a scheme, nil if it can. [fits] is
+// that of DTLS 1.2, [fits13] that of DTLS 1.3.
+type fitRule func(crypto.PublicKey, Scheme) error
+
+// among returns those of own that a key can make, in the same order.
+func (fits fitRule) among(pub crypto.PublicKey, own []Scheme) []Scheme {
 	var usable []Scheme
 	for _, s := range own {
 		if fits(pub, s) == nil {

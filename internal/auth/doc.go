@@ -8,6 +8,9 @@
 //
 //	our certificate + what the peer accepts --> ChooseScheme --> Sign
 //
+// DTLS 1.3 signs with fewer schemes, and in another frame: ChooseScheme13,
+// Signed13 and Verify13 stand beside these.
+//
 // A fault in what the peer sent is an *alert.Error with the alert the RFCs name.
 // Any other error is ours: a key that does not fit, a policy that makes no sense.
 //

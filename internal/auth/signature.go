@@ -17,7 +17,7 @@ import (
 //
 // In DTLS 1.2 the message is the two randoms and the server's key exchange
 // parameters (RFC 8422, Section 5.4), or the transcript (RFC 5246, Section
-// 7.4.8).
+// 7.4.8). In DTLS 1.3 it is what [Signed13] returns.
 func Sign(random io.Reader, key crypto.Signer, s Scheme, message []byte) ([]byte, error) {
 	m := methodOf(s)
 	pub := key.Public()
@@ -48,6 +48,16 @@ func Sign(random io.Reader, key crypto.Signer, s Scheme, message []byte) ([]byte
 // wrong is a decrypt_error: RFC 5246, Section 7.2.2 has that alert for one which
 // could not be verified, RFC 8446, Section 4.4.3 demands it.
 func Verify(pub crypto.PublicKey, s Scheme, message, sig []byte) error {
+	return verify(pub, s, message, sig, fits)
+}
+
+// Verify13 is [Verify] under the rules of DTLS 1.3, see [Schemes13]. The message
+// is what [Signed13] returns.
+func Verify13(pub crypto.PublicKey, s Scheme, message, sig []byte) error {
+	return verify(pub, s, message, sig, fits13)
+}
+
+func verify(pub crypto.PublicKey, s Scheme, message, sig []byte, fits fitRule) error {
 	if err := fits(pub, s); err != nil {
 		return alert.Errorf(alert.IllegalParameter, "%w", err)
 	}

@@ -15,7 +15,7 @@
 //
 // With Diffie-Hellman the roles are alike, but a KEM has them: its responder
 // encapsulates to the initiator's share. Code that keeps to the picture above
-// works for both kinds.
+// works for both kinds, and for the hybrids of DTLS 1.3, which are one of each.
 //
 // What crosses the wire is the group's share without a length, and the secret
 // is what goes into the key schedule as it is. A share that cannot be right is

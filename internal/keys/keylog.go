@@ -5,6 +5,25 @@ import "fmt"
 // LabelClientRandom marks a TLS 1.2 master secret in a key log.
 const LabelClientRandom = "CLIENT_RANDOM"
 
+// The labels of a [Schedule13]'s secrets in a key log (RFC 9850, Section 2.1).
+const (
+	LabelClientEarly     = "CLIENT_EARLY_TRAFFIC_SECRET"
+	LabelClientHandshake = "CLIENT_HANDSHAKE_TRAFFIC_SECRET"
+	LabelServerHandshake = "SERVER_HANDSHAKE_TRAFFIC_SECRET"
+	LabelClientTraffic0  = "CLIENT_TRAFFIC_SECRET_0"
+	LabelServerTraffic0  = "SERVER_TRAFFIC_SECRET_0"
+	LabelExporter        = "EXPORTER_SECRET"
+)
+
+// LabelTraffic is the label of a side's application traffic secret after n
+// KeyUpdates.
+func LabelTraffic(client bool, n int) string {
+	if client {
+		return fmt.Sprintf("CLIENT_TRAFFIC_SECRET_%d", n)
+	}
+	return fmt.Sprintf("SERVER_TRAFFIC_SECRET_%d", n)
+}
+
 // KeyLogLine returns one line of a key log in the NSS format, with its newline,
 // so that one Write keeps the lines of several connections apart:
 //

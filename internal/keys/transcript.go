@@ -15,10 +15,15 @@ type Transcript struct {
 	raw []byte
 }
 
-// Add appends one whole handshake message. raw is its 12-byte DTLS header and
-// its body, and is copied.
+// Add appends one whole handshake message. raw is its header and its body, and
+// is copied.
 //
-// RFC 6347, Section 4.2.6: the header counts "as if each handshake message had
+// DTLS 1.3 has the header of TLS here, 4 bytes of type and length: RFC 9147,
+// Section 5.2 "requires removing the message_seq, fragment_offset, and
+// fragment_length fields". ClientHello and HelloRetryRequest count, see
+// [Transcript.Replace].
+//
+// DTLS 1.2 keeps its own header of 12 bytes. RFC 6347, Section 4.2.6: the header counts "as if each handshake message had
 // been sent as a single fragment": fragment_offset is 0, fragment_length is
 // length. An initial ClientHello that was answered by a HelloVerifyRequest is
 // not part of it, nor is the HelloVerifyRequest; HelloRequest never is (RFC
@@ -30,6 +35,21 @@ func (t *Transcript) Sum(h crypto.Hash) []byte {
 	state := h.New()
 	state.Write(t.raw)
 	return state.Sum(nil)
+}
+
+// Replace puts a message_hash message in place of all messages added so far, the
+// first ClientHello. It is for DTLS 1.3, once the server answers with a
+// HelloRetryRequest (RFC 8446, Section 4.4.1).
+func (t *Transcript) Replace(h crypto.Hash) {
+	t.raw = append(t.raw[:0], MessageHash13(h, t.Sum(h))...)
+}
+
+// MessageHash13 returns the message_hash message that stands for the ClientHello
+// with that hash, of h: a server without state keeps the hash alone in its
+// cookie, and starts its [Transcript] with this.
+func MessageHash13(h crypto.Hash, helloHash []byte) []byte {
+	const messageHash = 254 // HandshakeType: RFC 8446, Section 4
+	return append([]byte{messageHash, 0, 0, byte(h.Size())}, helloHash...)
 }
 
 // Bytes returns all messages added so far, for a signature scheme that hashes

@@ -1,7 +1,12 @@
-// Package suite lists the cipher suites of DTLS 1.2 that Flightpath speaks:
-// which key exchange they prescribe, what signs it, and which AEAD and hash
-// protect what follows. All have an AEAD (RFC 9325, Section 4.2); suites
-// without forward secrecy exist only for pre-shared keys.
+// Package suite lists the cipher suites of DTLS 1.2 and 1.3 that Flightpath
+// speaks. A suite of DTLS 1.2 says which key exchange it prescribes, what signs
+// it, and which AEAD and hash protect what follows. One of DTLS 1.3 says the
+// last two alone; extensions negotiate the rest (RFC 8446, Section 4.1.1).
+// No suite is good for both versions, see [Suite.Is13].
+//
+// All have an AEAD (RFC 9325, Section 4.2): the suites of RFC 9150, which protect
+// integrity only, are not here. Suites without forward secrecy exist only for
+// pre-shared keys.
 package suite
 
 import (
@@ -27,10 +32,10 @@ const (
 type Suite struct {
 	ID          uint16
 	Name        string
-	KeyExchange message.KeyExchange
-	Auth        Auth
+	KeyExchange message.KeyExchange // 0 in DTLS 1.3
+	Auth        Auth                // 0 in DTLS 1.3
 	AEAD        record.AEAD
-	Hash        crypto.Hash // of the PRF and of Finished
+	Hash        crypto.Hash // of the PRF or HKDF, and of Finished
 	OnRequest   bool        // never offered unless the config names it
 }
 
@@ -68,14 +73,30 @@ var all = []*Suite{
 	{0xc0a9, "TLS_PSK_WITH_AES_256_CCM_8", message.PSK, PSK, record.AES256CCM8, crypto.SHA256, true},
 }
 
-// All returns every suite, preferred ones first.
+// all13 is in the order of preference, as all is: RFC 8446, Appendix B.4.
+var all13 = []*Suite{
+	{0x1301, "TLS_AES_128_GCM_SHA256", 0, 0, record.AES128GCM, crypto.SHA256, false},
+	{0x1302, "TLS_AES_256_GCM_SHA384", 0, 0, record.AES256GCM, crypto.SHA384, false},
+	{0x1303, "TLS_CHACHA20_POLY1305_SHA256", 0, 0, record.ChaCha20Poly1305, crypto.SHA256, false},
+	{0x1304, "TLS_AES_128_CCM_SHA256", 0, 0, record.AES128CCM, crypto.SHA256, false},
+	// Tags of 8 bytes.
+	{0x1305, "TLS_AES_128_CCM_8_SHA256", 0, 0, record.AES128CCM8, crypto.SHA256, true},
+}
+
+// All returns every suite of DTLS 1.2, preferred ones first.
 func All() []*Suite { return slices.Clone(all) }
 
-// Lookup returns the suite with that number, nil if it is not spoken here.
+// All13 returns every suite of DTLS 1.3, preferred ones first.
+func All13() []*Suite { return slices.Clone(all13) }
+
+// Lookup returns the suite with that number, nil if it is not spoken here. It
+// knows those of both versions: [Suite.Is13] tells which.
 func Lookup(id uint16) *Suite {
-	for _, s := range all {
-		if s.ID == id {
-			return s
+	for _, list := range [...][]*Suite{all, all13} {
+		for _, s := range list {
+			if s.ID == id {
+				return s
+			}
 		}
 	}
 	return nil
@@ -89,8 +110,14 @@ func Name(id uint16) string {
 	return fmt.Sprintf("0x%04x", id)
 }
 
-// UsesPSK reports whether a pre-shared key is part of the premaster secret.
+// Is13 reports whether the suite is one of DTLS 1.3. RFC 8446, Appendix B.4: such
+// a suite "cannot be used for TLS 1.2", and the others not for TLS 1.3.
+func (s *Suite) Is13() bool { return s.KeyExchange == 0 }
+
+// UsesPSK reports whether a pre-shared key is part of the premaster secret. A
+// suite of DTLS 1.3 does not tell.
 func (s *Suite) UsesPSK() bool { return s.Auth == PSK }
 
-// UsesECDHE reports whether an ephemeral group is negotiated.
-func (s *Suite) UsesECDHE() bool { return s.KeyExchange != message.PSK }
+// UsesECDHE reports whether an ephemeral group is negotiated. A suite of DTLS 1.3
+// does not tell.
+func (s *Suite) UsesECDHE() bool { return !s.Is13() && s.KeyExchange != message.PSK }
