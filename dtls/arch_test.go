@@ -86,7 +86,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/ccm":       {},
 		"internal/alert":     {},
 		"internal/interval":  {},
-		"internal/message":   {"internal/alert"},
+		"internal/message":   {"internal/alert", "record"},
 		"internal/suite":     {"internal/message", "record"},
 		"internal/keys":      {},
 		"internal/kex":       {"internal/alert"},

@@ -41,6 +41,18 @@ func withExtensionTypes(m Message, types []uint16) Message {
 		c := *m
 		c.ExtensionTypes = types
 		return &c
+	case *EncryptedExtensions:
+		c := *m
+		c.ExtensionTypes = types
+		return &c
+	case *CertificateRequest13:
+		c := *m
+		c.ExtensionTypes = types
+		return &c
+	case *Certificate13:
+		c := *m
+		c.ExtensionTypes = types
+		return &c
 	default:
 		return m
 	}
@@ -222,7 +234,7 @@ func TestWhatIsNotLegalIsNotWritten(t *testing.T) {
 		{"a client without a public key", &ClientKeyExchangeECDHE{}, "ecdh_Yc of 0 bytes"},
 		{"an identity of 64 KiB", &ClientKeyExchangePSK{Identity: make([]byte, 1<<16)}, "psk_identity of 65536 bytes"},
 		{"a certificate request for nothing", &CertificateRequest{}, "certificate_types of 0 bytes"},
-		{"a finished of 32 bytes", &Finished{VerifyData: make([]byte, 32)}, "verify_data of 32 bytes"},
+		{"a finished of 33 bytes", &Finished{VerifyData: make([]byte, 33)}, "verify_data of 33 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, err := tt.m.AppendBody(nil)
