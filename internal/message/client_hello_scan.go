@@ -34,7 +34,7 @@ type HelloScan struct {
 // record_size_limit, early_data and post_handshake_auth.
 func ScanClientHello(body []byte) (s HelloScan, ok bool) {
 	s.HelloPrefix, ok = PeekClientHello(body)
-	if !ok || !s.scanBlock(body[s.HelloPrefix.size():]) || !s.agrees() {
+	if !ok || !s.scanBlock(body[s.size():]) || !s.agrees() {
 		return HelloScan{}, false
 	}
 	return s, true

@@ -22,6 +22,9 @@ type sample struct {
 // smallestHello is the size of a ClientHello with one suite and nothing optional, in bytes.
 const smallestHello = 2 + randomLen + 1 + 1 + (2 + 2) + (1 + 1)
 
+// smallestServerHello is that of a ServerHello without a session id and extensions.
+const smallestServerHello = 2 + randomLen + 1 + 2 + 1
+
 var testRandom = [32]byte(bytes.Repeat([]byte{0xc1, 0x1e}, 16))
 
 var samples = []sample{
@@ -59,11 +62,11 @@ var samples = []sample{
 		Version: 0xfefd, CipherSuites: []uint16{0x1301}, Compression: []byte{0},
 		SupportedVersions: []uint16{0xfefc}, HasKeyShares: true, HasExtensions: true,
 	}, extensionTypes: []uint16{43, 51}},
-	{name: "a server hello of DTLS 1.3", alsoLegal: 2 + 32 + 1 + 3, m: &ServerHello{
+	{name: "a server hello of DTLS 1.3", alsoLegal: smallestServerHello, m: &ServerHello{
 		Version: 0xfefd, Random: testRandom, CipherSuite: 0x1301, SupportedVersion: 0xfefc,
 		KeyShare: KeyShare{29, testRandom[:]}, HasKeyShare: true, SelectedPSK: 0, HasSelectedPSK: true,
 	}, extensionTypes: []uint16{43, 51, 41}},
-	{name: "a hello retry request", alsoLegal: 2 + 32 + 1 + 3, m: &ServerHello{
+	{name: "a hello retry request", alsoLegal: smallestServerHello, m: &ServerHello{
 		Version: 0xfefd, Random: RetryRandom, CipherSuite: 0x1301, SupportedVersion: 0xfefc,
 		SelectedGroup: 0x11ec, RetryCookie: []byte("cookie"),
 	}, extensionTypes: []uint16{43, 51, 44}},
