@@ -96,6 +96,11 @@ var illegalMessages13 = []illegalMessage{
 		alert.DecodeError, "binder of 31 bytes",
 	},
 	{
+		"two binders of 31 bytes", TypeClientHello, 0,
+		smallHello + block(modes13, ext(41, "000e 0001 61 00000000 0001 62 00000000 0040"+"1f"+zeros[2:]+"1f"+zeros[2:])),
+		alert.DecodeError, "binder of 31 bytes",
+	},
+	{
 		"two binders for one identity", TypeClientHello, 0,
 		smallHello + block(modes13, ext(41, "0007 0001 61 00000000 0042 20"+zeros+"20"+zeros)), alert.IllegalParameter, "1 identities with 2 binders",
 	},
