@@ -87,7 +87,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/alert":       {},
 		"internal/interval":    {},
 		"internal/antechamber": {"internal/interval"},
-		"internal/message":     {"internal/alert"},
+		"internal/message":     {"internal/alert", "record"},
 		"internal/suite":       {"internal/message", "record"},
 		"internal/keys":        {},
 		"internal/kex":         {"internal/alert"},

@@ -131,7 +131,12 @@ func TestMaliciousPeers(t *testing.T) {
 		{"unknown extension", nil, nil, withExtension(0x7a7a, 1, 2), clientSide, alert.UnsupportedExtension},
 		{"extension twice", nil, nil, withExtension(message.ExtensionExtendedMasterSecret), clientSide, alert.IllegalParameter},
 		{"server of DTLS 1.0", nil, nil, onServerHello(func(h serverHello) { h.Version = versionDTLS10 }), clientSide, alert.ProtocolVersion},
-		{"server of DTLS 1.3", nil, nil, onServerHello(func(h serverHello) { h.SupportedVersion = VersionDTLS13 }), clientSide, alert.ProtocolVersion},
+		{
+			"server of DTLS 1.3", nil, nil,
+			onServerHello(func(h serverHello) {
+				*h = message.ServerHello{Version: h.Version, Random: h.Random, CipherSuite: h.CipherSuite, SupportedVersion: VersionDTLS13}
+			}), clientSide, alert.ProtocolVersion,
+		},
 		{"server of TLS 1.2", nil, nil, onServerHello(func(h serverHello) { h.Version = tls.VersionTLS12 }), clientSide, alert.ProtocolVersion},
 		{
 			"renegotiation_info of a server", nil, nil,

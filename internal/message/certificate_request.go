@@ -15,7 +15,7 @@ func (m *CertificateRequest) AppendBody(dst []byte) ([]byte, error) { return app
 
 func (m *CertificateRequest) parse(r *reader) {
 	m.CertificateTypes = r.vector("certificate_types", 1, max8)
-	m.SignatureSchemes = r.list("supported_signature_algorithms", 2, max16-1).uint16s()
+	m.SignatureSchemes = parseSchemes(r)
 	authorities := r.list("certificate_authorities", 0, max16)
 	for !authorities.empty() {
 		m.Authorities = append(m.Authorities, authorities.vector("distinguished_name", 1, max16))
@@ -24,7 +24,7 @@ func (m *CertificateRequest) parse(r *reader) {
 
 func (m *CertificateRequest) append(w *writer) {
 	w.vector("certificate_types", 1, max8, m.CertificateTypes)
-	w.list("supported_signature_algorithms", 2, max16-1, func(w *writer) { w.uint16s(m.SignatureSchemes) })
+	appendSchemes(w, m.SignatureSchemes)
 	w.list("certificate_authorities", 0, max16, func(w *writer) {
 		for _, name := range m.Authorities {
 			w.vector("distinguished_name", 1, max16, name)

@@ -50,3 +50,8 @@ func PeekClientHello(body []byte) (p HelloPrefix, ok bool) {
 	p.Covered[1] = body[afterCookie : len(body)-len(s)]
 	return p, true
 }
+
+// size is how many bytes of the body the prefix takes.
+func (p *HelloPrefix) size() int {
+	return len(p.Covered[0]) + prefixLen(max8) + len(p.Cookie) + len(p.Covered[1])
+}

@@ -48,6 +48,7 @@ func TestGoldenClientHello(t *testing.T) {
 		HasRenegotiationInfo: true,
 		SupportedGroups:      []uint16{29, 23, 24},
 		PointFormats:         []byte{0},
+		RecordSizeLimit:      0x4001,
 		HasSessionTicket:     true,
 		ALPN:                 []string{"webrtc", "c-webrtc"},
 		SignatureSchemes:     []uint16{0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0201},

@@ -86,7 +86,7 @@ func ExtensionName(t uint16) string {
 // extensions reads Extension extensions<0..2^16-1>, the struct of RFC 5246, Section 7.4.1.4, and returns the types in the
 // order they came. Each is handed to known, which reads it whole or returns false to have it skipped.
 func (r *reader) extensions(known func(t uint16, data *reader) bool) (types []uint16) {
-	var seen extensionSet
+	var seen codePoints
 	list := r.list("extensions", 0, max16)
 	for !list.empty() {
 		t := list.uint16("extension_type")
@@ -101,17 +101,6 @@ func (r *reader) extensions(known func(t uint16, data *reader) bool) (types []ui
 		}
 	}
 	return types
-}
-
-// extensionSet has a bit for each of the 2^16 types, so that a hello stuffed with extensions costs no more than its bytes.
-type extensionSet [1 << 16 / 64]uint64
-
-// add reports whether t is new.
-func (s *extensionSet) add(t uint16) bool {
-	word, bit := &s[t/64], uint64(1)<<(t%64)
-	isNew := *word&bit == 0
-	*word |= bit
-	return isNew
 }
 
 // extensions writes the block that write fills; an empty one only if it is wanted.
@@ -139,3 +128,7 @@ func (w *writer) extension(t uint16, write func(*writer)) {
 func (w *writer) flag(t uint16) {
 	w.extension(t, func(*writer) {})
 }
+
+// skipExtension and noExtensions are for blocks that we read for their structure alone, and write empty.
+func skipExtension(uint16, *reader) bool { return false }
+func noExtensions(*writer)               {}

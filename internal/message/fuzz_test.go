@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 func FuzzHelloRequest(f *testing.F)              { fuzzParse(f, TypeHelloRequest, 0) }
@@ -25,13 +27,25 @@ func FuzzClientKeyExchangeECDHE(f *testing.F)    { fuzzParse(f, TypeClientKeyExc
 func FuzzClientKeyExchangePSK(f *testing.F)      { fuzzParse(f, TypeClientKeyExchange, PSK) }
 func FuzzClientKeyExchangeECDHEPSK(f *testing.F) { fuzzParse(f, TypeClientKeyExchange, ECDHEPSK) }
 func FuzzFinished(f *testing.F)                  { fuzzParse(f, TypeFinished, 0) }
+func FuzzEncryptedExtensions(f *testing.F)       { fuzzParse(f, TypeEncryptedExtensions, TLS13) }
+func FuzzCertificateRequest13(f *testing.F)      { fuzzParse(f, TypeCertificateRequest, TLS13) }
+func FuzzCertificate13(f *testing.F)             { fuzzParse(f, TypeCertificate, TLS13) }
+func FuzzFinished13(f *testing.F)                { fuzzParse(f, TypeFinished, TLS13) }
+func FuzzNewSessionTicket13(f *testing.F)        { fuzzParse(f, TypeNewSessionTicket, TLS13) }
+func FuzzKeyUpdate(f *testing.F)                 { fuzzParse(f, TypeKeyUpdate, TLS13) }
 
 // fuzzParse checks on any body: no panic, an error that carries a peer's fault, and parse → append → parse is stable. What
-// append leaves out is what parse skipped, so only a hello may come back shorter, and never a second time.
+// append leaves out is what parse skipped, so only a message with extensions may come back shorter, and never a second
+// time.
 func fuzzParse(f *testing.F, typ Type, kx KeyExchange) {
 	for _, s := range samples {
 		if s.m.Type() == typ && s.kx == kx {
 			f.Add(s.body(f))
+		}
+	}
+	for name, t := range capturedMessages(f) {
+		if t == typ && (kx == TLS13 || t == TypeClientHello || t == TypeServerHello) {
+			f.Add(captured(f, name))
 		}
 	}
 	if typ == TypeClientHello {
@@ -50,7 +64,7 @@ func fuzzParse(f *testing.F, typ Type, kx KeyExchange) {
 		if err != nil {
 			t.Fatalf("parsed, and cannot be written: %v", err)
 		}
-		if hello := typ == TypeClientHello || typ == TypeServerHello; !hello && !bytes.Equal(written, body) {
+		if !hasExtensions(first) && !bytes.Equal(written, body) {
 			t.Fatalf("written as %x", written)
 		}
 		second, err := Parse(typ, kx, written)
@@ -65,6 +79,16 @@ func fuzzParse(f *testing.F, typ Type, kx KeyExchange) {
 			t.Fatalf("first  %x\nsecond %x (%v)", written, again, err)
 		}
 	})
+}
+
+// hasExtensions reports whether a message may hold extensions that parse skips.
+func hasExtensions(m Message) bool {
+	switch m.(type) {
+	case *ClientHello, *ServerHello, *EncryptedExtensions, *CertificateRequest13, *Certificate13, *NewSessionTicket13:
+		return true
+	default:
+		return false
+	}
 }
 
 func FuzzNextFragment(f *testing.F) {
@@ -121,6 +145,55 @@ func FuzzPeekClientHello(f *testing.F) {
 			bytes.Equal(suites.b.BytesOrPanic(), p.CipherSuites) && bytes.Equal(full.Compression, p.Compression)
 		if !same {
 			t.Fatalf("peek  %+v\nparse %+v", p, full)
+		}
+	})
+}
+
+// FuzzScanClientHello checks that the stateless look and the full parser agree about every whole hello: the scan accepts
+// exactly those that the parser accepts once the extensions that the scan does not look into are taken out.
+func FuzzScanClientHello(f *testing.F) {
+	for _, s := range samples {
+		if s.m.Type() == TypeClientHello {
+			f.Add(s.body(f))
+		}
+	}
+	for name, typ := range capturedMessages(f) {
+		if typ == TypeClientHello {
+			f.Add(captured(f, name))
+		}
+	}
+	for _, tt := range slices.Concat(illegalMessages, illegalMessages13) {
+		if tt.t == TypeClientHello {
+			f.Add(fromHex(f, tt.body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if fault := compareScan(body); fault != "" {
+			t.Fatal(fault)
+		}
+	})
+}
+
+func FuzzParseACK(f *testing.F) {
+	f.Add(captured(f, "chromium_ack"))
+	f.Add(captured(f, "firefox_ack"))
+	for _, tt := range illegalACKs {
+		f.Add(fromHex(f, tt.body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		list, err := ParseACK(body)
+		if err != nil {
+			if alert.Of(err) != alert.DecodeError || list.Len() != 0 {
+				t.Fatalf("%d numbers with error %v", list.Len(), err)
+			}
+			return
+		}
+		var numbers []record.Number
+		for i := range list.Len() {
+			numbers = append(numbers, list.At(i))
+		}
+		if got := AppendACK(nil, numbers); !bytes.Equal(got, body) {
+			t.Fatalf("written as %x", got)
 		}
 	})
 }

@@ -14,15 +14,16 @@ type Message interface {
 	AppendBody(dst []byte) ([]byte, error)
 }
 
-// KeyExchange is what decides the shape of ServerKeyExchange and ClientKeyExchange. The zero value stands for "not
-// agreed yet", when neither message can be read.
+// KeyExchange is what decides the shape of messages: of ServerKeyExchange and ClientKeyExchange in DTLS 1.2, and of all
+// that follow a ServerHello in DTLS 1.3. The zero value stands for "not agreed yet", when none of these can be read.
 type KeyExchange uint8
 
-// The key exchanges of the cipher suites we implement.
+// The key exchanges of the cipher suites we implement, and DTLS 1.3, whose suites name none.
 const (
 	ECDHE    KeyExchange = 1 + iota // signed ephemeral key: RFC 8422, Section 2
 	PSK                             // pre-shared key alone: RFC 4279, Section 2
 	ECDHEPSK                        // pre-shared key with an ephemeral one: RFC 5489, Section 2
+	TLS13                           // any of DTLS 1.3: RFC 8446, Section 4
 )
 
 // String is the key exchange as cipher suite names spell it.
@@ -34,6 +35,8 @@ func (kx KeyExchange) String() string {
 		return "PSK"
 	case ECDHEPSK:
 		return "ECDHE_PSK"
+	case TLS13:
+		return "TLS13"
 	default:
 		return "key_exchange(" + strconv.Itoa(int(kx)) + ")"
 	}
@@ -45,7 +48,7 @@ func Parse(t Type, kx KeyExchange, body []byte) (Message, error) {
 	if m == nil {
 		return nil, alert.Errorf(alert.UnexpectedMessage, "%v: no such message in this handshake", t)
 	}
-	r := newReader(t.String(), body)
+	r := newReader(t.String(), kx, body)
 	m.parse(r)
 	r.end()
 	if r.err != nil {
@@ -63,6 +66,9 @@ type codec interface {
 
 // empty is the message that a body of type t fills in, or nil if there is none.
 func empty(t Type, kx KeyExchange) codec {
+	if kx == TLS13 {
+		return empty13(t)
+	}
 	switch t {
 	case TypeHelloRequest:
 		return &HelloRequest{}
@@ -88,6 +94,32 @@ func empty(t Type, kx KeyExchange) codec {
 		return emptyClientKeyExchange(kx)
 	case TypeFinished:
 		return &Finished{}
+	default:
+		return nil
+	}
+}
+
+// empty13 is the message that a body of type t fills in once DTLS 1.3 is agreed, or nil if there is none.
+func empty13(t Type) codec {
+	switch t {
+	case TypeClientHello:
+		return &ClientHello{}
+	case TypeServerHello:
+		return &ServerHello{}
+	case TypeNewSessionTicket:
+		return &NewSessionTicket13{}
+	case TypeEncryptedExtensions:
+		return &EncryptedExtensions{}
+	case TypeCertificate:
+		return &Certificate13{}
+	case TypeCertificateRequest:
+		return &CertificateRequest13{}
+	case TypeCertificateVerify:
+		return &CertificateVerify{}
+	case TypeFinished:
+		return &Finished{}
+	case TypeKeyUpdate:
+		return &KeyUpdate{}
 	default:
 		return nil
 	}

@@ -17,13 +17,14 @@ const (
 // its lists stop, and the fault waits in err. So a parse reads straight down the RFC's struct and asks only once.
 type reader struct {
 	left   cryptobyte.String
-	name   string  // of the message, or of the field that this reader covers
-	parent *reader // of a field; nil for a whole message
-	err    error   // of a whole message: its first fault, an *alert.Error
+	name   string      // of the message, or of the field that this reader covers
+	parent *reader     // of a field; nil for a whole message
+	kx     KeyExchange // of a whole message: what decides its shape
+	err    error       // of a whole message: its first fault, an *alert.Error
 }
 
-func newReader(name string, body []byte) *reader {
-	return &reader{left: body, name: name}
+func newReader(name string, kx KeyExchange, body []byte) *reader {
+	return &reader{left: body, name: name, kx: kx}
 }
 
 // fail records a fault with its place, as in "client_hello: server_name: ...", unless an earlier one has.

@@ -13,7 +13,7 @@ func parseServerName(r *reader) (host string) {
 		nameType := names.uint8("name_type")
 		// RFC 6066, Section 3: names of every type to come MUST begin with a 16-bit length, so unknown ones can be
 		// skipped.
-		name := string(names.vector("host_name", 1, max16))
+		name := names.vector("host_name", 1, max16)
 		if nameType != nameTypeHost {
 			continue
 		}
@@ -24,13 +24,13 @@ func parseServerName(r *reader) (host string) {
 		if why := hostNameFault(name); why != "" {
 			names.fail(alert.IllegalParameter, "host_name %s", why)
 		}
-		host = name
+		host = string(name)
 	}
 	return host
 }
 
 func appendServerName(w *writer, host string) {
-	if why := hostNameFault(host); why != "" {
+	if why := hostNameFault([]byte(host)); why != "" {
 		w.fail("host_name %s", why)
 	}
 	w.list("server_name_list", 1, max16, func(w *writer) {
@@ -43,8 +43,8 @@ func appendServerName(w *writer, host string) {
 // string using ASCII encoding without a trailing dot". Control characters, NUL among them, name no host and would
 // travel on into logs and look-ups, so they end here. Whether the name is an IP address, which the RFC does not allow
 // either, is left to the server that would have to serve it: many clients send one.
-func hostNameFault(host string) string {
-	for _, c := range []byte(host) {
+func hostNameFault(host []byte) string {
+	for _, c := range host {
 		if c <= ' ' || c > '~' {
 			return "with a byte that is not printable ASCII"
 		}
