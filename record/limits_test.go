@@ -60,6 +60,9 @@ func TestForgeryLimit(t *testing.T) {
 
 		o.SetLimit(3)
 		for i, want := range []error{ErrBadMAC, ErrBadMAC, ErrForgeryLimit, ErrForgeryLimit} {
+			if left := uint64(max(3-i, 0)); o.Remaining() != left {
+				t.Errorf("%v: %d forgeries remain after %d, want %d", a, o.Remaining(), i, left)
+			}
 			if _, err := open(t, o, forged); !errors.Is(err, want) {
 				t.Errorf("%v: forgery %d: %v, want %v", a, i+1, err, want)
 			}
@@ -69,6 +72,10 @@ func TestForgeryLimit(t *testing.T) {
 		}
 		if _, err := open(t, o, good); !errors.Is(err, ErrForgeryLimit) {
 			t.Errorf("%v: an authentic record past the limit: %v", a, err)
+		}
+		o.SetLimit(1)
+		if o.Remaining() != 0 {
+			t.Errorf("%v: %d forgeries remain past a lowered limit", a, o.Remaining())
 		}
 	}
 }
