@@ -14,7 +14,8 @@ import (
 // [None], the plaintext of epoch 0.
 type AEAD uint8
 
-// The protections of DTLS 1.2 this package has.
+// The protections this package has. DTLS 1.3 has cipher suites for all but the
+// two AES-256-CCM.
 const (
 	None             AEAD = iota
 	AES128GCM             // RFC 5288
@@ -61,14 +62,30 @@ func (a AEAD) sizes() sizes {
 func (a AEAD) KeyLen() int { return int(a.sizes().key) }
 
 // IVLen is the length in bytes of the part of the nonce that comes from the key
-// block: the salt of 4 for GCM and CCM, the whole 12 for ChaCha20-Poly1305.
+// block in DTLS 1.2: the salt of 4 for GCM and CCM, the whole 12 for
+// ChaCha20-Poly1305.
 func (a AEAD) IVLen() int { return int(a.sizes().fixedIV) }
 
-// ExplicitNonceLen is the number of nonce bytes each record carries: 8 or 0.
+// IVLen13 is the length in bytes of the write_iv in DTLS 1.3, which is that of
+// the nonce: 12, and 0 where there is no protection.
+func (a AEAD) IVLen13() int {
+	if a.TagLen() == 0 {
+		return 0
+	}
+	return nonceLen
+}
+
+// ExplicitNonceLen is the number of nonce bytes each record of DTLS 1.2 carries:
+// 8 or 0.
 func (a AEAD) ExplicitNonceLen() int { return int(a.sizes().explicit) }
 
 // TagLen is the length of the authentication tag in bytes.
 func (a AEAD) TagLen() int { return int(a.sizes().tag) }
+
+// minBody13 is the length of the shortest encrypted_record of DTLS 1.3: tag and
+// content type, and what RFC 9147, Section 4.2.3 asks senders to add to them so
+// that there is enough ciphertext to encrypt the number with.
+func (a AEAD) minBody13() int { return max(sampleLen, a.TagLen()+1) }
 
 // String returns the name in the IANA registry of AEAD algorithms, "none" for
 // [None] and "AEAD(99)" for a number without meaning.

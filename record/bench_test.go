@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-var benchSizes = []int{64, 1200}
+var benchSizes = []int{64, 1195}
 
-func BenchmarkSeal(b *testing.B) {
+func BenchmarkSeal12(b *testing.B) {
 	for _, a := range everyAEAD {
 		for _, size := range benchSizes {
 			b.Run(fmt.Sprintf("%v/%d", a, size), func(b *testing.B) {
@@ -26,9 +26,9 @@ func BenchmarkSeal(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen opens one record again and again, in a copy since opening is
+// BenchmarkOpen12 opens one record again and again, in a copy since opening is
 // in place, with the window forgotten in between.
-func BenchmarkOpen(b *testing.B) {
+func BenchmarkOpen12(b *testing.B) {
 	for _, a := range everyAEAD {
 		for _, size := range benchSizes {
 			b.Run(fmt.Sprintf("%v/%d", a, size), func(b *testing.B) {
@@ -45,6 +45,46 @@ func BenchmarkOpen(b *testing.B) {
 						b.Fatal(err)
 					}
 					if _, err := o.Open(h, fragment); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkRecord13 seals and opens records of DTLS 1.3, as the two above do those
+// of DTLS 1.2.
+func BenchmarkRecord13(b *testing.B) {
+	for _, a := range protected {
+		for _, size := range benchSizes {
+			payload := make([]byte, size)
+			b.Run(fmt.Sprintf("seal/%v/%d", a, size), func(b *testing.B) {
+				s := newSealer13(b, a)
+				s.SetLimit(unlimited)
+				buf := make([]byte, 0, size+s.Overhead())
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, _, err := s.Seal(buf, TypeApplicationData, payload, 0); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.Run(fmt.Sprintf("open/%v/%d", a, size), func(b *testing.B) {
+				record := seal13(b, newSealer13(b, a), payload)
+				o := newOpener13(b, a, 256)
+				fresh, datagram := o.window, make([]byte, len(record))
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for b.Loop() {
+					o.window = fresh
+					copy(datagram, record)
+					u, _, err := NextUnified(datagram, 0)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, _, _, err := o.Open(u); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -28,7 +28,8 @@ const (
 )
 
 // Number is a record number: the epoch, which names the keys, and the sequence
-// number within it. DTLS 1.2 has 16 and 48 bits for them.
+// number within it. DTLS 1.2 has 16 and 48 bits for them, DTLS 1.3 has 64 each;
+// we end at 48 bits of sequence number in both.
 type Number struct {
 	Epoch uint64
 	Seq   uint64
@@ -96,9 +97,7 @@ func otherLayout(first byte) bool {
 	if ContentType(first) == TypeTLS12CID {
 		return true
 	}
-	// RFC 9147, Section 4: the unified header begins with the bits 001. The
-	// content types 32 to 63 are reserved to keep the two apart.
-	return first>>5 == 0b001
+	return IsUnified(first)
 }
 
 // AppendHeader appends the 13 bytes of a header to dst. The lower 16 bits of

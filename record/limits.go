@@ -10,8 +10,8 @@ const (
 	// unlimited leaves the end to the sequence numbers.
 	unlimited = math.MaxUint64
 
-	// RFC 8446, Section 5.5: 2^24.5 full-size records under AES-GCM, for an
-	// advantage of 2^-60 against confidentiality.
+	// RFC 9846, Section 5.5: 2^24.5 full-size records under AES-GCM, for an
+	// advantage of 2^-60 against confidentiality. Keys MUST be replaced before.
 	gcmConfidentiality = 23_726_566
 
 	// RFC 9147, Appendix B.1: (2l * q)^2 / 2^128 <= 2^-60 with records of
@@ -36,7 +36,7 @@ const (
 )
 
 // ConfidentialityLimit is the number of records one key may protect. For
-// [ChaCha20Poly1305] and [None] sequence numbers run out first (RFC 8446,
+// [ChaCha20Poly1305] and [None] sequence numbers run out first (RFC 9846,
 // Section 5.5), which the largest uint64 stands for.
 func (a AEAD) ConfidentialityLimit() uint64 {
 	switch a {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"testing"
@@ -20,7 +21,7 @@ func TestLimitsFromTheRFC(t *testing.T) {
 		t.Errorf("CCM_8 refuses %d records, RFC 9147, Appendix B.3 gives %d", ccm8Integrity, want)
 	}
 	if want := uint64(math.Exp2(24.5)); gcmConfidentiality != want {
-		t.Errorf("GCM protects %d records, RFC 8446, Section 5.5 gives %d", gcmConfidentiality, want)
+		t.Errorf("GCM protects %d records, RFC 9846, Section 5.5 gives %d", gcmConfidentiality, want)
 	}
 }
 
@@ -60,6 +61,9 @@ func TestForgeryLimit(t *testing.T) {
 
 		o.SetLimit(3)
 		for i, want := range []error{ErrBadMAC, ErrBadMAC, ErrForgeryLimit, ErrForgeryLimit} {
+			if left := uint64(max(3-i, 0)); o.Remaining() != left {
+				t.Errorf("%v: %d forgeries remain after %d, want %d", a, o.Remaining(), i, left)
+			}
 			if _, err := open(t, o, forged); !errors.Is(err, want) {
 				t.Errorf("%v: forgery %d: %v, want %v", a, i+1, err, want)
 			}
@@ -69,6 +73,10 @@ func TestForgeryLimit(t *testing.T) {
 		}
 		if _, err := open(t, o, good); !errors.Is(err, ErrForgeryLimit) {
 			t.Errorf("%v: an authentic record past the limit: %v", a, err)
+		}
+		o.SetLimit(1)
+		if o.Remaining() != 0 {
+			t.Errorf("%v: %d forgeries remain past a lowered limit", a, o.Remaining())
 		}
 	}
 }
@@ -86,6 +94,52 @@ func TestOnlyFailedAuthenticationCounts(t *testing.T) {
 		o.Open(Header{Number: Number{Epoch: 9}}, nil) //nolint:errcheck // another epoch
 		if o.Failed() != 0 {
 			t.Errorf("%v: %d failures counted for records never decrypted", a, o.Failed())
+		}
+	}
+}
+
+// TestForgeryLimit13: as above, and only decryptions that were tried count.
+func TestForgeryLimit13(t *testing.T) {
+	for _, a := range protected {
+		s, o := newSealer13(t, a), newOpener13(t, a, 64)
+		good := seal13(t, s, []byte("good"))
+		forged := seal13(t, s, []byte("forged"))
+		forged[len(forged)-1] ^= 1
+		other := bytes.Clone(forged)
+		other[0] ^= 1 // of another epoch
+
+		o.SetLimit(3)
+		for i, want := range []error{ErrBadMAC, ErrBadMAC, ErrForgeryLimit, ErrForgeryLimit} {
+			if _, _, err := open13(t, o, other); i < 3 && !errors.Is(err, ErrEpoch) {
+				t.Errorf("%v: another epoch: %v", a, err)
+			}
+			if left := uint64(max(3-i, 0)); o.Remaining() != left {
+				t.Errorf("%v: %d forgeries remain after %d, want %d", a, o.Remaining(), i, left)
+			}
+			if _, _, err := open13(t, o, forged); !errors.Is(err, want) {
+				t.Errorf("%v: forgery %d: %v, want %v", a, i+1, err, want)
+			}
+		}
+		if o.Failed() != 3 {
+			t.Errorf("%v: %d forgeries counted, want 3: beyond the limit none is tried", a, o.Failed())
+		}
+		if _, _, err := open13(t, o, good); !errors.Is(err, ErrForgeryLimit) {
+			t.Errorf("%v: an authentic record past the limit: %v", a, err)
+		}
+	}
+}
+
+func TestConfidentialityLimit13(t *testing.T) {
+	for _, a := range protected {
+		s := newSealer13(t, a)
+		if want := min(a.ConfidentialityLimit(), MaxSeq+1); s.Remaining() != want {
+			t.Errorf("%v: %d records remain at first, want %d", a, s.Remaining(), want)
+		}
+		s.SetLimit(1)
+		seal13(t, s, nil)
+		out, _, err := s.Seal([]byte("dst"), TypeAlert, nil, 0)
+		if !errors.Is(err, ErrLimit) || string(out) != "dst" || s.Next() != 1 || s.Used() != 1 || s.Remaining() != 0 {
+			t.Errorf("%v: at the limit: %q, %v, next %d, used %d, %d remain", a, out, err, s.Next(), s.Used(), s.Remaining())
 		}
 	}
 }

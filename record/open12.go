@@ -3,16 +3,13 @@ package record
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 )
 
 // Opener12 is the read half of one DTLS 1.2 epoch: it tells authentic, new
 // records from all others. It belongs to one goroutine at a time.
 type Opener12 struct {
-	protection12
-	window Window
-	failed uint64 // records that were not authentic
-	limit  uint64 // as many end the use of the keys
+	readHalf
+	context12
 }
 
 // NewOpener12 returns the read half of an epoch. The lengths of key and iv are
@@ -33,14 +30,11 @@ func NewOpener12(a AEAD, key, iv []byte, epoch uint16, window int) (*Opener12, e
 	if err != nil {
 		return nil, err
 	}
-	if window == 0 && a != None {
-		return nil, fmt.Errorf("dtls: no replay window for %v, want %d to %d", a, MinWindow, MaxWindow)
-	}
-	w, err := NewWindow(window)
+	r, err := newReadHalf(p, window)
 	if err != nil {
 		return nil, err
 	}
-	return &Opener12{protection12: p, window: w, limit: a.IntegrityLimit()}, nil
+	return &Opener12{r, context12{epoch: epoch}}, nil
 }
 
 // Open returns the plaintext of a record, decrypted in place: it is a part of
@@ -104,11 +98,10 @@ func (o *Opener12) Authentic(h Header, fragment []byte) bool {
 
 // refusal says why a record is not worth decrypting, or nil.
 func (o *Opener12) refusal(h Header, size int) error {
+	if err := o.readHalf.refusal(); err != nil {
+		return err
+	}
 	switch {
-	case o.wiped:
-		return ErrWiped
-	case o.failed >= o.limit:
-		return ErrForgeryLimit
 	case h.Epoch != uint64(o.epoch) || h.Seq > MaxSeq:
 		return ErrEpoch
 	case size < o.aead.ExplicitNonceLen()+o.aead.TagLen():
@@ -142,32 +135,8 @@ func (o *Opener12) decrypt(h Header, fragment []byte) ([]byte, error) {
 	return o.cipher.Open(fragment[:0], o.nonceOf(variable), fragment, aad)
 }
 
-// countFailure is RFC 9147, Section 4.5.3: count the records that fail
-// authentication with each key, and stop at a limit.
-func (o *Opener12) countFailure() error {
-	o.failed++
-	if o.failed >= o.limit {
-		return ErrForgeryLimit
-	}
-	return ErrBadMAC
-}
-
-// Failed is the number of records that were not authentic.
-func (o *Opener12) Failed() uint64 { return o.failed }
-
-// Newest is the highest sequence number of a record opened, and whether there
-// is one. In epoch 0 nobody vouches for it.
-func (o *Opener12) Newest() (seq uint64, ok bool) { return o.window.Newest() }
-
-// SetLimit replaces [AEAD.IntegrityLimit] as the number of records failing
-// authentication, those counted already included, that ends the use of the keys.
-func (o *Opener12) SetLimit(forgeries uint64) { o.limit = forgeries }
-
 // Epoch is the epoch the records must be of.
 func (o *Opener12) Epoch() uint16 { return o.epoch }
-
-// AEAD is how the records are protected.
-func (o *Opener12) AEAD() AEAD { return o.aead }
 
 // Wipe ends the use of the keys: Open then returns [ErrWiped]. It zeroes the IV
 // and drops the only reference to the expanded key, which Go's ciphers keep to

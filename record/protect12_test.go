@@ -302,7 +302,7 @@ func TestWipe(t *testing.T) {
 		if _, err := open(t, o, record); !errors.Is(err, ErrWiped) {
 			t.Errorf("%v: opened after Wipe: %v", a, err)
 		}
-		for _, p := range []protection12{s.protection12, o.protection12} {
+		for _, p := range []protection{s.protection, o.protection} {
 			if p.cipher != nil || p.nonce != [nonceLen]byte{} || p.mask != 0 {
 				t.Errorf("%v: Wipe left %+v", a, p)
 			}

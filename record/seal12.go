@@ -8,10 +8,8 @@ import (
 // Sealer12 is the write half of one DTLS 1.2 epoch: it numbers, protects and
 // frames records. It belongs to one goroutine at a time.
 type Sealer12 struct {
-	protection12
-	next  uint64 // sequence number of the next record, MaxSeq+1 at the end
-	used  uint64 // records protected
-	limit uint64 // records that may be
+	writeHalf
+	context12
 }
 
 // NewSealer12 returns the write half of an epoch, which begins with sequence
@@ -23,7 +21,7 @@ func NewSealer12(a AEAD, key, iv []byte, epoch uint16) (*Sealer12, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sealer12{protection12: p, limit: a.ConfidentialityLimit()}, nil
+	return &Sealer12{newWriteHalf(p), context12{epoch: epoch}}, nil
 }
 
 // Seal appends one record with the payload to dst and returns the longer slice
@@ -43,26 +41,8 @@ func (s *Sealer12) Seal(dst []byte, typ ContentType, version uint16, payload []b
 	if err := s.refusal(len(payload)); err != nil {
 		return dst, Number{}, err
 	}
-	n = Number{Epoch: uint64(s.epoch), Seq: s.next}
-	s.next++
-	s.used++
+	n = Number{Epoch: uint64(s.epoch), Seq: s.take()}
 	return s.protect(dst, Header{Type: typ, Version: version, Number: n}, payload), n, nil
-}
-
-// refusal says why no record can be made, or nil.
-func (s *Sealer12) refusal(payload int) error {
-	switch {
-	case s.wiped:
-		return ErrWiped
-	case payload > MaxPlaintext:
-		return ErrPayloadTooLong
-	case s.next > MaxSeq:
-		// RFC 6347, Section 4.1: the sequence number MUST NOT wrap.
-		return ErrSequenceExhausted
-	case s.used >= s.limit:
-		return ErrLimit
-	}
-	return nil
 }
 
 // protect appends header and fragment; it completes h.Length.
@@ -95,30 +75,8 @@ func (s *Sealer12) SkipTo(seq uint64) error {
 	return nil
 }
 
-// Next is the sequence number of the next record, [MaxSeq]+1 when there is none.
-func (s *Sealer12) Next() uint64 { return s.next }
-
-// Used is the number of records protected. Numbers skipped do not count.
-func (s *Sealer12) Used() uint64 { return s.used }
-
-// Remaining is the number of records that can still be protected, before the
-// limit of the keys or the end of the sequence numbers.
-func (s *Sealer12) Remaining() uint64 {
-	if s.wiped {
-		return 0
-	}
-	return min(s.limit-min(s.used, s.limit), MaxSeq+1-s.next)
-}
-
-// SetLimit replaces [AEAD.ConfidentialityLimit] as the number of records that
-// may be protected, those already protected included.
-func (s *Sealer12) SetLimit(records uint64) { s.limit = records }
-
 // Epoch is the epoch all records are numbered in.
 func (s *Sealer12) Epoch() uint16 { return s.epoch }
-
-// AEAD is how the records are protected.
-func (s *Sealer12) AEAD() AEAD { return s.aead }
 
 // Overhead is what a record adds to its payload: [AEAD.Overhead12].
 func (s *Sealer12) Overhead() int { return s.aead.Overhead12() }
