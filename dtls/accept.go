@@ -98,8 +98,9 @@ func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, d
 		alone = d.decide(now, from, first.body, first.whole())
 	}
 	switch {
-	case alone.verdict == askCookie:
-		return d.ask(dst, now, from, first, &alone), nil // nothing need be kept
+	case alone.verdict == askCookie: // nothing need be kept
+		d.asked(now, &alone)
+		return d.appendAnswer(dst, now, from, first, &alone), nil
 	case !first.whole() && first.waits(from):
 		return d.gather(now, from, first, &rest, len(datagram), dst)
 	case alone.verdict == letIn:
@@ -168,11 +169,10 @@ func (d *Door) wantsCookie(now time.Time) bool {
 	}
 }
 
-// ask answers with a cookie.
-func (d *Door) ask(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
+// asked notes an answer.
+func (d *Door) asked(now time.Time, j *judgement) {
 	d.count(now, j)
 	d.stats.Asked++
-	return d.appendVerifyRequest(dst, now, p.record, from, j.hello)
 }
 
 // admit fills in what the judgement knows of a hello.
@@ -197,22 +197,19 @@ func (d *Door) count(now time.Time, j *judgement) {
 	}
 }
 
-// Sizes in bytes of a HelloVerifyRequest: the body, which has version, cookie
-// length and cookie, and the datagram.
-const (
-	helloVerifyLen         = 2 + 1 + cookie.Len
-	helloVerifyDatagramLen = record.HeaderLen + message.HeaderLen + helloVerifyLen
-)
+// helloVerifyLen is the size of the body: version, cookie length, cookie.
+const helloVerifyLen = 2 + 1 + cookie.Len
 
-// appendVerifyRequest writes a HelloVerifyRequest. RFC 6347, Section 4.2.1: its
-// version is DTLS 1.0 whatever comes later, and its record repeats the number
-// of the hello's record, so that no number is used twice.
-func (d *Door) appendVerifyRequest(dst []byte, now time.Time, h record.Header, from netip.AddrPort, p message.HelloPrefix) []byte {
+// appendAnswer writes a HelloVerifyRequest for the hello that p completed.
+// RFC 6347, Section 4.2.1: its version is DTLS 1.0 whatever comes later, and its
+// record repeats the number of the hello's record, so that no number is used
+// twice.
+func (d *Door) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
 	dst = record.AppendHeader(dst, record.Header{
-		Type: record.TypeHandshake, Version: versionDTLS10, Number: record.Number{Seq: h.Seq},
+		Type: record.TypeHandshake, Version: versionDTLS10, Number: record.Number{Seq: p.record.Seq},
 		Length: message.HeaderLen + helloVerifyLen,
 	})
 	dst = message.Header{Type: message.TypeHelloVerifyRequest, Length: helloVerifyLen, FragmentLength: helloVerifyLen}.Append(dst)
 	dst = append(dst, byte(versionDTLS10>>8), byte(versionDTLS10&0xff), cookie.Len)
-	return d.jar.Mint(dst, now, from, p.Covered[0], p.Covered[1])
+	return d.jar.Mint(dst, now, from, j.hello.Covered[0], j.hello.Covered[1])
 }

@@ -93,13 +93,16 @@ func (d *Door) gather(now time.Time, from netip.AddrPort, first helloPiece, rest
 			stranger, out = h, j
 		}
 	}
-	switch {
-	case guest != nil:
+	if guest != nil {
 		hello = d.admit(now, &in, &ProvenHello{From: from, Datagram: joined(guest, key), recordSeq: guest.Record()})
 		guest.Leave()
 		return nil, hello
-	case stranger != nil && stranger.Pay(helloVerifyDatagramLen):
-		return d.ask(dst, now, from, first, &out), nil
+	}
+	if stranger != nil {
+		if reply := d.appendAnswer(dst, now, from, first, &out); stranger.Pay(len(reply) - len(dst)) {
+			d.asked(now, &out)
+			return reply, nil
+		}
 	}
 	d.stats.Held++
 	return nil, nil

@@ -100,9 +100,13 @@ func newStranger(t testing.TB, client, server *Config) *stranger {
 func (s *stranger) send(datagram []byte) (reply []byte, hello *ProvenHello) {
 	s.t.Helper()
 	sent := bytes.Clone(datagram)
-	reply, hello = s.door.Handle(s.now, datagram, testAddr, localAddr, nil)
-	if !bytes.Equal(sent, datagram) {
-		s.t.Fatal("the door changed a datagram")
+	before := bytes.Repeat([]byte{7}, 1000) // what stands in dst is nothing to the door
+	reply, hello = s.door.Handle(s.now, datagram, testAddr, localAddr, bytes.Clone(before))
+	if !bytes.Equal(sent, datagram) || reply != nil && !bytes.HasPrefix(reply, before) {
+		s.t.Fatal("the door changed a datagram, or what stood in dst")
+	}
+	if reply != nil {
+		reply = reply[len(before):]
 	}
 	s.in += len(datagram)
 	s.out += len(reply)
@@ -332,6 +336,36 @@ func TestRepeatedPieces(t *testing.T) {
 		}
 		s.now = s.now.Add(300 * time.Millisecond)
 	}
+	for try := range 3 { // its start does not come first, but it is in the same datagram
+		pieces := cutHello(t, s.first, 8, uint64(100+8*try))
+		slices.Reverse(pieces)
+		if reply, _ := s.send(slices.Concat(pieces...)); reply == nil {
+			t.Errorf("try %d in one datagram is not answered", try)
+		}
+	}
+}
+
+// TestLongestHelloGoesIn: if there are several that begin with the right cookie,
+// more of one has come than of the others.
+func TestLongestHelloGoesIn(t *testing.T) {
+	for _, honestFirst := range []bool{false, true} {
+		client, server := longHello(t, 1600)
+		s := newStranger(t, client, server)
+		h, body := helloBody(t, s.proven())
+		forged := bytes.Repeat([]byte{0xaa}, len(body))
+		ends := [][]byte{helloFragment(h, forged, 600, 700, 3), helloFragment(h, body, 400, len(body), 4)}
+		if honestFirst {
+			slices.Reverse(ends)
+		}
+		for _, d := range ends {
+			s.send(d)
+		}
+		_, hello := s.send(helloFragment(h, body, 0, 400, 5))
+		if hello == nil || len(hello.Datagram) < len(body) {
+			t.Fatalf("honest first %v: let in %+v", honestFirst, hello)
+		}
+		s.completes(hello)
+	}
 }
 
 // TestForgedPieces: fragments that somebody else sends for a hello do not keep
@@ -423,7 +457,10 @@ func TestPiecesTooLong(t *testing.T) {
 			t.Fatal("a later fragment is answered")
 		}
 	}
-	if d := s.door.Stats(); d.Dropped != 5 || d.Held != 0 {
+	m, short := helloBody(t, newStranger(t, client, server).first)
+	m.Length, m.Seq = 1000, floating // further than an engine goes
+	s.send(helloFragment(m, short, 100, 400, 0))
+	if d := s.door.Stats(); d.Dropped != 6 || d.Held != 0 {
 		t.Errorf("%+v", d)
 	}
 	reply, _ := s.send(first[0])

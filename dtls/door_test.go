@@ -189,8 +189,12 @@ func changedHello(t *testing.T, datagram []byte, change func(*message.ClientHell
 // TestRecordNumbersGoOn: hellos repeated before the cookie use up numbers on
 // both sides; the ServerHello's lie behind them (THREATS 23).
 func TestRecordNumbersGoOn(t *testing.T) {
-	for lost := range 6 {
-		client, server := pskConfigs()
+	for i := range 12 {
+		lost, configs := i/2, pskConfigs
+		if i%2 > 0 {
+			configs = fragmentedConfigs
+		}
+		client, server := configs()
 		s := newSim(t, client, server)
 		s.path = func(from side, n int, _ []byte) []time.Duration {
 			if from == serverSide && n < lost {
@@ -291,11 +295,33 @@ func TestAmplification(t *testing.T) {
 			}
 		})
 	}
-	// A spoofed hello and silence: three times, once, and no repetitions.
+	for _, mode := range []CookieMode{CookieNever, CookieUnderLoad} {
+		for _, behindDoor := range []bool{false, true} {
+			spoofedHello(t, mode, behindDoor)
+		}
+	}
+}
+
+// spoofedHello is one hello and silence: three times its bytes, once, and no
+// repetitions.
+func spoofedHello(t *testing.T, mode CookieMode, behindDoor bool) {
 	client, server := simConfigs(dtlstest.P256, 6000)
-	server.CookieMode = CookieNever
+	server.CookieMode = mode
 	s := newSim(t, client, server)
 	tx, _ := s.eng[clientSide].PollTransmit(s.now, nil)
+	if behindDoor {
+		door, err := NewDoor(server, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply, hello := door.Handle(s.now, tx.Data, s.addr[clientSide], localAddr, nil)
+		if reply != nil || hello == nil {
+			t.Fatalf("mode %d asks for a cookie", mode)
+		}
+		if s.eng[serverSide], err = NewServerEngine(server, hello, s.now); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.inject(serverSide, tx.Data)
 	out := 0
 	e := s.eng[serverSide]
@@ -309,8 +335,8 @@ func TestAmplification(t *testing.T) {
 	for d, ok := e.PollTransmit(s.now, nil); ok; d, ok = e.PollTransmit(s.now, nil) {
 		out += len(d.Data)
 	}
-	if out > amplification*len(tx.Data) || !errors.Is(e.Err(), ErrHandshakeTimeout) {
-		t.Errorf("%d bytes for %d, then %v", out, len(tx.Data), e.Err())
+	if out == 0 || out > amplification*len(tx.Data) || !errors.Is(e.Err(), ErrHandshakeTimeout) {
+		t.Errorf("mode %d, behind a door %v: %d bytes for %d, then %v", mode, behindDoor, out, len(tx.Data), e.Err())
 	}
 }
 
