@@ -448,10 +448,6 @@ func (c *Conn) hear() {
 		c.opened()
 	}
 	if err := c.eng.Err(); err != nil {
-		var timeout *handshakeTimeoutError
-		if c.hs != nil && errors.As(err, &timeout) {
-			timeout.transport = c.hs.trouble
-		}
 		c.over(err)
 	}
 }
