@@ -260,6 +260,7 @@ func (c *Conn) takeInput() bool {
 	e := c.eng
 	hs.seen = snapshot{e.ConnectionState(), e.PathMTU(), e.NextTimeout(), e.Direction(), e.Drops()}
 	mtu, told := hs.mtu, hs.told
+	e.transportSaid(hs.trouble)
 	c.flags.busy = true
 	c.mu.Unlock()
 	if datagram != nil {
@@ -322,6 +323,7 @@ func (c *Conn) overdue(now time.Time) {
 		return
 	}
 	if e := c.engine(); e != nil {
+		e.transportSaid(c.hs.trouble)
 		_ = e.HandleTimeout(now) // hear asks Err
 		c.hear()
 	}

@@ -100,13 +100,18 @@ func TestIdleTimeoutIsCheap(t *testing.T) {
 		if more := runtime.NumGoroutine() - before - n; more > 0 { // one reader for each client
 			t.Errorf("%d goroutines more", more)
 		}
-		at := servers[0].alarm.At()
+		rings := func() time.Time {
+			l.d.sock.alarms.mu.Lock()
+			defer l.d.sock.alarms.mu.Unlock()
+			return servers[0].alarm.At()
+		}
+		at := rings()
 		for range 100 {
 			time.Sleep(100 * time.Millisecond)
 			mustWrite(t, clients[0], "here")
 			mustRead(t, servers[0], "here")
 		}
-		if !servers[0].alarm.At().Equal(at) {
+		if !rings().Equal(at) {
 			t.Error("a record moved the alarm")
 		}
 		time.Sleep(time.Until(at) + time.Second)

@@ -230,12 +230,14 @@ func TestLingeringIsSmall(t *testing.T) {
 		l.net.path = func(net.Addr, net.Addr, []byte) bool { return false }
 		l.net.mu.Unlock()
 		server.Close()
+		server.mu.Lock()
 		if server.queue != nil || server.value != nil || server.eng.state.PeerCertificates != nil || server.eng.secrets.master != nil {
 			t.Error("something is left that is not needed")
 		}
 		if !server.flags.lingers {
 			t.Error("it does not linger")
 		}
+		server.mu.Unlock()
 		client.Close()
 		l.Close()
 		time.Sleep(maxLinger)

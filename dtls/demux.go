@@ -307,7 +307,9 @@ func (d *demux) release(l *Listener) {
 }
 
 func (d *demux) closeSocket() {
-	d.gone.Store(true)
+	if d.gone.Swap(true) {
+		return
+	}
 	d.sock.alarms.stop()
 	_ = d.sock.close()
 }

@@ -4,9 +4,9 @@
 // # Fronts
 //
 // Dial and Listen are used like their namesakes in crypto/tls; Client and
-// Server run over a net.Conn of the caller, NewListener over a net.PacketConn.
-// All give a Conn, a net.Conn on which each Write is one record and one
-// datagram, and each Read returns one record.
+// Server run over a net.Conn of the caller, NewListener over a net.PacketConn,
+// and an Endpoint dials and listens on one. All give a Conn, a net.Conn on which
+// each Write is one record and one datagram, and each Read returns one record.
 //
 // # A handshake that can be repeated
 //

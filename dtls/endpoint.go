@@ -107,10 +107,6 @@ func (e *Endpoint) LocalAddr() net.Addr { return e.d.sock.localAddr() }
 // second Close does nothing.
 func (e *Endpoint) Close() error {
 	e.d.mu.Lock()
-	if e.d.ended {
-		e.d.mu.Unlock()
-		return nil
-	}
 	e.d.ended = true
 	all, l := e.d.all(), e.d.listener
 	e.d.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -265,8 +266,8 @@ func TestEndpointDialGivesUp(t *testing.T) {
 func TestEndpointRetransmits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet()
-		lost := 0
-		n.path = func(net.Addr, net.Addr, []byte) bool { lost++; return lost%3 != 1 }
+		var sent atomic.Int32
+		n.path = func(net.Addr, net.Addr, []byte) bool { return sent.Add(1)%3 != 1 }
 		a, b := newNode(t, n, 1, nodeConfig()), newNode(t, n, 2, nodeConfig())
 		ab := a.dial(t, b.LocalAddr())
 		mustWrite(t, ab, "hello")
@@ -402,7 +403,8 @@ func TestEndpointSocketDies(t *testing.T) {
 		n := newMemNet()
 		a, b := newNode(t, n, 1, nodeConfig()), newNode(t, n, 2, nodeConfig())
 		ab := a.dial(t, b.LocalAddr())
-		a.socket.Close()
+		a.socket.set(func(s *memSocket) { s.fault = func() error { return io.EOF } }) // it says so, and is left open
+		a.socket.put(b.LocalAddr(), nil)
 		synctest.Wait()
 		for name, err := range map[string]error{
 			"Read": second(ab.Read(nil)), "Accept": second(a.Accept()),
@@ -412,7 +414,9 @@ func TestEndpointSocketDies(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		a.Close()
+		if a.Close(); !a.socket.isClosed() {
+			t.Error("the socket is left open")
+		}
 		b.Close()
 		time.Sleep(time.Second)
 	})

@@ -96,9 +96,9 @@ func TestDialToAClosedPort(t *testing.T) {
 	}
 	addr := pc.LocalAddr().String()
 	_ = pc.Close()
-	ended := 0
+	ended, text := 0, ""
 	_, err = Dial("udp", addr, &Config{
-		Trace:              &Trace{Ended: func(error) { ended++ }},
+		Trace:              &Trace{Ended: func(err error) { ended++; text = err.Error() }},
 		InsecureSkipVerify: true, HandshakeTimeout: 300 * time.Millisecond,
 		Retransmit: RetransmitPolicy{Initial: 50 * time.Millisecond},
 	})
@@ -107,5 +107,8 @@ func TestDialToAClosedPort(t *testing.T) {
 	}
 	if ended != 1 {
 		t.Errorf("the association ended %d times", ended)
+	}
+	if text != err.Error() {
+		t.Errorf("the hook was told %q, the caller %q", text, err)
 	}
 }

@@ -69,6 +69,8 @@ type handshake struct {
 	heldBytes int
 	retryHeld bool
 	closed    recordNumber // of a close_notify that overtook the last flight; epoch 0: none
+
+	trouble error // what the transport said last, for the error of a time-out
 }
 
 // suspicion is a fault in unauthenticated plaintext. It is believed if no

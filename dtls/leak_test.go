@@ -163,6 +163,7 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 				for i := range n {
 					end(t, l, 1+i)
 				}
+				time.Sleep(time.Minute) // should one linger
 				synctest.Wait()
 				if got := runtime.NumGoroutine(); got > goroutines {
 					t.Errorf("%d goroutines, were %d", got, goroutines)

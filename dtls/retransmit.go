@@ -478,8 +478,16 @@ func (e *Engine) timeoutError() error {
 		t.awaited = e.hs.awaited()
 		t.elapsed = e.now.Sub(e.hs.began)
 		t.heard = e.hs.heard
+		t.transport = e.hs.trouble
 	}
 	return t
+}
+
+// transportSaid notes an error that may explain why nothing comes.
+func (e *Engine) transportSaid(err error) {
+	if e.hs != nil {
+		e.hs.trouble = err
+	}
 }
 
 // sendFlight begins with the flight that was prepared: the peer's flight is

@@ -38,11 +38,17 @@ func (l *library) trace() *Trace {
 		l.doubled = l.doubled || l.stories[p.Name] != nil
 		l.stories[p.Name] = s
 		return &Trace{
-			Message:     func(MessageInfo, error) { s.messages++ },
-			Established: func(ConnectionState) { s.established = true },
-			Ended:       func(err error) { s.ended = err },
+			Message:     func(MessageInfo, error) { l.note(func() { s.messages++ }) },
+			Established: func(ConnectionState) { l.note(func() { s.established = true }) },
+			Ended:       func(err error) { l.note(func() { s.ended = err }) },
 		}
 	}}
+}
+
+func (l *library) note(what func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	what()
 }
 
 // TestTraceTellsWhoFailed: of many handshakes with one listener, each failure has
@@ -53,7 +59,7 @@ func TestTraceTellsWhoFailed(t *testing.T) {
 		var all int
 		l := driven(t, func(_, s *Config) {
 			s.Trace = lib.trace()
-			s.Trace.Ended = func(error) { all++ } // of everybody
+			s.Trace.Ended = func(error) { lib.note(func() { all++ }) } // of everybody
 			s.MaxHandshakes = 4
 			s.HandshakeTimeout = 30 * time.Second
 		})
@@ -91,6 +97,7 @@ func TestTraceTellsWhoFailed(t *testing.T) {
 		l.stall(t, from(10, 2, 0, 1))
 		synctest.Wait()
 		time.Sleep(time.Minute)
+		lib.mu.Lock()
 		for name, want := range map[string]string{
 			"10.0.0.1:1": "closed", "10.0.0.1:2": "no cipher suite in common", "10.0.0.1:3": "timed out",
 			"10.1.0.1:1": "to make room", "10.1.0.1:2": "timed out", "10.2.0.1:1": "timed out",
@@ -110,6 +117,7 @@ func TestTraceTellsWhoFailed(t *testing.T) {
 		if lib.doubled || all != len(lib.stories) {
 			t.Errorf("%d associations ended, %d were named; one twice: %v", all, len(lib.stories), lib.doubled)
 		}
+		lib.mu.Unlock()
 		closeAll(conns...)
 		l.Close()
 		time.Sleep(maxLinger)
@@ -134,6 +142,7 @@ func TestTraceNames(t *testing.T) {
 			if err := c.Handshake(); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait()
 			if s := ours.stories[server.String()]; s == nil || !s.Client || s.Addr != addrOf(server) {
 				t.Errorf("the client's: %+v", ours.stories)
 			}
