@@ -15,6 +15,8 @@ need gcc command -v gcc                              # the race detector links w
 need libc6-dev test -e /usr/include/stdlib.h         # and with this
 need openssl command -v openssl
 need gnutls-bin eval 'command -v gnutls-cli && command -v gnutls-serv'
+need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
+need libwolfssl-dev test -e /usr/include/wolfssl/ssl.h
 
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "peers: $(openssl version | cut -d ' ' -f 1-2), $(gnutls-cli --version | sed -n 1p)"

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,19 +26,41 @@ func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 	if o.Roots != nil {
 		cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, o.Roots.Pool()
 	}
+	if o.PSK != nil {
+		cfg.PSKHint = o.PSK.Hint
+		cfg.ServerPSK = func(_ context.Context, info dtls.ServerPSKInfo) (*dtls.PSK, error) {
+			if !bytes.Equal(info.Identity, o.PSK.Identity) {
+				return nil, nil
+			}
+			return &dtls.PSK{Identity: info.Identity, Key: o.PSK.Key}, nil
+		}
+	}
 	l, err := dtls.Listen("udp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return converseWith(t, o, l.AcceptContext), l.Addr().String()
+	a := &association{options: o}
+	a.start(t, l.AcceptContext)
+	return a, l.Addr().String()
 }
 
 func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 	t.Helper()
+	a := &association{options: o}
 	cfg := flightpathConfig(o)
-	cfg.ServerName, cfg.RootCAs = o.ServerName, o.Roots.Pool()
-	return converseWith(t, o, func(ctx context.Context) (*dtls.Conn, error) {
+	if o.Roots != nil {
+		cfg.ServerName, cfg.RootCAs = o.ServerName, o.Roots.Pool()
+	}
+	if o.PSK != nil {
+		cfg.ClientPSK = func(_ context.Context, info dtls.ClientPSKInfo) ([]dtls.PSK, error) {
+			a.mu.Lock()
+			a.asked, a.hint = true, info.Hint
+			a.mu.Unlock()
+			return []dtls.PSK{{Identity: o.PSK.Identity, Key: o.PSK.Key}}, nil
+		}
+	}
+	a.start(t, func(ctx context.Context) (*dtls.Conn, error) {
 		d := dtls.Dialer{Config: cfg}
 		conn, err := d.DialContext(ctx, "udp", addr)
 		if err != nil {
@@ -45,6 +68,7 @@ func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 		}
 		return conn.(*dtls.Conn), nil
 	})
+	return a
 }
 
 func flightpathConfig(o Options) *dtls.Config {
@@ -68,13 +92,14 @@ type association struct {
 
 	mu    sync.Mutex
 	conn  *dtls.Conn // once the handshake is complete
+	asked bool       // a client for its pre-shared key
+	hint  []byte     // of the server about it
 	heard []string
 	err   error // why it ended
 }
 
-// converseWith opens an association and reads from it until the test ends.
-func converseWith(t testing.TB, o Options, open func(context.Context) (*dtls.Conn, error)) *association {
-	a := &association{options: o}
+// start opens the association and reads from it until the test ends.
+func (a *association) start(t testing.TB, open func(context.Context) (*dtls.Conn, error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -88,7 +113,6 @@ func converseWith(t testing.TB, o Options, open func(context.Context) (*dtls.Con
 		cancel()
 		<-ended
 	})
-	return a
 }
 
 func (a *association) converse(ctx context.Context, open func(context.Context) (*dtls.Conn, error)) error {
@@ -173,6 +197,23 @@ func (a *association) Agrees() error {
 	}
 	if want > 0 && !state.PeerCertificates[0].Equal(o.Roots.Certificate.Leaf) {
 		return errors.New("flightpath: another certificate than the peer's")
+	}
+	return a.agreesPSK(state)
+}
+
+// agreesPSK compares identities, and on a client the server's hint.
+func (a *association) agreesPSK(state dtls.ConnectionState) error {
+	want := &PSK{}
+	if a.options.PSK != nil {
+		want = a.options.PSK
+	}
+	if !bytes.Equal(state.PSKIdentity, want.Identity) {
+		return fmt.Errorf("flightpath: identity %q, want %q", state.PSKIdentity, want.Identity)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.asked && !bytes.Equal(a.hint, want.Hint) {
+		return fmt.Errorf("flightpath: hint %q, want %q", a.hint, want.Hint)
 	}
 	return nil
 }

@@ -5,12 +5,47 @@ import "testing"
 func TestOpenSSL(t *testing.T) { testPeer(t, OpenSSL{}) }
 func TestGnuTLS(t *testing.T)  { testPeer(t, GnuTLS{}) }
 func TestPion(t *testing.T)    { testPeer(t, Pion{}) }
+func TestMbedTLS(t *testing.T) { testPeer(t, MbedTLS{}) }
+func TestWolfSSL(t *testing.T) { testPeer(t, WolfSSL{}) }
+
+func TestPSKOpenSSL(t *testing.T) { testPSK(t, OpenSSL{}) }
+func TestPSKGnuTLS(t *testing.T)  { testPSK(t, GnuTLS{}) }
+func TestPSKPion(t *testing.T)    { testPSK(t, Pion{}) }
+func TestPSKMbedTLS(t *testing.T) { testPSK(t, MbedTLS{}) }
+func TestPSKWolfSSL(t *testing.T) { testPSK(t, WolfSSL{}) }
+
+// TestPSKGnuTLSServer: ECDHE_PSK, which only its server has.
+func TestPSKGnuTLSServer(t *testing.T) {
+	t.Parallel()
+	for i, identity := range append(GnuTLS{}.PSK().Identities, ZeroIdentity) {
+		c := Case{Suite: 0xccac, Identity: identity, MTU: pskMTUs[i%2], Hint: i%2 == 0, Loss: i/2 == 1}
+		t.Run(c.Name(), func(t *testing.T) {
+			t.Parallel()
+			run(t, GnuTLS{}, Flightpath{}, c)
+		})
+	}
+}
 
 // testPeer runs the library against a peer. The cases of all peers run side by
 // side, they mostly wait for timers.
 func testPeer(t *testing.T, peer Peer) {
 	t.Parallel()
-	for _, c := range Cases(peer.Suites()) {
+	testCases(t, peer, Cases(peer))
+}
+
+// testPSK is testPeer with pre-shared keys.
+func testPSK(t *testing.T, peer pskPeer) {
+	t.Parallel()
+	testCases(t, peer, PSKCases(peer.PSK()))
+}
+
+type pskPeer interface {
+	Peer
+	PSK() Abilities
+}
+
+func testCases(t *testing.T, peer Peer, cases []Case) {
+	for _, c := range cases {
 		t.Run(c.Name(), func(t *testing.T) {
 			t.Parallel()
 			if c.WeServe {

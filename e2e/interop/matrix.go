@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,8 @@ type Case struct {
 	ALPN       bool
 	LongChain  bool // certificates of both sides fill a message of about 6 KB
 	MTU        int  // bytes of UDP payload; the relay swallows what is larger
+	Identity   Identity
+	Hint       bool // the server sends one with its pre-shared key
 	Loss       bool // 20 % of the datagrams are lost, 10 % overtaken, in each direction; see rough
 }
 
@@ -26,6 +29,9 @@ func (c Case) Name() string {
 		parts[0] = "we-serve"
 	}
 	parts = append(parts, suiteByID(c.Suite).name, fmt.Sprintf("mtu-%d", c.MTU))
+	if c.Identity != NoIdentity {
+		parts = append(parts, c.Identity.String())
+	}
 	for _, f := range []struct {
 		on   bool
 		name string
@@ -33,6 +39,7 @@ func (c Case) Name() string {
 		{c.ClientCert, "client-cert"},
 		{c.ALPN, "alpn"},
 		{c.LongChain, "6KB-chain"},
+		{c.Hint, "hint"},
 		{c.Loss, "loss"},
 	} {
 		if f.on {
@@ -56,14 +63,18 @@ func Full() bool { return os.Getenv("FLIGHTPATH_FULL") == "1" }
 
 var mtus = []int{1472, 1232, 548, 300}
 
-// Cases returns what to run with a peer of these suites: a pairwise cover, or
+// Cases returns what to run with a peer and certificates: a pairwise cover, or
 // everything if Full.
-func Cases(suites []uint16) []Case {
-	levels := []int{2, len(suites), 2, 2, 2, len(mtus), 2}
-	rows := Pairwise(levels)
-	if Full() {
-		rows = product(levels)
+func Cases(peer Peer) []Case {
+	suites, limits := peer.Suites(), limitsOf(peer)
+	mtus, loss := mtus, 2
+	if limits.MTU > 0 {
+		mtus = slices.DeleteFunc(slices.Clone(mtus), func(n int) bool { return n > limits.MTU })
 	}
+	if limits.InOrder {
+		loss = 1
+	}
+	rows := rowsOf([]int{2, len(suites), 2, 2, 2, len(mtus), loss})
 	cases := make([]Case, len(rows))
 	for i, r := range rows {
 		cases[i] = Case{
@@ -77,6 +88,14 @@ func Cases(suites []uint16) []Case {
 		}
 	}
 	return cases
+}
+
+// rowsOf is a pairwise cover of the levels, or everything if Full.
+func rowsOf(levels []int) [][]int {
+	if Full() {
+		return product(levels)
+	}
+	return Pairwise(levels)
 }
 
 // pair says that dimension i has value a and dimension j > i has value b.

@@ -21,16 +21,44 @@ import (
 
 // Peer is a foreign implementation that can be started in either role.
 type Peer interface {
-	Name() string
+	Server
+	Client
 
-	// Suites are those the peer shares with us, by IANA number.
+	// Suites are those with certificates that the peer shares with us, by IANA
+	// number.
 	Suites() []uint16
+}
+
+// Server is an implementation that can be started as a server.
+type Server interface {
+	Name() string
 
 	// Serve starts a server and returns when it is ready to receive.
 	Serve(t testing.TB, o Options) (Endpoint, string)
+}
+
+// Client is an implementation that can be started as a client.
+type Client interface {
+	Name() string
 
 	// Dial starts a client of the server at addr. It returns at once.
 	Dial(t testing.TB, addr string, o Options) Endpoint
+}
+
+// Limits are what a peer cannot do, on top of its suites. Peers without any
+// need not say so.
+type Limits struct {
+	MTU      int  // it sends datagrams of up to this size whatever it is told, and takes none larger; 0: it does as it is told
+	InOrder  bool // a flight of several datagrams, one of which is lost or overtaken, ends its handshake
+	Cautious bool // after a loss its datagrams are much smaller than the path allows
+}
+
+// limitsOf asks a Server or Client.
+func limitsOf(peer any) Limits {
+	if p, ok := peer.(interface{ Limits() Limits }); ok {
+		return p.Limits()
+	}
+	return Limits{}
 }
 
 // Options say what a foreign endpoint does, in terms every peer understands.
@@ -38,9 +66,17 @@ type Options struct {
 	Suite      uint16
 	Chain      *dtlstest.Chain // its own certificate; nil: a client without one
 	Roots      *dtlstest.Chain // the other side's chain leads to this root; nil on a server: no client certificate is asked for
+	PSK        *PSK            // with a suite that needs one, instead of certificates
 	ALPN       string          // "": none
 	MTU        int             // bytes of UDP payload it may send in one datagram
 	ServerName string          // a client expects this name in the certificate
+}
+
+// PSK is a pre-shared key.
+type PSK struct {
+	Identity []byte
+	Key      []byte
+	Hint     []byte // what the server says to those who may have the key; nil: nothing
 }
 
 // Endpoint is a running foreign client or server with one association.
@@ -79,6 +115,7 @@ type process struct {
 	echoes      bool
 	established string   // what it prints when its handshake is complete
 	agrees      []string // what it prints when it negotiated what it should
+	denies      []string // and what it prints when it did not
 	ended       chan struct{}
 }
 
@@ -138,6 +175,11 @@ func (p *process) Agrees() error {
 	for _, s := range p.agrees {
 		if !strings.Contains(p.out.String(), s) {
 			return fmt.Errorf("%s does not say %q", p.name, s)
+		}
+	}
+	for _, s := range p.denies {
+		if strings.Contains(p.out.String(), s) {
+			return fmt.Errorf("%s says %q", p.name, s)
 		}
 	}
 	return nil

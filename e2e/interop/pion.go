@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,13 +20,16 @@ func (Pion) Name() string { return "pion" }
 
 // Suites leaves out AES-256 with CCM, which this peer has with PSK only.
 func (Pion) Suites() []uint16 {
-	var ids []uint16
-	for _, id := range allSuites() {
-		if id != 0xc0ad && id != 0xc0af {
-			ids = append(ids, id)
-		}
+	return suitesWithout(suites, 0xc0ad, 0xc0af)
+}
+
+// PSK: identities are bytes.
+func (Pion) PSK() Abilities {
+	return Abilities{
+		Suites:     suitesWithout(pskSuites, 0x00a9, 0xc0a5, 0xd001),
+		Identities: []Identity{TextIdentity, LongIdentity, OddIdentity, ZeroIdentity},
+		Hints:      true,
 	}
-	return ids
 }
 
 // pionHeaders is what it adds to its MTU, which counts handshake bytes only:
@@ -41,11 +45,17 @@ func (Pion) Serve(t testing.TB, o Options) (Endpoint, string) {
 	if o.Roots != nil {
 		opts = append(opts, pion.WithClientAuth(pion.RequireAndVerifyClientCert), pion.WithClientCAs(o.Roots.Pool()))
 	}
+	if o.PSK != nil && o.PSK.Hint != nil {
+		opts = append(opts, pion.WithPSKIdentityHint(o.PSK.Hint))
+	}
 	l, err := pion.ListenWithOptions("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := newPionEndpoint(o)
+	if o.PSK != nil {
+		e.identity = o.PSK.Identity
+	}
 	e.run(t, func() (*pion.Conn, error) {
 		conn, err := l.Accept()
 		if err != nil {
@@ -64,12 +74,20 @@ func (Pion) Dial(t testing.TB, addr string, o Options) Endpoint {
 	for _, opt := range pionCommon(o) {
 		opts = append(opts, opt)
 	}
-	opts = append(opts, pion.WithServerName(o.ServerName), pion.WithRootCAs(o.Roots.Pool()))
+	if o.Roots != nil {
+		opts = append(opts, pion.WithServerName(o.ServerName), pion.WithRootCAs(o.Roots.Pool()))
+	}
+	if o.PSK != nil {
+		opts = append(opts, pion.WithPSKIdentityHint(o.PSK.Identity)) // on a client the option means that
+	}
 	to, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := newPionEndpoint(o)
+	if o.PSK != nil {
+		e.identity = o.PSK.Hint
+	}
 	e.run(t, func() (*pion.Conn, error) { return pion.DialWithOptions("udp", to, opts...) })
 	return e
 }
@@ -83,6 +101,9 @@ func pionCommon(o Options) []pion.Option {
 	if o.Chain != nil {
 		opts = append(opts, pion.WithCertificates(o.Chain.Certificate))
 	}
+	if o.PSK != nil {
+		opts = append(opts, pion.WithPSK(func([]byte) ([]byte, error) { return o.PSK.Key, nil }))
+	}
 	if o.ALPN != "" {
 		opts = append(opts, pion.WithSupportedProtocols(o.ALPN))
 	}
@@ -91,7 +112,8 @@ func pionCommon(o Options) []pion.Option {
 
 // pionEndpoint is an endpoint on goroutines of the test.
 type pionEndpoint struct {
-	options Options
+	options  Options
+	identity []byte // what the other side must have said: a client its identity, a server its hint
 
 	mu    sync.Mutex
 	conn  *pion.Conn // once the handshake is complete
@@ -203,6 +225,8 @@ func (e *pionEndpoint) Agrees() error {
 		return fmt.Errorf("pion: suite %v", state.CipherSuiteID)
 	case state.NegotiatedProtocol != e.options.ALPN:
 		return fmt.Errorf("pion: protocol %q", state.NegotiatedProtocol)
+	case !bytes.Equal(state.IdentityHint, e.identity):
+		return fmt.Errorf("pion: identity or hint %q, want %q", state.IdentityHint, e.identity)
 	}
 	return nil
 }

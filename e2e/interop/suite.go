@@ -1,13 +1,18 @@
 package interop
 
-import "github.com/flightpath-dtls/flightpath/internal/dtlstest"
+import (
+	"slices"
+
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+)
 
 // suite is a cipher suite in everybody's words.
 type suite struct {
 	id      uint16
-	name    string // short, for test names
-	key     dtlstest.Key
-	openssl string
+	name    string       // short, for test names
+	key     dtlstest.Key // of the certificates, if it has any
+	psk     bool
+	openssl string // wolfSSL's name, too
 	gnutls  string // the cipher in a priority string
 }
 
@@ -25,8 +30,23 @@ var suites = []suite{
 	{id: 0xcca8, name: "RSA-CHACHA20", key: dtlstest.RSA2048, openssl: "ECDHE-RSA-CHACHA20-POLY1305", gnutls: "CHACHA20-POLY1305"},
 }
 
+// pskSuites are those with pre-shared keys. No peer has TLS_ECDHE_PSK with
+// AES-256-GCM, AES-128-CCM or AES-128-CCM-8 (0xd002, 0xd005, 0xd003), which are
+// tested between two of ours only.
+var pskSuites = []suite{
+	{id: 0x00a8, name: "PSK-AES128-GCM", psk: true, openssl: "PSK-AES128-GCM-SHA256", gnutls: "AES-128-GCM"},
+	{id: 0x00a9, name: "PSK-AES256-GCM", psk: true, openssl: "PSK-AES256-GCM-SHA384", gnutls: "AES-256-GCM"},
+	{id: 0xccab, name: "PSK-CHACHA20", psk: true, openssl: "PSK-CHACHA20-POLY1305", gnutls: "CHACHA20-POLY1305"},
+	{id: 0xc0a4, name: "PSK-AES128-CCM", psk: true, openssl: "PSK-AES128-CCM", gnutls: "AES-128-CCM"},
+	{id: 0xc0a5, name: "PSK-AES256-CCM", psk: true, openssl: "PSK-AES256-CCM", gnutls: "AES-256-CCM"},
+	{id: 0xc0a8, name: "PSK-AES128-CCM-8", psk: true, openssl: "PSK-AES128-CCM8", gnutls: "AES-128-CCM-8"},
+	{id: 0xc0a9, name: "PSK-AES256-CCM-8", psk: true, openssl: "PSK-AES256-CCM8", gnutls: "AES-256-CCM-8"},
+	{id: 0xccac, name: "ECDHE-PSK-CHACHA20", psk: true, openssl: "ECDHE-PSK-CHACHA20-POLY1305", gnutls: "CHACHA20-POLY1305"},
+	{id: 0xd001, name: "ECDHE-PSK-AES128-GCM", psk: true, openssl: "ECDHE-PSK-AES128-GCM-SHA256"},
+}
+
 func suiteByID(id uint16) suite {
-	for _, s := range suites {
+	for _, s := range slices.Concat(suites, pskSuites) {
 		if s.id == id {
 			return s
 		}
@@ -34,10 +54,15 @@ func suiteByID(id uint16) suite {
 	panic("interop: unknown suite") // a mistake in a test of this package
 }
 
-func allSuites() []uint16 {
-	ids := make([]uint16, len(suites))
-	for i, s := range suites {
-		ids[i] = s.id
+func allSuites() []uint16 { return suitesWithout(suites) }
+
+// suitesWithout lists the numbers of all suites in a table but some.
+func suitesWithout(table []suite, without ...uint16) []uint16 {
+	var ids []uint16
+	for _, s := range table {
+		if !slices.Contains(without, s.id) {
+			ids = append(ids, s.id)
+		}
 	}
 	return ids
 }

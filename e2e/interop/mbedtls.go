@@ -1,0 +1,35 @@
+package interop
+
+import (
+	"fmt"
+	"testing"
+)
+
+// MbedTLS drives Mbed TLS 2.28 by a program of ours.
+type MbedTLS struct{}
+
+var mbedTLS = &compiled{name: "mbedtls", pkg: "libmbedtls-dev", libs: []string{"-lmbedtls", "-lmbedx509", "-lmbedcrypto"}}
+
+func (MbedTLS) Name() string     { return "mbedtls" }
+func (MbedTLS) Suites() []uint16 { return allSuites() }
+
+// Limits: with the first retransmission its MTU falls to 508.
+func (MbedTLS) Limits() Limits { return Limits{Cautious: true} }
+
+// PSK: its suites of RFC 8442 have CBC only, and its server has no hint.
+func (MbedTLS) PSK() Abilities {
+	return Abilities{
+		Suites:     suitesWithout(pskSuites, 0xd001),
+		Identities: []Identity{TextIdentity, LongIdentity, OddIdentity, ZeroIdentity},
+	}
+}
+
+func (MbedTLS) Serve(t testing.TB, o Options) (Endpoint, string) {
+	t.Helper()
+	return mbedTLS.serve(t, o, fmt.Sprintf("%04x", o.Suite))
+}
+
+func (MbedTLS) Dial(t testing.TB, addr string, o Options) Endpoint {
+	t.Helper()
+	return mbedTLS.dial(t, addr, o, fmt.Sprintf("%04x", o.Suite))
+}
