@@ -17,6 +17,7 @@ need openssl command -v openssl
 need gnutls-bin eval 'command -v gnutls-cli && command -v gnutls-serv'
 need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
 need libwolfssl-dev test -e /usr/include/wolfssl/ssl.h
+need libcoap3-bin eval 'command -v coap-client-openssl && command -v coap-server-gnutls'
 
 if [ ${#missing[@]} -eq 0 ]; then
 	echo "peers: $(openssl version | cut -d ' ' -f 1-2), $(gnutls-cli --version | sed -n 1p)"

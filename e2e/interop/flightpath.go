@@ -145,12 +145,15 @@ func (a *association) connection() *dtls.Conn {
 
 func (a *association) Established() bool { return a.connection() != nil }
 
-func (a *association) Say(line string) error {
+func (a *association) Say(line string) error { return a.send([]byte(line + "\n")) }
+
+// send makes a record of p.
+func (a *association) send(p []byte) error {
 	conn := a.connection()
 	if conn == nil {
 		return errors.New("flightpath: no association")
 	}
-	_, err := conn.Write([]byte(line + "\n"))
+	_, err := conn.Write(p)
 	return err
 }
 
