@@ -85,10 +85,10 @@ func cacheDir(name string) (string, error) {
 }
 
 // serve starts the program as a server.
-func (c *compiled) serve(t testing.TB, o Options, suite string) (Endpoint, string) {
+func (c *compiled) serve(t testing.TB, o Options, suite string, more ...string) (Endpoint, string) {
 	t.Helper()
 	port := freePort(t)
-	e := c.start(t, "server", strconv.Itoa(port), suite, o)
+	e := c.start(t, "server", strconv.Itoa(port), suite, o, more...)
 	if o.PSK != nil {
 		e.agrees = append(e.agrees, fmt.Sprintf("identity %x\n", o.PSK.Identity))
 	}
@@ -106,9 +106,9 @@ func (c *compiled) dial(t testing.TB, addr string, o Options, suite string) Endp
 	return c.start(t, "client", port, suite, o)
 }
 
-func (c *compiled) start(t testing.TB, role, port, suite string, o Options) *process {
+func (c *compiled) start(t testing.TB, role, port, suite string, o Options, more ...string) *process {
 	t.Helper()
-	args := []string{role, "port=" + port, "suite=" + suite, fmt.Sprintf("mtu=%d", o.MTU)}
+	args := append([]string{role, "port=" + port, "suite=" + suite, fmt.Sprintf("mtu=%d", o.MTU)}, more...)
 	if o.Chain != nil {
 		f, err := o.Chain.Write(t.TempDir())
 		if err != nil {

@@ -35,6 +35,9 @@ func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 			return &dtls.PSK{Identity: info.Identity, Key: o.PSK.Key}, nil
 		}
 	}
+	if o.Ours != nil {
+		o.Ours(cfg)
+	}
 	l, err := dtls.Listen("udp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +62,9 @@ func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 			a.mu.Unlock()
 			return []dtls.PSK{{Identity: o.PSK.Identity, Key: o.PSK.Key}}, nil
 		}
+	}
+	if o.Ours != nil {
+		o.Ours(cfg)
 	}
 	a.start(t, func(ctx context.Context) (*dtls.Conn, error) {
 		d := dtls.Dialer{Config: cfg}

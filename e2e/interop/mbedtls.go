@@ -6,7 +6,9 @@ import (
 )
 
 // MbedTLS drives Mbed TLS 2.28 by a program of ours.
-type MbedTLS struct{}
+type MbedTLS struct {
+	NoCookie bool // the server asks for none
+}
 
 var mbedTLS = &compiled{name: "mbedtls", pkg: "libmbedtls-dev", libs: []string{"-lmbedtls", "-lmbedx509", "-lmbedcrypto"}}
 
@@ -24,9 +26,9 @@ func (MbedTLS) PSK() Abilities {
 	}
 }
 
-func (MbedTLS) Serve(t testing.TB, o Options) (Endpoint, string) {
+func (p MbedTLS) Serve(t testing.TB, o Options) (Endpoint, string) {
 	t.Helper()
-	return mbedTLS.serve(t, o, fmt.Sprintf("%04x", o.Suite))
+	return mbedTLS.serve(t, o, fmt.Sprintf("%04x", o.Suite), fmt.Sprintf("cookie=%t", !p.NoCookie))
 }
 
 func (MbedTLS) Dial(t testing.TB, addr string, o Options) Endpoint {

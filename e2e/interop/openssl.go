@@ -8,7 +8,9 @@ import (
 )
 
 // OpenSSL drives `openssl s_server` and `openssl s_client`.
-type OpenSSL struct{}
+type OpenSSL struct {
+	Stateless bool // the server keeps nothing before it has seen its cookie
+}
 
 func (OpenSSL) Name() string     { return "openssl" }
 func (OpenSSL) Suites() []uint16 { return allSuites() }
@@ -32,6 +34,9 @@ func (p OpenSSL) Serve(t testing.TB, o Options) (Endpoint, string) {
 	port := freePort(t)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	args := append([]string{"s_server", "-accept", addr}, p.common(t, o)...)
+	if p.Stateless {
+		args = append(args, "-listen")
+	}
 	if o.PSK != nil {
 		args = append(args, "-nocert")
 		if o.PSK.Hint != nil {

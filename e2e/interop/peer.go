@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/dtls"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
@@ -70,6 +71,9 @@ type Options struct {
 	ALPN       string          // "": none
 	MTU        int             // bytes of UDP payload it may send in one datagram
 	ServerName string          // a client expects this name in the certificate
+
+	// Ours changes the configuration of an endpoint of ours. nil: as it is.
+	Ours func(*dtls.Config)
 }
 
 // PSK is a pre-shared key.

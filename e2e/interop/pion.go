@@ -45,8 +45,16 @@ func (Pion) Serve(t testing.TB, o Options) (Endpoint, string) {
 	if o.Roots != nil {
 		opts = append(opts, pion.WithClientAuth(pion.RequireAndVerifyClientCert), pion.WithClientCAs(o.Roots.Pool()))
 	}
-	if o.PSK != nil && o.PSK.Hint != nil {
-		opts = append(opts, pion.WithPSKIdentityHint(o.PSK.Hint))
+	if o.PSK != nil {
+		opts = append(opts, pion.WithPSK(func(identity []byte) ([]byte, error) {
+			if !bytes.Equal(identity, o.PSK.Identity) {
+				return nil, errors.New("unknown identity")
+			}
+			return o.PSK.Key, nil
+		}))
+		if o.PSK.Hint != nil {
+			opts = append(opts, pion.WithPSKIdentityHint(o.PSK.Hint))
+		}
 	}
 	l, err := pion.ListenWithOptions("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, opts...)
 	if err != nil {
@@ -78,7 +86,9 @@ func (Pion) Dial(t testing.TB, addr string, o Options) Endpoint {
 		opts = append(opts, pion.WithServerName(o.ServerName), pion.WithRootCAs(o.Roots.Pool()))
 	}
 	if o.PSK != nil {
-		opts = append(opts, pion.WithPSKIdentityHint(o.PSK.Identity)) // on a client the option means that
+		opts = append(opts,
+			pion.WithPSK(func([]byte) ([]byte, error) { return o.PSK.Key, nil }),
+			pion.WithPSKIdentityHint(o.PSK.Identity)) // on a client the option means that
 	}
 	to, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
@@ -100,9 +110,6 @@ func pionCommon(o Options) []pion.Option {
 	}
 	if o.Chain != nil {
 		opts = append(opts, pion.WithCertificates(o.Chain.Certificate))
-	}
-	if o.PSK != nil {
-		opts = append(opts, pion.WithPSK(func([]byte) ([]byte, error) { return o.PSK.Key, nil }))
 	}
 	if o.ALPN != "" {
 		opts = append(opts, pion.WithSupportedProtocols(o.ALPN))

@@ -3,6 +3,7 @@ package interop
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,13 +15,15 @@ import (
 type trace struct {
 	start time.Time
 
-	mu    sync.Mutex
-	lines strings.Builder
+	mu        sync.Mutex
+	lines     strings.Builder
+	datagrams [2][][]byte // by dtlstest.Direction, lost ones too
 }
 
 func (tr *trace) tap(d dtlstest.Direction, datagram []byte, v dtlstest.Verdict) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
+	tr.datagrams[d] = append(tr.datagrams[d], datagram)
 	fmt.Fprintf(&tr.lines, "%7.3f %v, %d bytes, %v:%s\n", time.Since(tr.start).Seconds(), d, len(datagram), v, describe(datagram))
 }
 
@@ -28,6 +31,13 @@ func (tr *trace) String() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	return tr.lines.String()
+}
+
+// seen lists what went that way.
+func (tr *trace) seen(d dtlstest.Direction) [][]byte {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return slices.Clone(tr.datagrams[d])
 }
 
 // RFC 6347, Section 4.1 and 4.2.2: type, version, epoch and sequence number,

@@ -1,4 +1,5 @@
-/* A DTLS 1.2 endpoint on Mbed TLS 2.28; peer.h says how it is used.
+/* A DTLS 1.2 endpoint on Mbed TLS 2.28; peer.h says how it is used. A server
+ * has one more option, cookie=true or false: whether it asks for one.
  *
  * cc mbedtls.c -lmbedtls -lmbedx509 -lmbedcrypto
  */
@@ -122,7 +123,9 @@ int main(int argc, char **argv)
 	if (option("alpn"))
 		CHECK(mbedtls_ssl_conf_alpn_protocols(&conf, protocols));
 	mbedtls_ssl_cookie_init(&cookies);
-	if (server) {
+	if (server && !strcmp(required("cookie"), "false")) {
+		mbedtls_ssl_conf_dtls_cookies(&conf, NULL, NULL, NULL);
+	} else if (server) {
 		CHECK(mbedtls_ssl_cookie_setup(&cookies, mbedtls_ctr_drbg_random, &random));
 		mbedtls_ssl_conf_dtls_cookies(&conf, mbedtls_ssl_cookie_write, mbedtls_ssl_cookie_check, &cookies);
 	}
