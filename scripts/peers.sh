@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Installs the programs that `make test` needs and does not find, when it runs
-# as root on a system with apt-get. Otherwise it names them and fails.
+# as root on a system with apt-get. Otherwise it names them and fails. Modules
+# from npm go to the user's cache, outside the tree.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 missing=()
 need() { # need <package> <command that succeeds when it is there…>
@@ -9,6 +11,10 @@ need() { # need <package> <command that succeeds when it is there…>
 	shift
 	"$@" >/dev/null 2>&1 || missing+=("$package")
 }
+
+# Where e2e/interop looks for it: os.UserCacheDir.
+modules=${XDG_CACHE_HOME:-${HOME:?}/.cache}/flightpath-peers/node
+have_modules() { [ -d "$modules/node_modules" ] && cmp -s e2e/peers/node/package.json "$modules/package.json"; }
 
 need make command -v make
 need gcc command -v gcc                              # the race detector links with it
@@ -18,18 +24,28 @@ need gnutls-bin eval 'command -v gnutls-cli && command -v gnutls-serv'
 need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
 need libwolfssl-dev test -e /usr/include/wolfssl/ssl.h
 need libcoap3-bin eval 'command -v coap-client-openssl && command -v coap-server-gnutls'
+need erlang-ssl env ERL_CRASH_DUMP=/dev/null erl -noshell -eval 'ok = application:load(ssl), halt(0).'
+need nodejs command -v node
+have_modules || need npm command -v npm
 
-if [ ${#missing[@]} -eq 0 ]; then
-	echo "peers: $(openssl version | cut -d ' ' -f 1-2), $(gnutls-cli --version | sed -n 1p)"
-	exit 0
-fi
-if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-	echo "peers: missing: ${missing[*]}. Install these Debian packages, or what has them on your system." >&2
-	exit 1
+if [ ${#missing[@]} -gt 0 ]; then
+	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+		echo "peers: missing: ${missing[*]}. Install these Debian packages, or what has them on your system." >&2
+		exit 1
+	fi
+	echo "peers: installing ${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	install() { apt-get install -y -qq --no-install-recommends "${missing[@]}"; }
+	# Package lists may be absent or too old to name files that still exist.
+	install >/dev/null 2>&1 || { apt-get update -qq && install; }
 fi
 
-echo "peers: installing ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-install() { apt-get install -y -qq --no-install-recommends "${missing[@]}"; }
-# Package lists may be absent or too old to name files that still exist.
-install >/dev/null 2>&1 || { apt-get update -qq && install; }
+if ! have_modules; then
+	echo "peers: installing modules from npm into $modules"
+	mkdir -p "$modules"
+	cp e2e/peers/node/package.json "$modules/"
+	(cd "$modules" && npm install --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error) ||
+		{ rm "$modules/package.json" && exit 1; }
+fi
+
+echo "peers: $(openssl version | cut -d ' ' -f 1-2), $(gnutls-cli --version | sed -n 1p), Node $(node --version)"

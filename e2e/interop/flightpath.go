@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,8 @@ func (Flightpath) Suites() []uint16 { return allSuites() }
 
 func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 	t.Helper()
-	cfg := flightpathConfig(o)
+	a := &association{options: o}
+	cfg := a.config()
 	if o.Roots != nil {
 		cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, o.Roots.Pool()
 	}
@@ -43,7 +45,6 @@ func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	a := &association{options: o}
 	a.start(t, l.AcceptContext)
 	return a, l.Addr().String()
 }
@@ -51,7 +52,7 @@ func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 	t.Helper()
 	a := &association{options: o}
-	cfg := flightpathConfig(o)
+	cfg := a.config()
 	if o.Roots != nil {
 		cfg.ServerName, cfg.RootCAs = o.ServerName, o.Roots.Pool()
 	}
@@ -77,11 +78,30 @@ func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 	return a
 }
 
-func flightpathConfig(o Options) *dtls.Config {
+// association is an endpoint of ours.
+type association struct {
+	options Options
+	log     output // failures, also of handshakes that a listener gave up
+
+	mu    sync.Mutex
+	conn  *dtls.Conn // once the handshake is complete
+	asked bool       // a client for its pre-shared key
+	hint  []byte     // of the server about it
+	heard []string
+	err   error // why it ended
+}
+
+// config is what both roles have.
+func (a *association) config() *dtls.Config {
+	o := a.options
 	cfg := &dtls.Config{
 		CipherSuites: []uint16{o.Suite},
 		MTU:          o.MTU,
 		MaxMTU:       o.MTU,
+		Logger:       slog.New(slog.NewTextHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if o.NoEMS {
+		cfg.RequireExtendedMasterSecret = new(bool)
 	}
 	if o.Chain != nil {
 		cfg.Certificates = []tls.Certificate{o.Chain.Certificate}
@@ -90,18 +110,6 @@ func flightpathConfig(o Options) *dtls.Config {
 		cfg.NextProtos = []string{o.ALPN}
 	}
 	return cfg
-}
-
-// association is an endpoint of ours.
-type association struct {
-	options Options
-
-	mu    sync.Mutex
-	conn  *dtls.Conn // once the handshake is complete
-	asked bool       // a client for its pre-shared key
-	hint  []byte     // of the server about it
-	heard []string
-	err   error // why it ended
 }
 
 // start opens the association and reads from it until the test ends.
@@ -194,6 +202,9 @@ func (a *association) Agrees() error {
 	if state.CipherSuite != o.Suite {
 		return fmt.Errorf("flightpath: suite %#04x, want %#04x", state.CipherSuite, o.Suite)
 	}
+	if state.ExtendedMasterSecret == o.NoEMS {
+		return fmt.Errorf("flightpath: extended master secret %v", state.ExtendedMasterSecret)
+	}
 	if state.NegotiatedProtocol != o.ALPN {
 		return fmt.Errorf("flightpath: protocol %q, want %q", state.NegotiatedProtocol, o.ALPN)
 	}
@@ -230,5 +241,5 @@ func (a *association) agreesPSK(state dtls.ConnectionState) error {
 func (a *association) Log() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return fmt.Sprintf("flightpath: connected %v, heard %q, ended with %v", a.conn != nil, a.heard, a.err)
+	return fmt.Sprintf("%sflightpath: connected %v, heard %q, ended with %v", a.log.String(), a.conn != nil, a.heard, a.err)
 }

@@ -14,6 +14,27 @@ func TestPSKPion(t *testing.T)    { testPSK(t, Pion{}) }
 func TestPSKMbedTLS(t *testing.T) { testPSK(t, MbedTLS{}) }
 func TestPSKWolfSSL(t *testing.T) { testPSK(t, WolfSSL{}) }
 
+// TestErlang has few cases, since its virtual machine takes a while to start. Its
+// server does not repeat a HelloVerifyRequest that was lost.
+func TestErlang(t *testing.T) {
+	t.Parallel()
+	for i, id := range (Erlang{}).Suites() {
+		c := Case{
+			WeServe:    i%2 == 0,
+			Suite:      id,
+			ClientCert: i%3 == 0,
+			ALPN:       i%3 == 1,
+			LongChain:  i%4 < 2,
+			MTU:        []int{1232, 548, 300}[i/2%3],
+			Loss:       i == 4,
+		}
+		t.Run(c.Name(), func(t *testing.T) {
+			t.Parallel()
+			runWith(t, Erlang{}, c)
+		})
+	}
+}
+
 // TestPSKGnuTLSServer: ECDHE_PSK, which only its server has.
 func TestPSKGnuTLSServer(t *testing.T) {
 	t.Parallel()
@@ -48,11 +69,16 @@ func testCases(t *testing.T, peer Peer, cases []Case) {
 	for _, c := range cases {
 		t.Run(c.Name(), func(t *testing.T) {
 			t.Parallel()
-			if c.WeServe {
-				run(t, Flightpath{}, peer, c)
-			} else {
-				run(t, peer, Flightpath{}, c)
-			}
+			runWith(t, peer, c)
 		})
+	}
+}
+
+// runWith runs a case between us and a peer.
+func runWith(t *testing.T, peer Peer, c Case) {
+	if c.WeServe {
+		run(t, Flightpath{}, peer, c)
+	} else {
+		run(t, peer, Flightpath{}, c)
 	}
 }

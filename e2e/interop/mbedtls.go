@@ -21,7 +21,7 @@ func (MbedTLS) Limits() Limits { return Limits{Cautious: true} }
 // PSK: its suites of RFC 8442 have CBC only, and its server has no hint.
 func (MbedTLS) PSK() Abilities {
 	return Abilities{
-		Suites:     suitesWithout(pskSuites, 0xd001),
+		Suites:     suitesWithout(pskSuites, 0xd001, 0xd002),
 		Identities: []Identity{TextIdentity, LongIdentity, OddIdentity, ZeroIdentity},
 	}
 }

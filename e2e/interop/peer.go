@@ -51,6 +51,7 @@ type Client interface {
 type Limits struct {
 	MTU      int  // it sends datagrams of up to this size whatever it is told, and takes none larger; 0: it does as it is told
 	InOrder  bool // a flight of several datagrams, one of which is lost or overtaken, ends its handshake
+	NoEMS    bool // it has no extended master secret (RFC 7627)
 	Cautious bool // after a loss its datagrams are much smaller than the path allows
 }
 
@@ -71,6 +72,8 @@ type Options struct {
 	ALPN       string          // "": none
 	MTU        int             // bytes of UDP payload it may send in one datagram
 	ServerName string          // a client expects this name in the certificate
+
+	NoEMS bool // the other side has no extended master secret
 
 	// Ours changes the configuration of an endpoint of ours. nil: as it is.
 	Ours func(*dtls.Config)
@@ -127,12 +130,19 @@ type process struct {
 // has it.
 func start(t testing.TB, pkg, program string, args ...string) *process {
 	t.Helper()
+	return startIn(t, nil, pkg, program, args...)
+}
+
+// startIn is start with more variables in the environment.
+func startIn(t testing.TB, env []string, pkg, program string, args ...string) *process {
+	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
 		t.Fatalf("%s is missing: install the Debian package %s (make peers)", program, pkg)
 	}
 	p := &process{name: program, ended: make(chan struct{})}
 	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &p.out, &p.out
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

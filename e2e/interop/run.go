@@ -76,6 +76,7 @@ type ends struct {
 func connect(t *testing.T, server Server, client Client, serving, dialing Options, c Case) ends {
 	t.Helper()
 	p := ends{trace: &trace{start: time.Now()}}
+	serving.NoEMS, dialing.NoEMS = limitsOf(client).NoEMS, limitsOf(server).NoEMS
 	var addr string
 	p.server, addr = server.Serve(t, serving)
 	var err error

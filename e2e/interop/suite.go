@@ -30,9 +30,9 @@ var suites = []suite{
 	{id: 0xcca8, name: "RSA-CHACHA20", key: dtlstest.RSA2048, openssl: "ECDHE-RSA-CHACHA20-POLY1305", gnutls: "CHACHA20-POLY1305"},
 }
 
-// pskSuites are those with pre-shared keys. No peer has TLS_ECDHE_PSK with
-// AES-256-GCM, AES-128-CCM or AES-128-CCM-8 (0xd002, 0xd005, 0xd003), which are
-// tested between two of ours only.
+// pskSuites are those with pre-shared keys. No peer has TLS_ECDHE_PSK with CCM or
+// CCM_8 (0xd005, 0xd003), which are tested between two of ours only; TestNodeRTC
+// has the one with AES-256-GCM.
 var pskSuites = []suite{
 	{id: 0x00a8, name: "PSK-AES128-GCM", psk: true, openssl: "PSK-AES128-GCM-SHA256", gnutls: "AES-128-GCM"},
 	{id: 0x00a9, name: "PSK-AES256-GCM", psk: true, openssl: "PSK-AES256-GCM-SHA384", gnutls: "AES-256-GCM"},
@@ -43,6 +43,7 @@ var pskSuites = []suite{
 	{id: 0xc0a9, name: "PSK-AES256-CCM-8", psk: true, openssl: "PSK-AES256-CCM8", gnutls: "AES-256-CCM-8"},
 	{id: 0xccac, name: "ECDHE-PSK-CHACHA20", psk: true, openssl: "ECDHE-PSK-CHACHA20-POLY1305", gnutls: "CHACHA20-POLY1305"},
 	{id: 0xd001, name: "ECDHE-PSK-AES128-GCM", psk: true, openssl: "ECDHE-PSK-AES128-GCM-SHA256"},
+	{id: 0xd002, name: "ECDHE-PSK-AES256-GCM", psk: true},
 }
 
 func suiteByID(id uint16) suite {
