@@ -249,7 +249,7 @@ func freePort(t testing.TB) int {
 // when the process ended instead.
 func (p *process) waitBound(t testing.TB, port int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // it may have to share the machine
 	defer cancel()
 	for !bound(t, port) {
 		select {
