@@ -200,7 +200,7 @@ func (hs *handshake) suspect(err error) {
 		hs.e.fail(err)
 	case AlertsDelayed:
 		if hs.suspicion.err == nil {
-			hs.suspicion = suspicion{err, hs.e.now.Add(max(hs.e.out.timeout, hs.e.out.rto))}
+			hs.suspicion = suspicion{err, hs.e.now.Add(hs.e.out.reaction())}
 		}
 	case AlertsIgnored:
 	}
