@@ -154,7 +154,7 @@ var constrainedHeaps = []struct {
 }{
 	{"client engine, hello sent", 4 << 10, func(tb testing.TB) float64 {
 		client, _ := constrainedParams(tb)
-		return heapOfEngines(func() *Engine {
+		return heapOfEngines(200, func() *Engine {
 			c, err := newClientEngine(client, simStart)
 			if err != nil {
 				tb.Fatal(err)
@@ -165,15 +165,21 @@ var constrainedHeaps = []struct {
 	}},
 	{"server engine, first flight sent", 4 << 10, func(tb testing.TB) float64 {
 		client, server := constrainedParams(tb)
-		return heapOfEngines(func() *Engine { return inHandshake(tb, client, server) })
+		return heapOfEngines(200, func() *Engine { return inHandshake(tb, client, server) })
 	}},
-	{"server engine, flooded with fragments", 16 << 10, func(tb testing.TB) float64 {
+	{"server engine, flooded with fragments", 40 << 10, func(tb testing.TB) float64 {
 		client, server := constrainedParams(tb)
-		return heapOfEngines(func() *Engine {
+		return heapOfEngines(20, func() *Engine {
 			e := inHandshake(tb, client, server)
-			for i := range uint32(4000) {
-				h := message.Header{Type: message.TypeClientKeyExchange, Length: 4000, Seq: 1 + uint16(i%4), FragmentOffset: i * 2 % 3999, FragmentLength: 1}
-				if err := e.HandleDatagram(simStart, forgeFragment(h, byte(i)), testAddr); err != nil {
+			// The most that any pattern was found to keep: bytes apart from each
+			// other, of all messages that may come, with contradicting variants.
+			const messages = 16
+			for i := range uint32(16000) {
+				h := message.Header{
+					Type: message.TypeClientKeyExchange, Length: 4096, Seq: 1 + uint16(i%messages),
+					FragmentOffset: i / messages * 2 % 4095, FragmentLength: 1,
+				}
+				if err := e.HandleDatagram(simStart, forgeFragment(h, byte(i/7)), testAddr); err != nil {
 					tb.Fatal(err)
 				}
 			}
@@ -183,7 +189,7 @@ var constrainedHeaps = []struct {
 	{"engine, established", 4 << 10, func(tb testing.TB) float64 {
 		client, server := constrainedParams(tb)
 		buf := make([]byte, 0, 2048)
-		return heapOfEngines(func() *Engine {
+		return heapOfEngines(200, func() *Engine {
 			c, s := enginePair(tb, client, server, buf)
 			// One record each way: nothing is kept for retransmission.
 			if err := c.Write(simStart, []byte("x")); err != nil {
@@ -242,8 +248,7 @@ func inHandshake(tb testing.TB, client, server *params) *Engine {
 	return s
 }
 
-func heapOfEngines(create func() *Engine) float64 {
-	const n = 200
+func heapOfEngines(n int, create func() *Engine) float64 {
 	kept := make([]*Engine, n)
 	heap := heapOf(n, func(i int) { kept[i] = create() })
 	if slices.Contains(kept, nil) {

@@ -161,7 +161,7 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	e.hs = newHandshake(e, now)
-	e.out.init(p.retransmit)
+	e.out.init(p.retransmit, p.isClient)
 	return e, nil
 }
 

@@ -203,7 +203,7 @@ func (hs *handshake) suspect(err error) {
 	case AlertsImmediate:
 		hs.e.fail(err)
 	case AlertsDelayed:
-		wait := max(hs.e.out.timeout, hs.e.out.rto)
+		wait := hs.e.out.reaction()
 		if hs.cookie != nil && hs.e.out.total == 0 {
 			// It is the client's timer that brings the rest of the hello again.
 			// That has learned nothing of ours, and begins with Initial as a rule.

@@ -130,7 +130,26 @@ type outbox struct {
 	sentAt   time.Time     // end of the last transmission
 	tries    int           // timer expiries without a sign of life
 	total    int           // transmissions of this flight
+	answer   answerState   // what a server has of the client's next flight
+	patience time.Duration // of a server that has asked for the rest of it; 0: a client
 }
+
+// answerState: a client answers when it has all of the server's flight, so the
+// first fragment of its answer says that nothing of ours is missing. From then on
+// the client's own timer brings the rest. Repeating our flight reminds it, once;
+// more of that keeps clients from repeating theirs which begin their timer anew
+// with each record they get.
+type answerState uint8
+
+const (
+	answerAwaited answerState = iota
+	answerBegun
+	answerAsked // and our flight was sent once more since
+)
+
+// patienceFactor times the first timer is long enough for a client that has
+// doubled its own four times.
+const patienceFactor = 16
 
 // sentDatagram remembers what was in a datagram, in case it is refused.
 type sentDatagram struct {
@@ -144,9 +163,12 @@ type sentPart struct {
 	lo, hi uint32
 }
 
-func (o *outbox) init(policy RetransmitPolicy) {
+func (o *outbox) init(policy RetransmitPolicy, isClient bool) {
 	o.policy = policy
 	o.rto = policy.Initial
+	if !isClient {
+		o.patience = min(policy.Max, patienceFactor*policy.Initial)
+	}
 }
 
 // apply runs one event through the table.
@@ -171,7 +193,7 @@ func (o *outbox) apply(ev flightEvent) flightAction {
 func (o *outbox) load(msgs []outMessage, last bool) {
 	o.msgs, o.last = msgs, last
 	o.timeout = o.rto
-	o.tries, o.total = 0, 0
+	o.tries, o.total, o.answer = 0, 0, answerAwaited
 	o.apply(flightReady)
 }
 
@@ -252,6 +274,13 @@ func (o *outbox) backOff() {
 func (o *outbox) alive(now time.Time, progress bool) {
 	o.tries = 0
 	o.timeout = o.rto
+	switch {
+	case o.patience == 0 || o.state != flightWaiting:
+	case o.answer == answerAwaited:
+		o.answer = answerBegun
+	case o.answer == answerAsked:
+		o.timeout = o.patience
+	}
 	if o.deadline.IsZero() {
 		return
 	}
@@ -260,10 +289,20 @@ func (o *outbox) alive(now time.Time, progress bool) {
 	}
 }
 
+// reaction is how long a peer may take to answer. It is the present timer but
+// for a patient one: that the answer has begun may be forged, and must not keep
+// us from what an honest peer asks for.
+func (o *outbox) reaction() time.Duration {
+	if o.answer == answerAsked {
+		return o.policy.Initial
+	}
+	return max(o.timeout, o.rto)
+}
+
 // mayAnswerRepeat limits retransmissions on the peer's demand to one per half
 // timer.
 func (o *outbox) mayAnswerRepeat(now time.Time) bool {
-	return o.sentAt.IsZero() || now.Sub(o.sentAt) >= o.timeout/2
+	return o.sentAt.IsZero() || now.Sub(o.sentAt) >= o.reaction()/2
 }
 
 // learn takes a round trip. The sample only ever lowers the first timer
@@ -422,6 +461,9 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 	} else {
 		o.backOff()
 	}
+	if o.answer != answerAwaited {
+		o.timeout, o.answer = o.patience, answerAsked
+	}
 	o.apply(flightTimer)
 	e.trace.retransmission(o, TimerExpired, e.path.limit())
 }
@@ -449,7 +491,7 @@ func (e *Engine) peerRepeated() {
 	}
 	e.silence()
 	o.tries = 0
-	o.timeout = o.rto
+	o.timeout, o.answer = o.rto, answerAwaited
 	o.apply(flightRepeated)
 	e.trace.retransmission(o, PeerRepeated, e.path.limit())
 }

@@ -2,12 +2,15 @@ package dtls
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
 const ms = time.Millisecond
@@ -269,6 +272,81 @@ func TestAnswersToRepeats(t *testing.T) {
 		_ = e.HandleDatagram(now, repeat(hello.Datagram, byte(100+i)), hello.From)
 		if n := poll(now); n > 0 != tt.answered {
 			t.Errorf("a repetition after %v: %d datagrams", tt.after, n)
+		}
+	}
+}
+
+// TestServerAsksOnce: once the client's answer has begun, the server repeats its
+// flight once and leaves the rest to the client's timer, which peers begin anew
+// with each record they get.
+func TestServerAsksOnce(t *testing.T) {
+	client, server := simKinds[0].configs()
+	client.Certificates, server.ClientAuth = server.Certificates, tls.RequireAndVerifyClientCert
+	client.MTUMode, server.MTUMode = MTUKernel, MTUKernel
+	client.Retransmit = RetransmitPolicy{Initial: 12 * time.Second, NoRTT: true}
+	s := newSim(t, client, server)
+	var sent []time.Duration // by the server, after its cookie
+	s.path = func(from side, n int, _ []byte) []time.Duration {
+		if from == serverSide && n > 0 && (len(sent) == 0 || sent[len(sent)-1] != s.now.Sub(s.start).Truncate(10*ms)) {
+			sent = append(sent, s.now.Sub(s.start).Truncate(10*ms))
+		}
+		if from == clientSide && n > 3 && s.now.Sub(s.start) < 10*time.Second {
+			return nil // all of its answer but the beginning
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	s.handshake()
+	// The flight, the same when its timer fires, the Finished.
+	want := []time.Duration{70 * ms, 270 * ms, 12120 * ms}
+	if len(sent) < 3 || !slices.Equal(sent[:3], want) {
+		t.Errorf("the server sends at %v, want %v\n%s", sent, want, s.history())
+	}
+}
+
+// TestForgedAnswer: a fragment that anybody may have sent keeps nobody waiting: a
+// client that repeats its hello gets the flight as before.
+func TestForgedAnswer(t *testing.T) {
+	client, server := simKinds[0].configs()
+	server.CookieMode, server.MTUMode = CookieAuto, MTUKernel
+	hello := provenHello(t, client, server, simRTT)
+	e, err := NewServerEngine(server, hello, simStart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, number := simStart, byte(100)
+	step := func(after time.Duration, datagram []byte) (sent bool) {
+		now = now.Add(after)
+		if datagram == nil {
+			_ = e.HandleTimeout(now)
+		} else {
+			number++
+			_ = e.HandleDatagram(now, repeat(datagram, number), hello.From)
+		}
+		for _, ok := e.PollTransmit(now, nil); ok; _, ok = e.PollTransmit(now, nil) {
+			sent = true
+		}
+		return sent
+	}
+	forged := forgeFragment(message.Header{
+		Type: message.TypeClientKeyExchange, Length: 33, Seq: 2, FragmentLength: 1,
+	}, 7)
+	for _, tt := range []struct {
+		name     string
+		after    time.Duration
+		datagram []byte
+		sent     bool
+	}{
+		{"the hello", 0, hello.Datagram, true},
+		{"a forged fragment", 10 * ms, forged, false},
+		{"the timer", 200 * ms, nil, true},
+		{"another fragment", 10 * ms, forged, false},
+		{"the timer is patient", time.Second, nil, false},
+		{"the hello again", 0, hello.Datagram, true},
+		{"and once more, too soon", 50 * ms, hello.Datagram, false},
+		{"the timer is the first one again", 150 * ms, nil, true},
+	} {
+		if sent := step(tt.after, tt.datagram); sent != tt.sent {
+			t.Errorf("%s: sent %v, want %v", tt.name, sent, tt.sent)
 		}
 	}
 }

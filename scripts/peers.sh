@@ -22,16 +22,16 @@ need gcc command -v gcc                              # the race detector links w
 need libc6-dev test -e /usr/include/stdlib.h         # and with this
 need openssl command -v openssl
 need gnutls-bin eval 'command -v gnutls-cli && command -v gnutls-serv'
+if [ "${1-}" = lab ]; then
+	need iproute2 command -v ip
+	need nftables command -v nft
+fi
 need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
 need libwolfssl-dev test -e /usr/include/wolfssl/ssl.h
 need libcoap3-bin eval 'command -v coap-client-openssl && command -v coap-server-gnutls'
 need erlang-ssl env ERL_CRASH_DUMP=/dev/null erl -noshell -eval 'ok = application:load(ssl), halt(0).'
 need nodejs command -v node
 have_modules || need npm command -v npm
-if [ "${1-}" = lab ]; then
-	need iproute2 command -v ip
-	need nftables command -v nft
-fi
 
 if [ ${#missing[@]} -gt 0 ]; then
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

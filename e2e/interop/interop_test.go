@@ -54,14 +54,9 @@ func testPeer(t *testing.T, peer Peer) {
 }
 
 // testPSK is testPeer with pre-shared keys.
-func testPSK(t *testing.T, peer pskPeer) {
+func testPSK(t *testing.T, peer PSKPeer) {
 	t.Parallel()
-	testCases(t, peer, PSKCases(peer.PSK()))
-}
-
-type pskPeer interface {
-	Peer
-	PSK() Abilities
+	testCases(t, peer, PSKCases(peer))
 }
 
 func testCases(t *testing.T, peer Peer, cases []Case) {

@@ -32,6 +32,12 @@ func (i Identity) bytes() []byte {
 	}
 }
 
+// PSKPeer is a Peer that has pre-shared keys, too.
+type PSKPeer interface {
+	Peer
+	PSK() Abilities
+}
+
 // Abilities are what a peer can do with pre-shared keys.
 type Abilities struct {
 	Suites     []uint16
@@ -42,8 +48,9 @@ type Abilities struct {
 // pskMTUs: handshakes without certificates fit into either.
 var pskMTUs = []int{1232, 300}
 
-// PSKCases returns what to run with a peer of these abilities, as Cases does.
-func PSKCases(a Abilities) []Case {
+// PSKCases returns what to run with a peer and pre-shared keys, as Cases does.
+func PSKCases(peer PSKPeer) []Case {
+	a, limits := peer.PSK(), limitsOf(peer)
 	var cases []Case
 	seen := make(map[string]bool)
 	for _, r := range rowsOf([]int{2, len(a.Suites), len(a.Identities), 2, len(pskMTUs), 2}) {
@@ -56,6 +63,7 @@ func PSKCases(a Abilities) []Case {
 			Loss:     r[5] == 1,
 		}
 		c.Hint = c.Hint && (c.WeServe || a.Hints)
+		c.Loss = c.Loss && (c.WeServe || !limits.SaysOnce)
 		if !seen[c.Name()] {
 			seen[c.Name()] = true
 			cases = append(cases, c)

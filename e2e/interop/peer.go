@@ -51,6 +51,7 @@ type Client interface {
 type Limits struct {
 	MTU      int  // it sends datagrams of up to this size whatever it is told, and takes none larger; 0: it does as it is told
 	InOrder  bool // a flight of several datagrams, one of which is lost or overtaken, ends its handshake
+	SaysOnce bool // its server does not repeat a last flight that was lost
 	NoEMS    bool // it has no extended master secret (RFC 7627)
 	Cautious bool // after a loss its datagrams are much smaller than the path allows
 }

@@ -12,9 +12,10 @@ func (WolfSSL) Name() string { return "wolfssl" }
 // Suites: it has no ECDHE_ECDSA with AES-256-CCM but for CCM-8.
 func (WolfSSL) Suites() []uint16 { return suitesWithout(suites, 0xc0ad) }
 
-// Limits: this build has no call to set the MTU, and a change_cipher_spec that
-// overtakes what comes before it is an unexpected_message to it.
-func (WolfSSL) Limits() Limits { return Limits{MTU: 1400, InOrder: true} }
+// Limits: this build has no call to set the MTU, a change_cipher_spec that
+// overtakes what comes before it is an unexpected_message to it, and a server that
+// is established does not answer a Finished that comes again.
+func (WolfSSL) Limits() Limits { return Limits{MTU: 1400, InOrder: true, SaysOnce: true} }
 
 // PSK: suites of plain PSK are left out of this build, but for ChaCha20.
 // Identities and hints are strings of C.
