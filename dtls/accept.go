@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -28,6 +29,7 @@ type Door struct {
 	jar   *cookie.Jar
 	load  load
 	room  *antechamber.Room // nil until the first hello that needs it
+	v13   door13
 	stats DoorStats
 }
 
@@ -38,6 +40,8 @@ type DoorStats struct {
 	Refused uint64 // cookies that were wrong or too old; those are asked anew
 	Held    uint64 // datagrams with a part of a hello that waits for the rest
 	Dropped uint64 // datagrams that do not begin with a hello
+
+	Rejected uint64 // hellos answered with an alert: of no version spoken here, or illegal
 }
 
 // ProvenHello is a hello that a Door let in. Hand it to NewServerEngine, and
@@ -51,9 +55,10 @@ type ProvenHello struct {
 	recordSeq uint64        // record number to go on from
 	rtt       time.Duration // from the cookie to its return
 	rttKnown  bool
-	proven    bool   // the address is; false where no cookie was asked for
-	whole     bool   // it came in one datagram
-	cookie    []byte // that proved it, nil if none was asked
+	proven    bool     // the address is; false where no cookie was asked for
+	whole     bool     // it came in one datagram
+	cookie    []byte   // that proved it, nil if none was asked
+	retry     *retried // what was asked for with it, nil: by a HelloVerifyRequest
 }
 
 // NewDoor returns a door with a cookie secret of its own, or Config.CookieKeys.
@@ -70,7 +75,7 @@ func newDoor(p *params, now time.Time) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{p: p, jar: jar, load: load{limit: p.maxHandshakes / 4}}, nil
+	return &Door{p: p, jar: jar, load: load{limit: p.maxHandshakes / 4}, v13: newDoor13()}, nil
 }
 
 // Stats returns the counters.
@@ -98,7 +103,7 @@ func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, d
 		alone = d.decide(now, from, first.body, first.whole())
 	}
 	switch {
-	case alone.verdict == askCookie: // nothing need be kept
+	case alone.verdict == askCookie, alone.verdict == refuseHello: // nothing need be kept
 		d.asked(now, &alone)
 		return d.appendAnswer(dst, now, from, first, &alone), nil
 	case !first.whole() && first.waits(from):
@@ -118,6 +123,7 @@ const (
 	awaitMore verdict = iota // the bytes that are here say too little
 	isNoHello                // and never will
 	askCookie
+	refuseHello // with an alert
 	letIn
 )
 
@@ -129,6 +135,10 @@ type judgement struct {
 	byWord bool          // by a cookie
 	rtt    time.Duration // since the cookie was made
 	known  bool          // rtt is
+	alert  alert.Alert   // that refuses it
+
+	retry       retryAnswer // DTLS 1.3: what is asked for, or was; without a suite it is not spoken
+	retryCookie []byte      // that came
 }
 
 // decide judges a hello by its body, as far as it is here without a gap from the
@@ -143,6 +153,23 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 		return j
 	}
 	j.hello = hello
+	if d.p.offers(VersionDTLS13) {
+		// Its version is in the extensions, so it takes all of the hello to know.
+		if !whole {
+			return j
+		}
+		s, ok := message.ScanClientHello(body)
+		switch {
+		case !ok:
+			j.verdict = isNoHello
+			return j
+		case s.Offers(VersionDTLS13):
+			return d.decide13(now, from, body, &s, j)
+		}
+	}
+	if !d.p.offers(VersionDTLS12) {
+		return j.refuse(alert.ProtocolVersion)
+	}
 	if len(hello.Cookie) > 0 {
 		// RFC 6347, Section 4.2.1: the server checks version, random, session
 		// id, suites and compression along with the address.
@@ -172,6 +199,10 @@ func (d *Door) wantsCookie(now time.Time) bool {
 // asked notes an answer.
 func (d *Door) asked(now time.Time, j *judgement) {
 	d.count(now, j)
+	if j.verdict == refuseHello {
+		d.stats.Rejected++
+		return
+	}
 	d.stats.Asked++
 }
 
@@ -180,7 +211,10 @@ func (d *Door) admit(now time.Time, j *judgement, hello *ProvenHello) *ProvenHel
 	d.count(now, j)
 	d.stats.Proven++
 	hello.rtt, hello.rttKnown, hello.proven = j.rtt, j.known, j.proven
-	if j.byWord {
+	switch {
+	case j.byWord && j.retryCookie != nil:
+		hello.cookie, hello.retry = bytes.Clone(j.retryCookie), j.retry.retried(j.retryCookie)
+	case j.byWord:
 		hello.cookie = bytes.Clone(j.hello.Cookie)
 	}
 	return hello
@@ -200,11 +234,21 @@ func (d *Door) count(now time.Time, j *judgement) {
 // helloVerifyLen is the size of the body: version, cookie length, cookie.
 const helloVerifyLen = 2 + 1 + cookie.Len
 
-// appendAnswer writes a HelloVerifyRequest for the hello that p completed.
-// RFC 6347, Section 4.2.1: its version is DTLS 1.0 whatever comes later, and its
+// appendAnswer writes what answers the hello that p completed.
+func (d *Door) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
+	switch {
+	case j.verdict == refuseHello:
+		return appendRefusal(dst, p.record, j.alert)
+	case j.retry.suite != nil:
+		return d.appendRetry(dst, now, p, from, &j.retry)
+	}
+	return d.appendVerifyRequest(dst, now, from, p, j)
+}
+
+// appendVerifyRequest writes a HelloVerifyRequest. RFC 6347, Section 4.2.1: its version is DTLS 1.0 whatever comes later, and its
 // record repeats the number of the hello's record, so that no number is used
 // twice.
-func (d *Door) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
+func (d *Door) appendVerifyRequest(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
 	dst = record.AppendHeader(dst, record.Header{
 		Type: record.TypeHandshake, Version: versionDTLS10, Number: record.Number{Seq: p.record.Seq},
 		Length: message.HeaderLen + helloVerifyLen,

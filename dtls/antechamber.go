@@ -89,7 +89,7 @@ func (d *Door) gather(now time.Time, from netip.AddrPort, first helloPiece, rest
 		switch j := d.decide(now, from, h.Prefix(), h.Complete()); {
 		case j.verdict == letIn && (guest == nil || h.Len() > guest.Len()):
 			guest, in = h, j
-		case j.verdict == askCookie && stranger == nil:
+		case (j.verdict == askCookie || j.verdict == refuseHello) && stranger == nil:
 			stranger, out = h, j
 		}
 	}

@@ -3,10 +3,7 @@ package dtls
 import (
 	"bytes"
 	"crypto/tls"
-	"io"
-	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/auth"
@@ -17,12 +14,13 @@ import (
 )
 
 // The client of a full DTLS 1.2 handshake (RFC 6347, Section 4.2; RFC 5246,
-// Section 7.3), one type for each state:
+// Section 7.3), one type for each state. What comes before the version is agreed
+// on is in client.go.
 //
 //	ClientHello               -->
-//	                          <--  HelloVerifyRequest        awaitServerHello12
+//	                          <--  HelloVerifyRequest        awaitServerHello
 //	ClientHello with cookie   -->
-//	                          <--  ServerHello               awaitServerHello12
+//	                          <--  ServerHello               awaitServerHello
 //	                               Certificate*              awaitServerCertificate12
 //	                               ServerKeyExchange*        awaitServerKeyExchange12
 //	                               CertificateRequest*       awaitServerHelloDone12
@@ -35,123 +33,18 @@ import (
 //	                          <--  [ChangeCipherSpec]
 //	                               Finished                  awaitServerFinished12
 
-// startClient12 sends the first hello.
-func startClient12(hs *handshake) error {
+// agree12 checks that the server chose from what was offered (RFC 5246, Section
+// 7.4.1.3).
+func (s awaitServerHello) agree12(hs *handshake, m *message.ServerHello, raw []byte) (step, error) {
 	p := hs.p
-	h := &message.ClientHello{
-		Version:              VersionDTLS12,
-		CipherSuites:         make([]uint16, 0, len(p.suites)),
-		Compression:          []byte{0},
-		ExtendedMasterSecret: p.ems != emsDisabled,
-		HasRenegotiationInfo: true, // RFC 5746, Section 3.4
-		ALPN:                 p.alpn,
-		ServerName:           hostName(p.serverName),
-	}
-	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the clock is
-	// nobody's business.
-	if _, err := io.ReadFull(p.rand, h.Random[:]); err != nil {
-		return err
-	}
-	ecdhe := false
-	for _, s := range p.suites {
-		h.CipherSuites = append(h.CipherSuites, s.ID)
-		ecdhe = ecdhe || s.UsesECDHE()
-	}
-	if ecdhe {
-		h.SupportedGroups = numbersOf(p.groups)
-		h.PointFormats = []byte{0} // RFC 8422, Section 5.1.2: uncompressed
-	}
-	if p.usesCertificates() {
-		h.SignatureSchemes = numbersOf(p.schemes)
-	}
-	hs.step = awaitServerHello12{hello: h}
-	if err := hs.add(h); err != nil {
-		return err
-	}
-	hs.sendFlight(false)
-	return nil
-}
-
-// hostName is what server_name carries: names only, without a trailing dot
-// (RFC 6066, Section 3).
-func hostName(name string) string {
-	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return ""
-	}
-	return strings.TrimRight(name, ".")
-}
-
-// awaitServerHello12: the hello is out, perhaps not for the first time.
-type awaitServerHello12 struct {
-	hello    *message.ClientHello
-	verifies int    // cookies followed
-	record   uint64 // number of the first record whose answer is about this hello
-	doubted  bool   // its cookie was refused once, perhaps by somebody else
-}
-
-// maxHelloVerifies is how many cookies are followed: an honest server has one,
-// or two if its keys rotate; a forged one may come first.
-const maxHelloVerifies = 3
-
-func (awaitServerHello12) expects() message.Set {
-	return message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
-}
-
-func (s awaitServerHello12) take(hs *handshake, in received) (step, error) {
-	switch m := in.Message.(type) {
-	case *message.HelloVerifyRequest:
-		return s.verify(hs, m, in.record)
-	case *message.ServerHello:
-		return s.agree(hs, m, in.raw)
-	}
-	return nil, alert.Errorf(alert.UnexpectedMessage, "%s", in.Type())
-}
-
-// verify repeats the hello with the server's cookie (RFC 6347, Section 4.2.1).
-// The first HelloVerifyRequest is followed whatever its record number is. After
-// that, each copy of the first hello that reached the server has one on its
-// way, with a cookie of its own; following those would change the hello under
-// a server that has accepted it. A server repeats the number of the record it
-// answers, so only one that answers the present hello says that its cookie was
-// wrong: it may have been forged, or the server's keys have changed. Since
-// that, too, could be forged, and a hello that changes under a server which has
-// accepted it ends the handshake, it takes a second refusal, of a repetition of
-// this hello.
-func (s awaitServerHello12) verify(hs *handshake, m *message.HelloVerifyRequest, number uint64) (step, error) {
-	if s.verifies > 0 && (number < s.record || bytes.Equal(m.Cookie, s.hello.Cookie)) {
-		return s, errIgnore
-	}
-	if s.verifies > 0 && !s.doubted {
-		s.doubted, s.record = true, hs.e.keys.nextPlaintext()
-		return s, errIgnore
-	}
-	if s.verifies == maxHelloVerifies {
-		return nil, alert.Errorf(alert.HandshakeFailure, "the server asked for %d different cookies", maxHelloVerifies+1)
-	}
-	hello := *s.hello
-	hello.Cookie = bytes.Clone(m.Cookie)
-	// RFC 6347, Section 4.2.1: neither the first hello nor the
-	// HelloVerifyRequest is part of the handshake's hashes.
-	hs.transcript.Reset()
-	if err := hs.add(&hello); err != nil {
+	if err := s.checkVersion12(p, m); err != nil {
 		return nil, err
 	}
-	hs.sendFlight(false)
-	return awaitServerHello12{hello: &hello, verifies: s.verifies + 1, record: hs.e.keys.nextPlaintext()}, nil
-}
-
-// agree checks that the server chose from what was offered (RFC 5246, Section
-// 7.4.1.3).
-func (s awaitServerHello12) agree(hs *handshake, m *message.ServerHello, raw []byte) (step, error) {
-	p := hs.p
-	if m.Version != VersionDTLS12 || m.SupportedVersion != 0 && m.SupportedVersion != VersionDTLS12 {
-		return nil, alert.Errorf(alert.ProtocolVersion, "server chose %s", VersionName(m.Version))
-	}
 	chosen := suite.Lookup(m.CipherSuite)
-	if chosen == nil || !slices.Contains(s.hello.CipherSuites, m.CipherSuite) {
+	if chosen == nil || chosen.Is13() || !slices.Contains(s.hello.CipherSuites, m.CipherSuite) {
 		return nil, alert.Errorf(alert.IllegalParameter, "server chose cipher suite %s, which was not offered", suite.Name(m.CipherSuite))
 	}
-	if err := s.checkExtensions(m); err != nil {
+	if err := s.checkExtensions12(m); err != nil {
 		return nil, err
 	}
 	// RFC 7627, Section 5.2.
@@ -164,6 +57,7 @@ func (s awaitServerHello12) agree(hs *handshake, m *message.ServerHello, raw []b
 	}
 	hs.transcript.Add(raw)
 	hs.kx = chosen.KeyExchange
+	hs.e.out.ledger.on = false
 	st := &hs.e.state
 	st.Version, st.CipherSuite = VersionDTLS12, chosen.ID
 	st.NegotiatedProtocol, st.ServerName = m.ALPN, p.serverName
@@ -175,8 +69,27 @@ func (s awaitServerHello12) agree(hs *handshake, m *message.ServerHello, raw []b
 	return awaitServerCertificate12{n}, nil
 }
 
-// checkExtensions: RFC 5246, Section 7.4.1.4: nothing that was not asked for.
-func (s awaitServerHello12) checkExtensions(m *message.ServerHello) error {
+// checkVersion12 is for a server that does not choose DTLS 1.3.
+func (s awaitServerHello) checkVersion12(p *params, m *message.ServerHello) error {
+	if m.Version != VersionDTLS12 || m.SupportedVersion != 0 && m.SupportedVersion != VersionDTLS12 || !p.offers(VersionDTLS12) {
+		return alert.Errorf(alert.ProtocolVersion, "server chose %s", VersionName(m.Version))
+	}
+	if !p.offers(VersionDTLS13) {
+		return nil
+	}
+	// RFC 8446, Section 4.1.3: a server of both versions says in its random that
+	// it would have liked the newer one; RFC 9147, Section 5.3: in DTLS, too.
+	if last := [8]byte(m.Random[24:]); last == message.DowngradeTLS12 || last == message.DowngradeTLS11 {
+		return alert.Errorf(alert.IllegalParameter, "somebody has taken DTLS 1.3 out of our hello: the server's random says so")
+	}
+	if s.retry != nil {
+		return alert.Errorf(alert.IllegalParameter, "server asked for another hello in DTLS 1.3 and went on in %s", VersionName(m.Version))
+	}
+	return nil
+}
+
+// checkExtensions12: RFC 5246, Section 7.4.1.4: nothing that was not asked for.
+func (s awaitServerHello) checkExtensions12(m *message.ServerHello) error {
 	for _, t := range m.ExtensionTypes {
 		var offered bool
 		switch t {
@@ -190,6 +103,8 @@ func (s awaitServerHello12) checkExtensions(m *message.ServerHello) error {
 			offered = s.hello.ExtendedMasterSecret
 		case message.ExtensionRenegotiationInfo:
 			offered = true
+		case message.ExtensionRecordSizeLimit:
+			offered = s.hello.RecordSizeLimit > 0
 		}
 		if !offered {
 			return alert.Errorf(alert.UnsupportedExtension, "server sent %s, which was not offered", message.ExtensionName(t))
@@ -377,32 +292,9 @@ func (s awaitServerHelloDone12) certificate(hs *handshake) (*tls.Certificate, au
 	if s.request == nil {
 		return nil, 0, nil
 	}
-	theirs := schemesOf(s.request.SignatureSchemes)
-	info := &tls.CertificateRequestInfo{
-		AcceptableCAs: s.request.Authorities, SignatureSchemes: theirs, Version: tls.VersionTLS12,
-	}
-	if get := hs.p.getClientCertificate; get != nil {
-		cert, err := get(info)
-		if err != nil {
-			return nil, 0, alert.Errorf(alert.InternalError, "GetClientCertificate: %w", err)
-		}
-		if cert == nil || len(cert.Certificate) == 0 {
-			return nil, 0, nil
-		}
-		scheme, err := auth.ChooseScheme(cert, theirs, hs.p.schemes)
-		if err != nil {
-			return nil, 0, alert.Errorf(alert.InternalError, "the chain of GetClientCertificate cannot sign: %w", err)
-		}
-		return cert, scheme, nil
-	}
-	for i := range hs.p.certificates {
-		cert := &hs.p.certificates[i]
-		scheme, err := auth.ChooseScheme(cert, theirs, hs.p.schemes)
-		if err == nil && info.SupportsCertificate(cert) == nil {
-			return cert, scheme, nil
-		}
-	}
-	return nil, 0, nil
+	return chooseClientCertificate(hs.p, &tls.CertificateRequestInfo{
+		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOf(s.request.SignatureSchemes), Version: tls.VersionTLS12,
+	}, auth.ChooseScheme)
 }
 
 // addCertificateVerify signs everything so far (RFC 5246, Section 7.4.8).

@@ -59,23 +59,33 @@ type Config struct {
 
 	// NextProtos are the application protocols, preferred ones first (RFC 7301).
 	NextProtos []string
-	// CipherSuites in order of preference, IANA numbers. Default: all suites
-	// with AEAD and (EC)DHE or PSK that fit the credentials, without those of
-	// 8-byte tags. Suites that are not named are never used.
+	// CipherSuites in order of preference, IANA numbers. DTLS 1.2 and 1.3 have
+	// different ones; a version of which the list names none has its default: all
+	// suites with AEAD and (EC)DHE or PSK that fit the credentials, without those
+	// of 8-byte tags. Otherwise suites that are not named are never used.
 	CipherSuites []uint16
-	// CurvePreferences in order. Default: X25519, P-256, P-384, P-521.
+	// CurvePreferences in order. Default: X25519MLKEM768, X25519, P-256, P-384,
+	// P-521, SecP256r1MLKEM768, SecP384r1MLKEM1024; DTLS 1.2 has no use for the
+	// hybrid ones.
 	CurvePreferences []tls.CurveID
+	// RequirePQ allows hybrid post-quantum groups alone, and so DTLS 1.3 alone.
+	RequirePQ bool
+	// Hello says how large the first hello of DTLS 1.3 may be. Default: HelloAuto.
+	Hello HelloMode
 	// SignatureSchemes that are offered, accepted and used, in order. Default:
 	// ECDSA, Ed25519, RSA-PSS and RSA-PKCS1 with SHA-2.
 	SignatureSchemes []tls.SignatureScheme
-	// MinVersion and MaxVersion are VersionDTLS12 or 0.
+	// MinVersion and MaxVersion are VersionDTLS12, VersionDTLS13 or 0. Default:
+	// DTLS 1.2 and DTLS 1.3. The numbers count down.
 	MinVersion, MaxVersion uint16
 	// KeyLogWriter receives the secrets in NSS key log format: with it anybody
 	// can decrypt the traffic. Lines of concurrent handshakes do not mix.
 	KeyLogWriter io.Writer
 
-	// ClientPSK returns the pre-shared keys for a server; DTLS 1.2 uses the
-	// first. It may block, for at most CallbackTimeout.
+	// ClientPSK returns the pre-shared keys for a server. DTLS 1.2 asks for them
+	// when the server has given its hint, and uses the first; DTLS 1.3 asks
+	// before the hello and offers all, for SHA-256 suites (RFC 8446, Section
+	// 4.2.11). It may block, for at most CallbackTimeout.
 	ClientPSK func(context.Context, ClientPSKInfo) ([]PSK, error)
 	// ServerPSK looks up a client's key. (nil, nil) says that the identity is
 	// unknown; on the wire that looks like a wrong key (RFC 4279, Section 2).
@@ -84,6 +94,33 @@ type Config struct {
 	// the clear, at most 65535 bytes. Default: none. RFC 4279, Section 5.2: only
 	// where both sides have agreed on what it means. Some clients fail at any.
 	PSKHint []byte
+
+	// PSKWithoutDHE lets pre-shared keys be used alone, without forward secrecy,
+	// where a client of DTLS 1.3 offers nothing better (psk_ke, RFC 8446, Section
+	// 4.2.9). For DTLS 1.2 CipherSuites decides.
+	PSKWithoutDHE bool
+
+	// Session is what a client resumes: the result of Conn.Session of an earlier
+	// association, a secret. A session of DTLS 1.3 is offered once; if it is used
+	// up, too old, or for another ServerName, the handshake is a full one.
+	Session []byte
+	// ClientSessionCache keeps sessions for clients, by ServerName. Session comes
+	// first. Default: none.
+	ClientSessionCache ClientSessionCache
+	// OnSession is told when a server gives the client something to resume with,
+	// instead of ClientSessionCache. It is called without locks held, and must
+	// not block.
+	OnSession func(*Conn, []byte)
+	// SessionTicketsDisabled keeps a server from giving tickets and taking them.
+	// Their keys are made and rotated by themselves, unless SetSessionTicketKeys
+	// was called.
+	SessionTicketsDisabled bool
+	shares                 *configShares
+
+	// RecordSizeLimit is the largest record to receive, in bytes of content and,
+	// in DTLS 1.3, the content type (RFC 8449): 64…16385. Default: as large as
+	// records get, and a client does not say so.
+	RecordSizeLimit int
 
 	// MTU is the largest datagram to send at first, bytes of UDP payload.
 	// Default: 1232. The smallest is 228.
@@ -192,6 +229,7 @@ func (c *Config) Clone() *Config {
 	if c == nil {
 		return nil
 	}
+	c.shared() // tickets of one are good for the other
 	clone := *c
 	return &clone
 }
@@ -214,6 +252,23 @@ type ServerPSKInfo struct {
 	ServerName string         // of the hello, "" if none
 	RemoteAddr netip.AddrPort // invalid if the front does not know one
 }
+
+// HelloMode says what a client's first hello of DTLS 1.3 has key shares for. A
+// hybrid post-quantum share makes it larger than a datagram of 1232 bytes.
+type HelloMode uint8
+
+const (
+	// HelloAuto: HelloFull if DTLS 1.2 is excluded or the address is proven
+	// (CookieMode AddressProven), else HelloSmall: many servers of DTLS 1.2 alone
+	// cannot join a hello that comes in fragments.
+	HelloAuto HelloMode = iota
+	// HelloSmall: one datagram, with a share of a classic group. Servers that ask
+	// for a cookie ask for a post-quantum share in the same breath, without a
+	// further round trip, if they want one; others will not.
+	HelloSmall
+	// HelloFull: shares for the preferred hybrid group and a classic one.
+	HelloFull
+)
 
 // CookieMode says when a server answers a hello with a cookie instead of a
 // handshake. Until the address is proven no state is kept for it.
@@ -256,9 +311,9 @@ const (
 
 // ConnectionState describes an association.
 type ConnectionState struct {
-	Version            uint16 // VersionDTLS12
+	Version            uint16 // VersionDTLS12 or VersionDTLS13
 	HandshakeComplete  bool
-	DidResume          bool // false: no abbreviated handshakes yet
+	DidResume          bool // an earlier session was resumed: PeerCertificates are those of then, VerifiedChains nil
 	CipherSuite        uint16
 	CurveID            tls.CurveID // group of the key exchange, 0: none
 	NegotiatedProtocol string      // ALPN, "" if none

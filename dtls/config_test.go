@@ -29,7 +29,7 @@ func TestBadConfigs(t *testing.T) {
 		{"an ECDSA key with RSA suites", nil, func(c *Config) { c.CipherSuites = []uint16{0xc02f} }, "ECDSA and Ed25519 keys need an ECDHE_ECDSA suite"},
 		{"an ECDSA key with RSA schemes", nil, func(c *Config) { c.SignatureSchemes = []tls.SignatureScheme{tls.PSSWithSHA256} }, "none of the Certificates"},
 		{"a CBC suite", func(c *Config) { c.CipherSuites = []uint16{0xc013} }, func(c *Config) { c.CipherSuites = []uint16{0xc013} }, "cipher suite 0xc013 is not spoken here; remove it from CipherSuites"},
-		{"a suite of TLS 1.3", func(c *Config) { c.CipherSuites = []uint16{0x1301} }, nil, "0x1301"},
+		{"a suite without encryption", func(c *Config) { c.CipherSuites = []uint16{0x1306} }, nil, "0x1306"},
 		{"an empty list of suites", func(c *Config) { c.CipherSuites = []uint16{} }, func(c *Config) { c.CipherSuites = []uint16{} }, "leave it nil"},
 		{"a PSK suite without keys", func(c *Config) { c.CipherSuites = []uint16{0x00a8} }, nil, "needs ClientPSK"},
 		{"a PSK suite without a look-up", nil, func(c *Config) { c.CipherSuites = []uint16{0x00a8} }, "needs ServerPSK"},
@@ -44,9 +44,14 @@ func TestBadConfigs(t *testing.T) {
 		{"a ceiling below the start", func(c *Config) { c.MTU, c.MaxMTU = 1400, 1200 }, nil, "MaxMTU 1200 is below the MTU of 1400"},
 		{"a ceiling below all", func(c *Config) { c.MaxMTU = 100 }, nil, "the smallest is 228"},
 		{"an unknown MTU mode", func(c *Config) { c.MTUMode = 3 }, nil, "MTUMode 3 is unknown"},
-		{"a TLS version number", func(c *Config) { c.MinVersion = tls.VersionTLS12 }, nil, "version 0x0303 is unknown; use VersionDTLS12 or 0"},
+		{"a TLS version number", func(c *Config) { c.MinVersion = tls.VersionTLS12 }, nil, "version 0x0303 is unknown; use VersionDTLS12, VersionDTLS13 or 0"},
 		{"an old version", nil, func(c *Config) { c.MaxVersion = versionDTLS10 }, "version 0xfeff is unknown"},
-		{"a minimum out of reach", func(c *Config) { c.MinVersion = VersionDTLS13 }, nil, "MinVersion DTLS 1.3 cannot be met"},
+		{"a minimum over the maximum", func(c *Config) { c.MinVersion, c.MaxVersion = VersionDTLS13, VersionDTLS12 }, nil, "MinVersion DTLS 1.3 is newer than MaxVersion DTLS 1.2"},
+		{"post-quantum groups in DTLS 1.2", func(c *Config) { c.RequirePQ, c.MaxVersion = true, VersionDTLS12 }, nil, "RequirePQ needs DTLS 1.3"},
+		{"no post-quantum group", func(c *Config) { c.RequirePQ, c.CurvePreferences = true, []tls.CurveID{tls.X25519} }, nil, "CurvePreferences names no post-quantum group"},
+		{"an unknown hello", func(c *Config) { c.Hello = 3 }, nil, "Hello 3 is unknown"},
+		{"a small record size limit", func(c *Config) { c.RecordSizeLimit = 63 }, func(c *Config) { c.RecordSizeLimit = 16386 }, "outside 64…16385"},
+		{"a session that is none", func(c *Config) { c.Session = []byte("session") }, nil, "Session is not what Conn.Session"},
 		{"no server name", func(c *Config) { c.ServerName = "" }, nil, "needs ServerName to verify the server by, or InsecureSkipVerify"},
 		{"a chain without certificates", func(c *Config) { c.Certificates = []tls.Certificate{{}} }, func(c *Config) { c.Certificates = append(certs(ec), tls.Certificate{}) }, "has no certificate in it"},
 		{"a key that cannot sign", nil, func(c *Config) {
@@ -60,7 +65,7 @@ func TestBadConfigs(t *testing.T) {
 				c.NextProtos = append(c.NextProtos, strings.Repeat("a", 255))
 			}
 		}, nil, "too many"},
-		{"an unsupported group", func(c *Config) { c.CurvePreferences = []tls.CurveID{256} }, func(c *Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, tls.X25519MLKEM768} }, "remove it from CurvePreferences"},
+		{"an unsupported group", func(c *Config) { c.CurvePreferences = []tls.CurveID{256} }, func(c *Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, 30} }, "remove it from CurvePreferences"},
 		{"a SHA-1 scheme", func(c *Config) { c.SignatureSchemes = []tls.SignatureScheme{tls.PKCS1WithSHA1} }, nil, "remove it from SignatureSchemes"},
 		{"contradicting EMS", func(c *Config) {
 			yes := true

@@ -56,6 +56,8 @@ type Conn struct {
 		kicked  bool // and was interrupted there
 		gone    bool // the socket was given back
 		armed   bool // alarm rings in time to see whether the peer is silent
+
+		sessions bool // there are new ones, for Config.OnSession or a cache
 	}
 
 	// What follows is guarded by the mu of sock.demux.

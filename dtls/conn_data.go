@@ -67,8 +67,18 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.mu.Unlock()
 		return 0, err
 	}
-	now := time.Now()
 	b := getBuffer()
+	if c.eng.Direction() == Writing {
+		c.sendPending(context.Background(), b) // a flight, whose keys the record may need
+		c.hear()
+		c.rearm()
+		if err := c.mayWrite(); err != nil {
+			b.release()
+			c.doneSending()
+			return 0, err
+		}
+	}
+	now := time.Now()
 	datagram, err := c.eng.appendData(now, b.p, p)
 	if err != nil {
 		if failed := c.eng.Err(); failed != nil {
@@ -190,15 +200,27 @@ func (c *Conn) drain(ctx context.Context) {
 }
 
 // doneSending gives back the turn, after sending what was asked for meanwhile,
-// and lets go of mu.
+// and lets go of mu. A Write that is late sends nothing more: the transport may
+// block.
 func (c *Conn) doneSending() {
-	if c.flags.output || c.news != nil {
+	if c.flags.output && c.sock.conn != nil && c.expired(writeDeadline) {
+		go c.sendAllLater()
+		c.mu.Unlock()
+		return
+	}
+	if c.flags.output || c.news != nil || c.flags.sessions {
 		c.sendAll(context.Background())
 		return
 	}
 	c.flags.turn = false
 	c.passTurn()
 	c.mu.Unlock()
+}
+
+// sendAllLater is sendAll in a goroutine of its own, which ends with it.
+func (c *Conn) sendAllLater() {
+	c.mu.Lock()
+	c.sendAll(context.Background())
 }
 
 // sendAll sends in its turn until nothing more is asked for, gives back the turn
@@ -212,14 +234,7 @@ func (c *Conn) sendAll(ctx context.Context) {
 	}
 	for c.flags.output {
 		c.flags.output = false
-		for c.eng != nil && !c.flags.busy && (c.hs == nil || ctx.Err() == nil) {
-			tx, ok := c.eng.PollTransmit(time.Now(), b.p)
-			if !ok {
-				break
-			}
-			b.p = tx.Data[:0]
-			c.transmit(tx)
-		}
+		c.sendPending(ctx, b)
 		if c.hs == nil && c.eng != nil {
 			c.hear()
 			c.rearm()
@@ -238,6 +253,18 @@ func (c *Conn) sendAll(ctx context.Context) {
 	b.release()
 	if giveBack {
 		c.giveBack()
+	}
+}
+
+// sendPending sends what the engine has now, in the caller's turn.
+func (c *Conn) sendPending(ctx context.Context, b *buffer) {
+	for c.eng != nil && !c.flags.busy && (c.hs == nil || ctx.Err() == nil) {
+		tx, ok := c.eng.PollTransmit(time.Now(), b.p)
+		if !ok {
+			return
+		}
+		b.p = tx.Data[:0]
+		c.transmit(tx)
 	}
 }
 
@@ -354,6 +381,9 @@ func (c *Conn) closedAfter(err error) bool {
 // place. It never blocks: in a handshake the datagram goes to the inbox.
 func (c *Conn) deliver(now time.Time, datagram []byte) {
 	c.mu.Lock()
+	if c.sock.demux == nil {
+		c.awaitRoom(len(datagram)) // nobody else waits for this reader
+	}
 	if c.isOver() {
 		c.mu.Unlock()
 		return
@@ -371,6 +401,14 @@ func (c *Conn) deliver(now time.Time, datagram []byte) {
 	}
 	_ = c.eng.HandleDatagram(now, datagram, c.peer.ap) // hear asks Err
 	c.settle()
+}
+
+// awaitRoom waits until the inbox takes a datagram of n bytes, or is needed no
+// more, with mu held: what a transport has room for is not lost.
+func (c *Conn) awaitRoom(n int) {
+	for c.hs != nil && c.hs.driving && !c.hs.inbox.hasRoom(n) && !c.flags.closed && c.err == nil {
+		c.wait()
+	}
 }
 
 // recognizes reports whether a datagram was sealed with the keys of the peer. Its
@@ -446,6 +484,10 @@ func (c *Conn) hear() {
 		case EventClosed:
 			c.flags.eof = true
 			c.wake()
+		case EventSession:
+			c.flags.sessions = true
+		case EventKeysUpdated:
+			c.wake()
 		}
 	}
 	if established {
@@ -456,9 +498,10 @@ func (c *Conn) hear() {
 	}
 }
 
-// announce calls Config.OnMTU if there is something new, with mu held; it is
-// let go meanwhile.
+// announce calls Config.OnMTU and OnSession if there is something new, with mu
+// held; it is let go meanwhile.
 func (c *Conn) announce() {
+	c.takeSessions()
 	news := c.news
 	if news == nil {
 		return

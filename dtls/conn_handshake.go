@@ -276,6 +276,7 @@ func (c *Conn) takeInput() bool {
 	}
 	c.mu.Lock()
 	c.flags.busy = false
+	c.wake() // the inbox has room
 	if hs.told && (hs.mtu != mtu || !told) {
 		_ = e.SetMTU(hs.mtu) // in range, setMTU looked
 	}
@@ -379,13 +380,15 @@ const (
 
 // push copies a datagram in. It reports false if there is no room.
 func (b *inbox) push(datagram []byte) bool {
-	if b.bytes+len(datagram)+inboxOverhead > maxInbox {
+	if !b.hasRoom(len(datagram)) {
 		return false
 	}
 	b.bytes += len(datagram) + inboxOverhead
 	b.q = append(b.q, bytes.Clone(datagram))
 	return true
 }
+
+func (b *inbox) hasRoom(n int) bool { return b.bytes+n+inboxOverhead <= maxInbox }
 
 // pop returns the oldest datagram, nil if there is none.
 func (b *inbox) pop() []byte {

@@ -89,7 +89,10 @@ func TestIdleTimeoutNeedsAuthenticRecords(t *testing.T) {
 func TestIdleTimeoutIsCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 100
-		l := listen(t, func(_, s *Config) { s.IdleTimeout = time.Minute })
+		l := listen(t, func(_, s *Config) {
+			s.IdleTimeout = time.Minute
+			s.MaxVersion = VersionDTLS12 // no acknowledgements with timers of their own
+		})
 		before := runtime.NumGoroutine()
 		var clients, servers []*Conn
 		for range n {

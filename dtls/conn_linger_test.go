@@ -32,11 +32,15 @@ func deaf(n *memNet, server net.Addr) (heal func()) {
 	}
 }
 
+// only12: in DTLS 1.3 last flights are acknowledged, and nobody need linger for
+// them.
+func only12(_, s *Config) { s.MaxVersion = VersionDTLS12 }
+
 // TestListenerLingers: a server that accepts and closes at once, through a path
 // that loses its last flight, leaves no client in its time-out.
 func TestListenerLingers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, nil)
+		l := listen(t, only12)
 		heal := deaf(l.net, l.Addr())
 		before := runtime.NumGoroutine()
 		client, _, done := l.dialing(t)
@@ -80,7 +84,7 @@ func TestListenerLingers(t *testing.T) {
 // for that.
 func TestServerLingers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, server, a, b := rawPair(nil)
+		client, server, a, b := rawPair(only12)
 		heal := deaf(a.net, b.addr)
 		done := make(chan error, 1)
 		go func() { done <- client.Handshake() }()
@@ -128,6 +132,7 @@ func TestLingeringEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var b *memConn
 				clientConfig, serverConfig := quickConfigs()
+				only12(clientConfig, serverConfig)
 				a, b := newMemNet().pair()
 				test.do(serverConfig, b)
 				client, server := Client(a, clientConfig), Server(b, serverConfig)
@@ -158,7 +163,7 @@ func TestLingeringEnds(t *testing.T) {
 // association lingers is served at once.
 func TestHelloWhileItLingers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, nil)
+		l := listen(t, only12)
 		old, conn := l.dial(t)
 		conn.set(func(s *memSocket) { s.refuse = func([]byte, net.Addr) error { return syscall.ENOBUFS } }) // says nothing more
 		server := l.accept(t)
@@ -188,6 +193,7 @@ func TestLingeringIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 10
 		l := listen(t, func(_, s *Config) {
+			s.MaxVersion = VersionDTLS12
 			s.MaxHandshakes, s.MaxAssociations, s.MaxPerPrefix = room, 2, 2
 			s.Linger = time.Minute
 		})
@@ -218,7 +224,7 @@ func TestLingeringIsBounded(t *testing.T) {
 // with Close.
 func TestLingeringIsSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, nil)
+		l := listen(t, only12)
 		client, _ := l.dial(t)
 		server := l.accept(t)
 		server.mu.Lock()

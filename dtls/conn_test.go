@@ -443,7 +443,7 @@ func TestOnLargePacket(t *testing.T) {
 func TestOnLargePacketSaysNo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server, a, _ := rawPair(func(c, _ *Config) {
-			c.MTUMode = MTUManual
+			c.MTUMode, c.Linger = MTUManual, -1
 			c.OnLargePacket = func(*LargePacketError) (int, bool) { return 0, false }
 			c.NextProtos = []string{strings.Repeat("long", 60), strings.Repeat("name", 60)}
 		})
@@ -1101,7 +1101,10 @@ func TestConnIsSmall(t *testing.T) {
 // TestConcurrentWriters: record numbers leave in order, and every record
 // arrives once.
 func TestConcurrentWriters(t *testing.T) {
-	client, server, a, _ := pair(t, func(_, s *Config) { s.ReceiveQueue = 1 << 28 })
+	client, server, a, _ := pair(t, func(c, s *Config) {
+		s.ReceiveQueue = 1 << 28
+		c.MaxVersion = VersionDTLS12 // where numbers are there to be read
+	})
 	defer closeAll(client, server)
 	var last, bad atomic.Uint64
 	a.set(func(s *memSocket) {

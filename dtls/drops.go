@@ -22,6 +22,7 @@ type Drops struct {
 	Memory         uint64 // what exceeds MaxHandshakeSize or the hold of early records
 	AfterClose     uint64 // data numbered after close_notify
 	Refused        uint64 // requests for renegotiation
+	ACK            uint64 // acknowledgements of DTLS 1.3 that are malformed, too early, or not believed
 }
 
 // each calls f for every counter, in the order of the struct.
@@ -41,6 +42,7 @@ func (d *Drops) each(f func(name string, n *uint64)) {
 	f("memory", &d.Memory)
 	f("after close", &d.AfterClose)
 	f("refused", &d.Refused)
+	f("ack", &d.ACK)
 }
 
 // Total is the sum of all reasons but Repeated, which honest peers cause too.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
-	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // Engine is one association without any I/O: datagrams and the time go in,
@@ -47,22 +46,26 @@ type Engine struct {
 	door *Door      // server that still asks for a cookie, else nil
 	path pathMTU
 	out  outbox
+	acks acker
 	keys epochs
+	post *post13 // what DTLS 1.3 goes on with after the handshake, else nil
 
 	events  events
 	alerts  []queuedAlert // to be sent, in order
 	data    [][]byte      // records of Write, to be sent, in order
 	replies [][]byte      // whole datagrams of the door, to be sent
 
-	now      time.Time
-	heard    time.Time // when the last authentic record came
-	peer     netip.AddrPort
-	state    ConnectionState
-	secrets  secrets12
-	maxData  int // SetMaxData, 0: none
-	nextID   uint64
-	dataID   uint64 // ID of the last datagram with data of Write
-	dataSize int
+	now       time.Time
+	heard     time.Time // when the last authentic record came
+	peer      netip.AddrPort
+	state     ConnectionState
+	secrets   secrets12
+	maxData   int  // SetMaxData, 0: none
+	limited   bool // the peer has to obey Config.RecordSizeLimit
+	peerLimit int  // longest content of a protected record the peer takes (RFC 8449), 0: not said
+	nextID    uint64
+	dataID    uint64 // ID of the last datagram with data of Write
+	dataSize  int
 
 	credit  credit
 	closing closing
@@ -76,8 +79,8 @@ type Engine struct {
 type closing struct {
 	sent     bool // ours is on its way
 	received bool
-	seq      uint64    // record number of the peer's
-	until    time.Time // the end of Linger
+	number   recordNumber // of the peer's
+	until    time.Time    // the end of Linger
 }
 
 // secrets12 outlive the handshake for exporters.
@@ -107,7 +110,7 @@ func newClientEngine(p *params, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	e.credit.unlimited = true
-	if err := startClient12(e.hs); err != nil {
+	if err := startClient(e.hs); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -138,7 +141,7 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 	if err != nil {
 		return nil, err
 	}
-	e.hs.step = awaitClientHello12{}
+	e.hs.step = awaitClientHello{}
 	switch {
 	case hello != nil:
 		e.admit(hello)
@@ -157,7 +160,7 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 
 func newEngine(p *params, now time.Time) (*Engine, error) {
 	e := &Engine{p: p, now: now, path: newPathMTU(p, now), trace: tracer{p.trace}}
-	if err := e.keys.open(record.None, nil, nil, nil, nil, 0); err != nil {
+	if err := e.keys.openPlaintext(); err != nil {
 		return nil, err
 	}
 	e.hs = newHandshake(e, now)
@@ -167,7 +170,7 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
-	e.hs.cookie, e.hs.vouched = hello.cookie, hello.cookie != nil && hello.whole
+	e.hs.cookie, e.hs.retry, e.hs.vouched = hello.cookie, hello.retry, hello.cookie != nil && hello.whole
 	e.credit.unlimited = hello.proven
 	e.setPeer(hello.From)
 	if hello.rttKnown {
@@ -223,6 +226,10 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 	if e.err == nil {
 		e.handleFlightTimeout(now)
 	}
+	if e.err == nil {
+		e.acks.handleTimeout(now, e.out.rto, e.p.retransmit.Max)
+		e.retireKeys(now)
+	}
 	e.lingerOn()
 	return e.err
 }
@@ -233,11 +240,11 @@ func (e *Engine) NextTimeout() time.Time {
 	if e.err != nil {
 		return time.Time{}
 	}
-	t := e.out.nextTimeout()
+	t := earliest(e.out.nextTimeout(), e.acks.due)
 	if e.hs != nil {
 		t = earliest(t, e.hs.nextTimeout())
 	}
-	return earliest(t, e.closing.until)
+	return earliest(earliest(t, e.keys.retire), e.closing.until)
 }
 
 // advance notes the time of an input. The clock may jump; it never runs
@@ -282,7 +289,7 @@ func (e *Engine) ConnectionState() ConnectionState {
 
 // Direction says what an unfinished handshake waits for.
 func (e *Engine) Direction() Direction {
-	if len(e.alerts) > 0 || len(e.replies) > 0 || e.out.state == flightSending {
+	if len(e.alerts) > 0 || len(e.replies) > 0 || e.acks.now || e.out.state == flightSending {
 		return Writing
 	}
 	return Reading
@@ -334,6 +341,9 @@ func (e *Engine) end(err error) {
 	e.hs = nil
 	e.data = nil
 	e.out.drop()
+	e.acks.clear()
+	e.post.wipe()
+	e.post = nil
 	keys.Wipe(e.secrets.master)
 	e.secrets.master = nil
 	if len(e.alerts) == 0 {

@@ -116,6 +116,15 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 		e.events.push(Event{Kind: EventLargePacket, Err: e.writeRefused(e.dataSize, hint, cause)})
 		return
 	}
+	if id == e.acks.id && id != 0 {
+		e.acks.now = true // again, with as many numbers as fit then
+		if e.path.refused(e.acks.size, hint, e.now) {
+			e.pathChanged()
+			return
+		}
+		e.acks.now = false
+		return
+	}
 	size, ok := e.out.refused(id)
 	if !ok {
 		return // an alert or a cookie: too small to be cut, and not repeated

@@ -21,15 +21,38 @@ func (e *Engine) handleRecords(datagram []byte) {
 		return
 	}
 	for len(datagram) > 0 && e.err == nil {
-		whole := datagram
-		h, fragment, rest, err := record.Next(datagram)
-		if err != nil {
+		var ok bool
+		if record.IsUnified(datagram[0]) {
+			datagram, ok = e.nextUnified(datagram)
+		} else {
+			datagram, ok = e.nextRecord(datagram)
+		}
+		if !ok {
 			e.drops.Malformed++
 			return
 		}
-		datagram = rest
-		e.handleRecord(h, fragment, whole[:len(whole)-len(rest)])
 	}
+}
+
+// nextRecord handles the first record of a datagram, one with the header of DTLS
+// 1.2 or of a plaintext record of DTLS 1.3.
+func (e *Engine) nextRecord(datagram []byte) (rest []byte, ok bool) {
+	h, fragment, rest, err := record.Next(datagram)
+	if err != nil {
+		return nil, false
+	}
+	e.handleRecord(h, fragment, datagram[:len(datagram)-len(rest)])
+	return rest, true
+}
+
+// nextUnified does so for a protected record of DTLS 1.3.
+func (e *Engine) nextUnified(datagram []byte) (rest []byte, ok bool) {
+	u, rest, err := record.NextUnified(datagram, 0)
+	if err != nil {
+		return nil, false
+	}
+	e.handleUnified(u, datagram[:len(datagram)-len(rest)])
+	return rest, true
 }
 
 // handleRecord opens one record; raw is all of it.
@@ -49,28 +72,66 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 	}
 	plaintext, err := opener.Open(h, fragment)
 	if err != nil {
-		e.recordFault(h, err)
+		e.recordFault(err, h.Epoch > 0)
 		return
 	}
-	protected := h.Epoch > 0
+	e.handleContent(h.Type, h.Number, plaintext)
+}
+
+// handleUnified opens one record of DTLS 1.3; raw is all of it.
+func (e *Engine) handleUnified(u record.Unified, raw []byte) {
+	if e.holdsEarly13(u) {
+		e.hs.hold(raw)
+		e.awaitsHello()
+		return
+	}
+	opener := e.keys.openerByBits(u.EpochBits)
+	if opener == nil {
+		e.drops.UnknownEpoch++
+		return
+	}
+	typ, plaintext, n, err := opener.Open(u)
+	if err != nil {
+		e.recordFault(err, true)
+		if errors.Is(err, record.ErrBadMAC) && opener.Remaining() < rekeyBefore {
+			e.rekeyPeer()
+		}
+		return
+	}
+	e.opened13(n)
+	e.handleContent(typ, n, plaintext)
+}
+
+// handleContent takes what was in a record.
+func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext []byte) {
+	protected := n.Epoch > 0
 	if protected {
 		e.heard = e.now
 	}
-	switch h.Type {
+	if protected && e.speaks13() && len(plaintext) == 0 && (typ == record.TypeHandshake || typ == record.TypeAlert) {
+		// RFC 8446, Section 5.4: "MUST NOT send Handshake and Alert records that
+		// have a zero-length TLSInnerPlaintext.content".
+		e.fail(alert.Errorf(alert.UnexpectedMessage, "empty record of %v", typ))
+		return
+	}
+	switch typ {
 	case record.TypeHandshake:
 		if e.hs != nil {
-			e.hs.record = h.Seq
+			e.hs.record = n.Seq
 		}
-		e.handleHandshakeRecord(uint16(h.Epoch), plaintext)
+		e.handleHandshakeRecord(n, plaintext)
 	case record.TypeAlert:
-		e.handleAlert(h.Number, plaintext)
+		e.handleAlert(n, plaintext)
 	case record.TypeApplicationData:
-		e.handleData(h.Number, plaintext)
+		e.handleData(n, plaintext)
+	case record.TypeACK:
+		e.handleACK(n, plaintext)
 	case record.TypeChangeCipherSpec:
 		// RFC 6347 numbers epochs in every record, so the message itself
 		// decides nothing: keys come into force when an exchange is complete,
-		// and the Finished proves them. One per handshake is expected.
-		if protected || e.hs == nil || len(plaintext) != 1 || plaintext[0] != 1 || !e.hs.countCCS() {
+		// and the Finished proves them. One per handshake is expected. DTLS 1.3
+		// has none at all (RFC 9147, Section 5).
+		if protected || e.hs == nil || e.speaks13() || len(plaintext) != 1 || plaintext[0] != 1 || !e.hs.countCCS() {
 			e.drops.CCS++
 		}
 	default:
@@ -83,6 +144,14 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 // keys that this association reads. The bytes of the datagram are gone
 // afterwards; nothing else changes.
 func (e *Engine) recognizes(datagram []byte) bool {
+	if len(datagram) > 0 && record.IsUnified(datagram[0]) {
+		u, _, err := record.NextUnified(datagram, 0)
+		if err != nil {
+			return false
+		}
+		opener := e.keys.openerByBits(u.EpochBits)
+		return opener != nil && opener.Authentic(u)
+	}
 	h, fragment, _, err := record.Next(datagram)
 	if err != nil || h.Epoch == 0 {
 		return false
@@ -95,6 +164,11 @@ func (e *Engine) recognizes(datagram []byte) bool {
 // flights, so before a version is agreed on both are let in. A client that
 // repeats its hello does not know yet what was agreed.
 func (e *Engine) versionFits(h record.Header) bool {
+	if e.speaks13() {
+		// RFC 9147, Section 4: legacy_record_version "MUST be ignored for all
+		// purposes"; what is neither version is no record of ours all the same.
+		return h.Version == VersionDTLS12 || h.Version == versionDTLS10
+	}
 	repeats := !e.p.isClient && e.hs != nil && h.Epoch == 0
 	return h.Version == VersionDTLS12 || h.Version == versionDTLS10 && (e.state.Version == 0 || repeats)
 }
@@ -103,17 +177,30 @@ func (e *Engine) versionFits(h record.Header) bool {
 // overtook the Finished, should wait for it (THREATS: never delivered before
 // the Finished verifies, never fatal).
 func (e *Engine) holdsEarly(h record.Header) bool {
-	if e.hs == nil || h.Epoch != 1 {
+	if e.hs == nil || h.Epoch != 1 || e.speaks13() {
 		return false
 	}
 	return e.keys.opener(1) == nil || h.Type == record.TypeApplicationData
 }
 
-func (e *Engine) recordFault(h record.Header, err error) {
+// holdsEarly13 does so for DTLS 1.3: records of the handshake that overtook the
+// ServerHello, and those of epoch 3 before the Finished (RFC 9147, Section
+// 4.2.1: "MAY either buffer or discard").
+func (e *Engine) holdsEarly13(u record.Unified) bool {
+	if e.hs == nil || e.p.maxVersion != VersionDTLS13 || e.state.Version == VersionDTLS12 {
+		return false
+	}
+	return (u.EpochBits == epochHandshake || u.EpochBits == epochData) && e.keys.openerByBits(u.EpochBits) == nil
+}
+
+func (e *Engine) recordFault(err error, protected bool) {
 	switch {
-	case errors.Is(err, record.ErrOverflow) && h.Epoch > 0:
+	case errors.Is(err, record.ErrOverflow) && protected:
 		// RFC 5246, Section 6.2.1: authentic and over 2^14 bytes.
 		e.fail(alert.Errorf(alert.RecordOverflow, "record of more than %d bytes", record.MaxPlaintext))
+	case errors.Is(err, record.ErrInner):
+		// RFC 9147, Section 4.5.2 has it discarded; nothing was processed.
+		e.drops.UnknownType++
 	case errors.Is(err, record.ErrForgeryLimit):
 		e.drops.BadMAC++
 		e.fail(alert.Errorf(alert.InternalError, "too many forged records for these keys"))
@@ -133,10 +220,17 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 	case n.Epoch == 0:
 		// Nobody vouched for it: never delivered, in no state.
 		e.drops.PlaintextData++
-	case e.closing.received && n.Seq > e.closing.seq:
+	case e.closing.received && compareNumbers(n, e.closing.number) > 0:
 		e.drops.AfterClose++
+	case e.speaks13() && (n.Epoch < epochData || e.hs != nil):
+		// RFC 9147, Section 6.1: no data under the keys of the handshake.
+		e.fail(alert.Errorf(alert.UnexpectedMessage, "application data in epoch %d", n.Epoch))
+	case e.peerOverLimit(len(plaintext)):
+		e.fail(alert.Errorf(alert.RecordOverflow, "record of %d bytes, RecordSizeLimit is %d", len(plaintext), e.p.recordSizeLimit))
 	default:
-		e.confirmLastFlight()
+		if e.post == nil {
+			e.confirmLastFlight()
+		}
 		e.events.push(Event{Kind: EventData, Data: plaintext})
 	}
 }
@@ -149,35 +243,65 @@ func (e *Engine) confirmLastFlight() {
 	}
 	e.path.deliveredSize(e.out.biggest)
 	e.out.drop()
-	e.keys.forgetPlaintext()
+	e.keys.forgetSealBefore(1)
 }
 
 // handleHandshakeRecord takes the fragments of a record: several may share one.
-func (e *Engine) handleHandshakeRecord(epoch uint16, b []byte) {
+func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
+	epoch := uint16(n.Epoch)
 	if len(b) == 0 {
 		e.drops.Fragment++
 		return
 	}
+	var got reception
+	e.acks.answered = false
 	for len(b) > 0 && e.err == nil {
 		h, body, rest, err := message.NextFragment(b)
+		b = rest
 		if err != nil {
 			e.drops.Fragment++
+			got.lost = true
 			if epoch > 0 {
 				e.fail(err)
 				return
 			}
-		} else if e.hs != nil {
-			e.hs.handleFragment(epoch, h, body)
-		} else {
-			e.handlePostHandshake(epoch, h, body)
+			continue
 		}
-		b = rest
+		switch {
+		case e.hs != nil:
+			got.add(e.hs.handleFragment(epoch, h, body))
+		case e.post != nil:
+			got.add(e.post.handleFragment(e, epoch, h, body))
+		default:
+			e.handlePostHandshake12(epoch, h, body)
+		}
 	}
+	e.acknowledge(n, got)
 }
 
-// handlePostHandshake takes a fragment that comes when no handshake is under
+// reception is what became of the fragments of a record.
+type reception struct {
+	kept     bool // at least one was processed or buffered, now or before
+	fresh    bool // now
+	lost     bool // at least one was not
+	disorder bool // one came before its turn
+}
+
+func (r *reception) add(v fragmentVerdict, disorder bool) {
+	switch v {
+	case fragmentKept:
+		r.kept, r.fresh = true, true
+	case fragmentOld, fragmentRepeated:
+		r.kept = true
+	case fragmentRefused, fragmentNoRoom:
+		r.lost = true
+	}
+	r.disorder = r.disorder || disorder
+}
+
+// handlePostHandshake12 takes a fragment that comes when no handshake is under
 // way.
-func (e *Engine) handlePostHandshake(epoch uint16, h message.Header, body []byte) {
+func (e *Engine) handlePostHandshake12(epoch uint16, h message.Header, body []byte) {
 	if epoch == 0 {
 		// An honest peer may repeat its flights, anybody may invent one.
 		e.drops.Fragment++

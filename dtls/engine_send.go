@@ -35,7 +35,12 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 		}
 	case e.err != nil:
 		return Transmit{}, false
-	case e.out.state == flightSending:
+	case e.acks.now:
+		if tx.Data, ok = e.appendACK(dst); !ok {
+			return Transmit{}, false
+		}
+		e.acks.id, e.acks.size = e.nextID+1, len(tx.Data)-len(dst)
+	case e.out.state == flightSending && e.flightMayGo():
 		return e.pollFlight(dst)
 	case len(e.data) > 0 && e.hs == nil:
 		return e.pollData(dst)
@@ -53,16 +58,16 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 
 // ---- flights ----------------------------------------------------------------
 
+// flightMayGo reports whether nothing holds the flight back now.
+func (e *Engine) flightMayGo() bool { return !e.out.stalled && !e.out.paced(e.now) }
+
 // pollFlight fills a datagram with what the flight has still to send, in
 // order: fragments of one epoch above 0 share a record, epoch 0 has one record
 // for each message.
 func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	o := &e.out
-	if o.stalled || o.paced(e.now) {
-		return Transmit{}, false
-	}
-	limit := e.credit.left(e.path.limit())
-	d := datagram{e: e, start: len(dst), buf: dst, limit: limit, whole: e.path.limit()}
+	whole := e.flightLimit()
+	d := datagram{e: e, start: len(dst), buf: dst, limit: e.credit.left(whole), whole: whole}
 	for i := range o.msgs {
 		if o.msgs[i].done() {
 			continue
@@ -76,7 +81,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	}
 	e.nextID++
 	tx := Transmit{Data: d.buf, To: e.peer, ID: e.nextID}
-	o.wasSent(tx.ID, d.buf[len(dst):], d.parts)
+	o.wasSent(tx.ID, d.buf[len(dst):], d.parts, d.records)
 	e.credit.out += len(d.buf) - len(dst)
 	if o.finishTransmission(e.now) {
 		e.trace.flight(o, e.path.limit())
@@ -88,6 +93,22 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	return tx, true
 }
 
+// flightLimit is how large the next datagram of the flight may be. A hello that
+// needs several anyway, as one with a post-quantum share does, is cut for the
+// fallback from the start: that costs a datagram more where the path is wide, and
+// saves the time-outs that find out where it is not.
+func (e *Engine) flightLimit() int {
+	limit := e.path.limit()
+	first := &e.out.msgs[0]
+	if first.typ != message.TypeClientHello || first.ccs || e.path.mode != MTUAuto || e.path.confirmed > e.path.fallback() {
+		return limit
+	}
+	if record.HeaderLen+message.HeaderLen+len(first.body) > limit {
+		limit = min(limit, e.path.fallback())
+	}
+	return limit
+}
+
 // datagram is one that is being filled.
 type datagram struct {
 	e     *Engine
@@ -97,28 +118,39 @@ type datagram struct {
 	whole int // limit but for the credit, which grows: not a reason to cut again
 	parts []sentPart
 
-	shared []byte // fragments that share the record being collected, epoch > 0
-	epoch  uint16 // of that record
+	shared  []byte // fragments that share the record being collected, epoch > 0
+	epoch   uint16 // of that record
+	first   int    // of its parts
+	records []sentRecord
 }
 
 // room is what the record being collected can still take. RFC 6347, Section
 // 4.1: no record has more than 2^14 bytes, however large the datagram.
-func (d *datagram) room(s *record.Sealer12) int {
-	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), record.MaxPlaintext) - len(d.shared)
+func (d *datagram) room(s sealer) int {
+	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), d.e.maxContent(s)) - len(d.shared)
+}
+
+// maxContent is the longest content of a record: RFC 8449, Section 4 has the
+// peer's limit bind protected records only.
+func (e *Engine) maxContent(s sealer) int {
+	if e.peerLimit > 0 && s.AEAD() != record.None {
+		return e.peerLimit
+	}
+	return record.MaxPlaintext
 }
 
 // put adds what fits of message i, all its fragments. It reports whether the
 // message is done, so that the next may follow.
 func (d *datagram) put(i int) bool {
 	m := &d.e.out.msgs[i]
-	s := d.e.keys.seal[m.epoch]
+	s := d.e.keys.sealerOf(m.epoch)
 	if m.ccs {
 		return d.putCCS(i, s)
 	}
 	if len(d.shared) > 0 && m.epoch != d.epoch && !d.flush() {
 		return false
 	}
-	fresh := min(d.whole-s.Overhead(), record.MaxPlaintext) - message.HeaderLen
+	fresh := min(d.whole-s.Overhead(), d.e.maxContent(s)) - message.HeaderLen
 	for !m.done() {
 		lo, hi, ok := m.next(d.room(s)-message.HeaderLen, fresh, d.e.out.backwards())
 		if !ok {
@@ -126,20 +158,20 @@ func (d *datagram) put(i int) bool {
 		}
 		d.shared = append(m.header(lo, hi).Append(d.shared), m.body[lo:hi]...)
 		d.epoch = m.epoch
-		if m.epoch == 0 && !d.flush() { // many peers read one message of a plaintext record
-			return false
-		}
 		if lo == hi {
 			m.empty = true
 		} else {
 			m.sent.Add(lo, hi)
 		}
 		d.parts = append(d.parts, sentPart{i, lo, hi})
+		if m.epoch == 0 && !d.flush() { // many peers read one message of a plaintext record
+			return false
+		}
 	}
 	return true
 }
 
-func (d *datagram) putCCS(i int, s *record.Sealer12) bool {
+func (d *datagram) putCCS(i int, s sealer) bool {
 	if !d.flush() || d.room(s) < 1 {
 		return false
 	}
@@ -157,18 +189,22 @@ func (d *datagram) flush() bool {
 	if len(d.shared) == 0 {
 		return true
 	}
-	ok := d.seal(d.e.keys.seal[d.epoch], record.TypeHandshake, d.shared)
+	ok := d.seal(d.e.keys.sealerOf(d.epoch), record.TypeHandshake, d.shared)
 	d.shared = d.shared[:0]
 	return ok
 }
 
-func (d *datagram) seal(s *record.Sealer12, typ record.ContentType, payload []byte) bool {
-	buf, _, err := s.Seal(d.buf, typ, d.e.recordVersion(), payload)
+func (d *datagram) seal(s sealer, typ record.ContentType, payload []byte) bool {
+	buf, n, err := s.Seal(d.buf, typ, d.e.recordVersion(), payload)
 	if err != nil {
 		d.e.end(errKeysExhausted)
 		return false
 	}
 	d.buf = buf
+	if d.e.out.ledger.on {
+		d.records = append(d.records, sentRecord{number: n, parts: d.parts[d.first:len(d.parts):len(d.parts)]})
+	}
+	d.first = len(d.parts)
 	return true
 }
 
@@ -178,7 +214,7 @@ func (e *Engine) recordVersion() uint16 {
 	if e.state.Version == 0 {
 		return versionDTLS10
 	}
-	return e.state.Version
+	return VersionDTLS12 // RFC 9147, Section 4: also in plaintext records of DTLS 1.3
 }
 
 // ---- alerts and the end -----------------------------------------------------
@@ -234,9 +270,17 @@ func (e *Engine) MaxData() int {
 	if e.hs != nil || e.err != nil {
 		return 0
 	}
-	n := e.keys.sealer().AEAD().MaxData12(e.path.limit())
+	return e.maxDataIn(e.path.limit())
+}
+
+// maxDataIn is the largest Write whose datagram has at most n bytes.
+func (e *Engine) maxDataIn(n int) int {
+	n = maxPayload(e.keys.sealer(), n)
 	if e.maxData > 0 {
 		n = min(n, e.maxData)
+	}
+	if e.peerLimit > 0 {
+		n = min(n, e.peerLimit) // RFC 8449, Section 4
 	}
 	return n
 }
@@ -292,7 +336,11 @@ func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
 	if err := e.mayWrite(len(p)); err != nil {
 		return dst, err
 	}
-	out, _, err := e.keys.sealer().Seal(dst, record.TypeApplicationData, VersionDTLS12, p)
+	s := e.keys.sealer()
+	if e.post != nil && s.Remaining() < rekeyBefore {
+		e.rekey()
+	}
+	out, _, err := s.Seal(dst, record.TypeApplicationData, VersionDTLS12, p)
 	if err != nil {
 		// RFC 9147, Section 4.5.3 gives the limits; 1.2 cannot change keys
 		// without a new handshake, so the association is over.
@@ -339,8 +387,8 @@ func (e *Engine) withMaxData(lp *LargePacketError) *LargePacketError {
 	if lp.PathMTU > 0 {
 		room = lp.PathMTU
 	}
-	if s := e.keys.sealer(); s != nil {
-		lp.MaxData = s.AEAD().MaxData12(room)
+	if e.hs == nil && e.err == nil {
+		lp.MaxData = e.maxDataIn(room)
 	}
 	return lp
 }
@@ -361,6 +409,8 @@ func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) 
 		return nil, e.err
 	case e.hs != nil:
 		return nil, errHandshakeOngoing
+	case e.post != nil:
+		return keys.Exporter13(e.hash(), e.post.exporter, label, context, length)
 	case !e.state.ExtendedMasterSecret:
 		return nil, errExporterNeedsEMS
 	}

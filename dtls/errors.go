@@ -27,8 +27,7 @@ var (
 	// connection IDs for it; ReportDelivered and ReportLost always work.
 	ErrNoProbeCarrier = errors.New("dtls: nothing negotiated that could carry an MTU probe")
 
-	// ErrNoSession says that there is no session to resume from. There are no
-	// sessions so far: nothing returns it.
+	// ErrNoSession says that there is no session to resume from, or not yet.
 	ErrNoSession = errors.New("dtls: no session")
 
 	// ErrShortBuffer is returned by Read when the record was longer than p.

@@ -154,7 +154,7 @@ func TestAuthenticRecords(t *testing.T) {
 		why     func(Drops) uint64
 	}{
 		{"unknown type", 99, []byte{1}, 0, func(d Drops) uint64 { return d.UnknownType }},
-		{"ack", record.TypeACK, make([]byte, 18), 0, func(d Drops) uint64 { return d.UnknownType }},
+		{"ack", record.TypeACK, make([]byte, 18), 0, func(d Drops) uint64 { return d.ACK }},
 		{"heartbeat", record.TypeHeartbeat, []byte{1, 0xff, 0xff}, 0, func(d Drops) uint64 { return d.UnknownType }},
 		{"change_cipher_spec", record.TypeChangeCipherSpec, []byte{1}, 0, func(d Drops) uint64 { return d.CCS }},
 		{"empty handshake record", record.TypeHandshake, nil, 0, func(d Drops) uint64 { return d.Fragment }},

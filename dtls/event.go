@@ -13,6 +13,8 @@ const (
 	EventLargePacket                      // the flight does not fit the path, SetMTU resumes it: Err is a *LargePacketError
 	EventMTU                              // what is known of the path changed: Path
 	EventClosed                           // the peer sent close_notify: nothing numbered after it is delivered
+	EventSession                          // the server gave the client something to resume with: Engine.Session
+	EventKeysUpdated                      // DTLS 1.3: the peer has acknowledged our KeyUpdate, new keys are in use
 )
 
 func (k EventKind) String() string {
@@ -29,6 +31,10 @@ func (k EventKind) String() string {
 		return "mtu"
 	case EventClosed:
 		return "closed"
+	case EventSession:
+		return "session"
+	case EventKeysUpdated:
+		return "keys updated"
 	}
 	return "none"
 }

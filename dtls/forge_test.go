@@ -52,7 +52,13 @@ func forgeAlert(level alert.Level, a alert.Alert) []byte {
 func records(t testing.TB, datagram []byte) (list [][]byte) {
 	for len(datagram) > 0 {
 		whole := datagram
-		_, _, rest, err := record.Next(datagram)
+		var rest []byte
+		var err error
+		if record.IsUnified(datagram[0]) {
+			_, rest, err = record.NextUnified(datagram, 0)
+		} else {
+			_, _, rest, err = record.Next(datagram)
+		}
 		if err != nil {
 			t.Fatalf("honest datagram: %v", err)
 		}
@@ -143,8 +149,8 @@ func (s *sim) rewrite(typ message.Type, change func(body []byte) []byte) {
 		}
 		var out []byte
 		for _, rec := range records(s.t, datagram) {
-			h, payload, _, _ := record.Next(rec)
-			if h.Epoch == 0 && h.Type == record.TypeHandshake {
+			h, payload, _, err := record.Next(rec)
+			if err == nil && h.Epoch == 0 && h.Type == record.TypeHandshake {
 				m, body, rest, err := message.NextFragment(payload)
 				if err == nil && m.Type == typ {
 					if len(rest) > 0 || m.FragmentLength != m.Length {

@@ -31,7 +31,8 @@ type outMessage struct {
 	body  []byte
 	cuts  []uint32     // ascending, without 0 and len(body)
 	edge  uint32       // cuts are decided up to here
-	sent  interval.Set // handed to the network in this transmission
+	sent  interval.Set // handed to the network in this transmission, or acknowledged
+	acked interval.Set // acknowledged by the peer (RFC 9147, Section 7.2): never sent again
 	empty bool         // an empty message, or the CCS, was handed over
 }
 
@@ -42,11 +43,37 @@ func (m *outMessage) done() bool {
 	return m.sent.Covers(uint32(len(m.body)))
 }
 
-// unsend marks everything as not handed to the network.
+// unsend marks everything that is not acknowledged as not handed to the network.
 func (m *outMessage) unsend() {
 	m.sent.Clear()
+	m.keepAcked()
 	m.empty = false
 }
+
+// unsendRange does so for [lo, hi).
+func (m *outMessage) unsendRange(lo, hi uint32) {
+	if lo == hi {
+		m.empty = false
+		return
+	}
+	m.sent.Remove(lo, hi)
+	m.keepAcked()
+}
+
+func (m *outMessage) keepAcked() {
+	for lo, hi := range m.acked.Ranges() {
+		m.sent.Add(lo, hi)
+	}
+}
+
+// acknowledge notes that the peer has [lo, hi), and reports whether that is news.
+func (m *outMessage) acknowledge(lo, hi uint32) bool {
+	m.sent.Add(lo, hi)
+	return m.acked.Add(lo, hi) > 0
+}
+
+// arrived reports whether the peer has acknowledged all of it.
+func (m *outMessage) arrived() bool { return m.acked.Covers(uint32(len(m.body))) }
 
 // next returns the next fragment to send that has at most room bytes of body,
 // where a fresh datagram would have fresh bytes; backwards, the last one. ok is
@@ -194,6 +221,22 @@ type reassembly struct {
 	used   int    // bytes of pages and ranges
 	slots  map[uint16][]*partial
 	begins message.Set // what the first message may be, while free
+	floor  uint16      // no new fragment of an older epoch is taken
+}
+
+// closeBefore: from now on messages come in an epoch or later ones. What is here
+// of others was never of this peer, or is no longer wanted.
+func (r *reassembly) closeBefore(epoch uint16) {
+	r.floor = epoch
+	for seq, list := range r.slots {
+		kept := slices.DeleteFunc(slices.Clone(list), func(p *partial) bool {
+			if p.epoch < epoch {
+				r.release([]*partial{p})
+			}
+			return p.epoch < epoch
+		})
+		r.keep(seq, kept)
+	}
 }
 
 type fragmentVerdict uint8
@@ -205,6 +248,22 @@ const (
 	fragmentRefused                  // lies, or is out of place
 	fragmentNoRoom
 )
+
+// inOrder reports whether a fragment is the next piece of the awaited message.
+func (r *reassembly) inOrder(h message.Header) bool {
+	if !r.free && h.Seq != r.next {
+		return false
+	}
+	if h.FragmentOffset == 0 {
+		return true
+	}
+	for _, p := range r.slots[h.Seq] {
+		if p.length == h.Length && p.have.Contains(0, h.FragmentOffset) {
+			return true
+		}
+	}
+	return false
+}
 
 // add keeps a fragment; body is copied.
 func (r *reassembly) add(epoch uint16, h message.Header, body []byte) fragmentVerdict {
@@ -220,6 +279,9 @@ func (r *reassembly) add(epoch uint16, h message.Header, body []byte) fragmentVe
 		return fragmentOld
 	case h.Seq-r.next >= window:
 		return fragmentNoRoom
+	}
+	if epoch < r.floor {
+		return fragmentRefused
 	}
 	if r.slots == nil {
 		r.slots = make(map[uint16][]*partial)
@@ -430,11 +492,12 @@ func (p *partial) message(seq uint16) *inMessage {
 }
 
 // accept goes on to the message after m and forgets all that came before. A
-// HelloVerifyRequest fixes no numbers: the server that sent it has forgotten
-// it, and answers the next hello as if it were the first (RFC 6347, Section
-// 4.2.2 numbers its ServerHello 1, other servers go by the client's number).
+// HelloVerifyRequest or HelloRetryRequest fixes no numbers: the server
+// that sent it may have forgotten it, and answers the next hello as if it were
+// the first (RFC 6347, Section 4.2.2 numbers its ServerHello 1, other servers go
+// by the client's number).
 func (r *reassembly) accept(m *inMessage) {
-	r.free = m.typ == message.TypeHelloVerifyRequest
+	r.free = asksRetry(m)
 	r.next = m.seq + 1
 	for seq, list := range r.slots {
 		if seq-r.next >= 1<<15 {

@@ -23,8 +23,8 @@ type step interface {
 	take(hs *handshake, in received) (step, error)
 }
 
-// complete is the state after the last one.
-type complete struct{}
+// complete is the state after the last one; post is what DTLS 1.3 goes on with.
+type complete struct{ post *post13 }
 
 func (complete) expects() message.Set { return message.Set{} }
 
@@ -59,8 +59,9 @@ type handshake struct {
 	flight     []outMessage // under preparation
 	transcript keys.Transcript
 
-	cookie    []byte // of the hello that the door let in, nil if it asked for none
-	vouched   bool   // the door saw the whole of it in one datagram
+	cookie    []byte   // of the hello that the door let in, nil if it asked for none
+	retry     *retried // what the door asked that hello for, nil: not with a HelloRetryRequest
+	vouched   bool     // the door saw the whole of it in one datagram
 	suspicion suspicion
 	warned    bool // a plaintext warning was reported
 	ccs       int
@@ -96,16 +97,19 @@ func (hs *handshake) awaited() string { return hs.step.expects().String() }
 
 // handleFragment takes a fragment and, if it completes messages, goes through
 // their states.
-func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte) {
+func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
 	e := hs.e
-	// RFC 5246, Section 7.4.9: Finished is the first message under the new
-	// keys, and in a first handshake the only one.
-	if (h.Type == message.TypeFinished) != (epoch == 1) {
+	if !hs.epochFits(h.Type, epoch) {
 		e.drops.Fragment++
-		return
+		return fragmentRefused, false
 	}
-	switch hs.in.add(epoch, h, body) {
+	disorder = !hs.in.inOrder(h)
+	v = hs.in.add(epoch, h, body)
+	switch v {
 	case fragmentKept:
+		if epoch == epochHandshake && !e.p.isClient {
+			e.flightAnswered()
+		}
 		e.out.alive(e.now, false)
 		hs.drive()
 	case fragmentOld:
@@ -118,6 +122,31 @@ func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte)
 	case fragmentNoRoom:
 		e.drops.Memory++
 	}
+	return v, disorder
+}
+
+// epochFits: a message comes in the epoch its place in the handshake has.
+func (hs *handshake) epochFits(t message.Type, epoch uint16) bool {
+	if epoch >= epochHandshake || hs.e.speaks13() {
+		// RFC 9147, Section 6.1: "There are three unencrypted messages in DTLS,
+		// namely ClientHello, ServerHello, and HelloRetryRequest."
+		plain := t == message.TypeClientHello || t == message.TypeServerHello || t == message.TypeHelloVerifyRequest
+		return plain == (epoch == 0) && (epoch == 0 || epoch == epochHandshake)
+	}
+	// RFC 5246, Section 7.4.9: Finished is the first message under the new
+	// keys, and in a first handshake the only one.
+	return (t == message.TypeFinished) == (epoch == 1)
+}
+
+// transcribe adds a message, with its header, to the transcript. RFC 9147,
+// Section 5.2: that of DTLS 1.3 is without "the message_seq, fragment_offset,
+// and fragment_length fields".
+func (hs *handshake) transcribe(raw []byte) {
+	if hs.e.speaks13() {
+		hs.transcript.Add(raw[:message.HeaderLen-8])
+		raw = raw[message.HeaderLen:]
+	}
+	hs.transcript.Add(raw)
 }
 
 // drive takes the messages that are complete, in order.
@@ -145,8 +174,8 @@ func (hs *handshake) drive() {
 		hs.suspicion = suspicion{}
 		e.out.alive(e.now, true)
 		hs.step = next
-		if next == (complete{}) {
-			hs.finish()
+		if done, ok := next.(complete); ok {
+			hs.finish(done.post)
 		}
 	}
 	if hs.retryHeld && e.err == nil {
@@ -159,6 +188,13 @@ func (hs *handshake) drive() {
 			}
 		}
 	}
+}
+
+// asksRetry reports whether a message of the server asks for another hello.
+func asksRetry(m *inMessage) bool {
+	const random = message.HeaderLen + 2 // behind the version
+	return m.typ == message.TypeHelloVerifyRequest || m.typ == message.TypeServerHello &&
+		len(m.raw) >= random+32 && [32]byte(m.raw[random:]) == message.RetryRandom
 }
 
 func (hs *handshake) takeMessage(m *inMessage) (step, error) {
@@ -190,8 +226,12 @@ func (hs *handshake) fault(m *inMessage, err error) {
 // else knows its cookie. If it came in several datagrams, some of its fragments
 // may be another's all the same.
 func (hs *handshake) broughtCookie(m *inMessage) bool {
-	if _, first := hs.step.(awaitClientHello12); !first || !hs.vouched {
+	if _, first := hs.step.(awaitClientHello); !first || !hs.vouched {
 		return false
+	}
+	if hs.retry != nil {
+		hello, ok := message.ScanClientHello(m.body())
+		return ok && bytes.Equal(hello.RetryCookie, hs.cookie)
 	}
 	hello, ok := message.PeekClientHello(m.body())
 	return ok && bytes.Equal(hello.Cookie, hs.cookie)
@@ -209,6 +249,9 @@ func (hs *handshake) suspect(err error) {
 			// That has learned nothing of ours, and begins with Initial as a rule.
 			wait = max(wait, 2*hs.p.retransmit.Initial)
 		}
+		if _, ok := hs.step.(awaitSecondHello13); ok {
+			wait *= 2 // likewise, and our own timer first, which tells it what was asked for
+		}
 		if hs.suspicion.err == nil {
 			hs.suspicion = suspicion{err, hs.e.now.Add(wait)}
 		}
@@ -216,18 +259,43 @@ func (hs *handshake) suspect(err error) {
 	}
 }
 
+// reconsider: the alert may mean a second hello that a forged HelloRetryRequest
+// made us send.
+func (hs *handshake) reconsider() {
+	s, ok := hs.step.(awaitServerHello)
+	if !ok || hs.e.err != nil || s.other.Message == nil {
+		return
+	}
+	next, err := s.reconsider13(hs)
+	if err != nil {
+		hs.e.fail(err)
+		return
+	}
+	hs.step, hs.suspicion = next, suspicion{}
+}
+
 // finish leaves the handshake behind: the association is established.
-func (hs *handshake) finish() {
+func (hs *handshake) finish(post *post13) {
 	e := hs.e
+	if post != nil {
+		hs.finish13(post)
+		return
+	}
 	e.state.HandshakeComplete = true
 	e.hs = nil
 	if !e.out.last {
 		e.out.apply(flightCompleted)
 		e.path.deliveredSize(e.out.biggest)
 		e.out.drop()
-		e.keys.forgetPlaintext()
+		e.keys.forgetSealBefore(1)
 	}
-	e.keys.closePlaintext()
+	e.keys.closeReadBefore(1)
+	hs.announce()
+}
+
+// announce tells the world, and goes on with what came early.
+func (hs *handshake) announce() {
+	e := hs.e
 	e.trace.established(e.state)
 	e.events.push(Event{Kind: EventEstablished})
 	hs.transcript.Release()
@@ -256,8 +324,21 @@ func (hs *handshake) handleTimeout(now time.Time) {
 		return
 	}
 	if s := hs.suspicion; s.err != nil && !now.Before(s.deadline) {
-		hs.e.fail(s.err)
+		hs.believe(s.err)
 	}
+}
+
+// believe ends the handshake, unless the present state knows something better.
+func (hs *handshake) believe(err error) {
+	if s, ok := hs.step.(interface {
+		fallback(hs *handshake) (step, bool)
+	}); ok {
+		if next, ok := s.fallback(hs); ok {
+			hs.step, hs.suspicion = next, suspicion{}
+			return
+		}
+	}
+	hs.e.fail(err)
 }
 
 // maxHeld bounds the records that wait for their keys, in bytes.
@@ -309,7 +390,9 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 		return
 	}
 	if level == alert.Fatal || a == alert.CloseNotify {
-		e.hs.suspect(&AlertError{Alert: a, Remote: true})
+		hs := e.hs
+		hs.suspect(&AlertError{Alert: a, Remote: true})
+		hs.reconsider()
 		return
 	}
 	if e.hs.warned {
@@ -338,8 +421,10 @@ func (e *Engine) peerClosed(n recordNumber) {
 	if e.closing.received {
 		return
 	}
-	e.confirmLastFlight()
-	e.closing.received, e.closing.seq = true, n.Seq
+	if e.post == nil {
+		e.confirmLastFlight()
+	}
+	e.closing.received, e.closing.number = true, n
 	if !e.closing.sent {
 		e.closing.sent = true
 		e.sendAlert(alert.Warning, alert.CloseNotify)

@@ -60,7 +60,7 @@ func nuisances() []nuisance {
 		{"a record of TLS 1.2", [][]byte{forgeRecordAt(22, 0x0303, record.Number{}, 1, 2, 3)}, func(d Drops) uint64 { return d.Version }, nil},
 		{"an unknown content type", [][]byte{forgeRecord(99, 1, 2, 3)}, func(d Drops) uint64 { return d.UnknownType }, unknownEpoch},
 		{"a heartbeat", [][]byte{forgeRecord(record.TypeHeartbeat, 1, 0xff, 0xff, 1)}, func(d Drops) uint64 { return d.UnknownType }, unknownEpoch},
-		{"an ACK", [][]byte{forgeRecord(record.TypeACK, make([]byte, 18)...)}, func(d Drops) uint64 { return d.UnknownType }, unknownEpoch},
+		{"an ACK", [][]byte{forgeRecord(record.TypeACK, make([]byte, 18)...)}, func(d Drops) uint64 { return d.ACK }, unknownEpoch},
 		{"epoch 2", [][]byte{epoch(2, 40)}, unknownEpoch, nil},
 		{"epoch 65535", [][]byte{epoch(65535, 40)}, unknownEpoch, nil},
 		{"forged records of epoch 1", repeat(3, epoch(1, 40)), func(d Drops) uint64 { return d.BadMAC }, nil},

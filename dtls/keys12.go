@@ -27,7 +27,7 @@ func (hs *handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 	} else {
 		master = keys.MasterSecret12(h, premaster, n.clientRandom, n.serverRandom)
 	}
-	if err := e.keys.install(n, master, hs.p.isClient, e.p.replayWindow); err != nil {
+	if err := e.keys.install12(n, master, hs.p.isClient, e.p.replayWindow); err != nil {
 		return nil, err
 	}
 	e.trace.keys(1, n.suite.ID)
@@ -41,7 +41,7 @@ func (hs *handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 // under the new keys.
 func (hs *handshake) addFinished(n *negotiated12, master []byte) error {
 	hs.addCCS()
-	hs.e.keys.startWriting()
+	hs.e.keys.startWriting(1)
 	data := keys.VerifyData12(n.suite.Hash, master, hs.p.isClient, hs.transcript.Sum(n.suite.Hash))
 	return hs.add(&message.Finished{VerifyData: data})
 }

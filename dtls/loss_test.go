@@ -32,6 +32,41 @@ var simKinds = []struct {
 		server.CookieMode = CookieAuto
 		return client, server
 	}},
+	{"1.3", func() (*Config, *Config) { return simConfigs13(dtlstest.P256, 6000) }},
+	{"1.3 retry", func() (*Config, *Config) {
+		client, server := simConfigs13(dtlstest.P256, 3000)
+		client.Hello, server.CookieMode = HelloSmall, CookieAuto
+		return client, server
+	}},
+	{"1.3 mutual", func() (*Config, *Config) {
+		client, server := simConfigs13(dtlstest.P256, 1500)
+		client.Certificates = server.Certificates
+		server.ClientAuth = tls.RequireAndVerifyClientCert
+		server.CookieMode = CookieAuto
+		return client, server
+	}},
+	{"1.3 psk", func() (*Config, *Config) {
+		client, server := simConfigs13(dtlstest.P256, 0)
+		withPSK(client, server)
+		server.CookieMode = CookieAuto
+		return client, server
+	}},
+	{"1.3 resumed", resumable13},
+}
+
+// resumable13 are configs of which the client has a session.
+func resumable13() (client, server *Config) {
+	client, server = simConfigs13(dtlstest.P256, 3000)
+	server.CookieMode = CookieAuto
+	s := bareSim(nil)
+	s.eng[clientSide], _ = NewClientEngine(client, s.now)
+	s.eng[serverSide], _ = NewServerEngine(server, nil, s.now)
+	s.run(time.Minute, func() bool {
+		blob, err := s.eng[clientSide].Session()
+		client.Session = blob
+		return err == nil
+	})
+	return client, server
 }
 
 // fate is what happens to one datagram.

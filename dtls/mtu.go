@@ -278,6 +278,17 @@ func (m *pathMTU) silence(size int, timer time.Duration, now time.Time) bool {
 	return true
 }
 
+// lostLarge: an ACK says that small datagrams arrive and large ones do not. It
+// reports whether that lowered the limit.
+func (m *pathMTU) lostLarge(now time.Time) bool {
+	if m.mode != MTUAuto || m.rung != rungFull || m.limit() <= m.fallback() || m.confirmed > m.fallback() {
+		return false
+	}
+	m.rung, m.silent = rungFallback, 0
+	m.source, m.at = FromSilence, now
+	return true
+}
+
 // fallbackTries is how many transmissions the fallback gets.
 const fallbackTries = 2
 

@@ -145,6 +145,14 @@ func schemesOf(ids []uint16) []auth.Scheme {
 	return out
 }
 
+func idsOf(list []*suite.Suite) []uint16 {
+	out := make([]uint16, len(list))
+	for i, s := range list {
+		out[i] = s.ID
+	}
+	return out
+}
+
 func numbersOf[T ~uint16](list []T) []uint16 {
 	out := make([]uint16, len(list))
 	for i, v := range list {
@@ -193,20 +201,27 @@ func certificateFits(cert *tls.Certificate, s *suite.Suite, schemes []auth.Schem
 	return err == nil
 }
 
-// chooseCertificate is the default of GetCertificate: the first chain that some
-// shared suite can use, one that names the host before others.
+// chooseCertificate is the default of GetCertificate in DTLS 1.2: a chain that
+// some shared suite can use.
 func chooseCertificate(p *params, h *message.ClientHello) *tls.Certificate {
-	var fits *tls.Certificate
-	for i := range p.certificates {
-		cert := &p.certificates[i]
-		usable := slices.ContainsFunc(p.suites, func(s *suite.Suite) bool {
+	return bestCertificate(p, h, func(cert *tls.Certificate) bool {
+		return slices.ContainsFunc(p.suites, func(s *suite.Suite) bool {
 			if s.UsesPSK() || !slices.Contains(h.CipherSuites, s.ID) {
 				return false
 			}
 			_, err := schemeFor(cert, s, p, h)
 			return err == nil
 		})
-		if !usable {
+	})
+}
+
+// bestCertificate is the first usable chain, one that names the host before
+// others.
+func bestCertificate(p *params, h *message.ClientHello, usable func(*tls.Certificate) bool) *tls.Certificate {
+	var fits *tls.Certificate
+	for i := range p.certificates {
+		cert := &p.certificates[i]
+		if !usable(cert) {
 			continue
 		}
 		if h.ServerName == "" {

@@ -286,6 +286,10 @@ func TestWithoutExtendedMasterSecret(t *testing.T) {
 // short tags.
 func TestDefaultSuites(t *testing.T) {
 	const want = `
+certificates: TLS_AES_128_GCM_SHA256
+certificates: TLS_AES_256_GCM_SHA384
+certificates: TLS_CHACHA20_POLY1305_SHA256
+certificates: TLS_AES_128_CCM_SHA256
 certificates: TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
 certificates: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
 certificates: TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
@@ -304,7 +308,7 @@ psk: TLS_PSK_WITH_CHACHA20_POLY1305_SHA256
 psk: TLS_PSK_WITH_AES_128_CCM
 psk: TLS_PSK_WITH_AES_256_CCM
 schemes: ECDSAWithP256AndSHA256 ECDSAWithP384AndSHA384 ECDSAWithP521AndSHA512 Ed25519 PSSWithSHA256 PSSWithSHA384 PSSWithSHA512 SignatureScheme(2057) SignatureScheme(2058) SignatureScheme(2059) PKCS1WithSHA256 PKCS1WithSHA384 PKCS1WithSHA512
-groups: X25519 CurveP256 CurveP384 CurveP521
+groups: X25519MLKEM768 X25519 CurveP256 CurveP384 CurveP521 SecP256r1MLKEM768 SecP384r1MLKEM1024
 `
 	var got strings.Builder
 	fmt.Fprintln(&got)
@@ -313,7 +317,7 @@ groups: X25519 CurveP256 CurveP384 CurveP521
 		if err != nil {
 			t.Fatal(err)
 		}
-		return e.hs.step.(awaitServerHello12).hello
+		return e.hs.step.(awaitServerHello).hello
 	}
 	certificate := offer(&Config{ServerName: "localhost"})
 	client, server := simConfigs(dtlstest.P256, 0)

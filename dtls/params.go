@@ -17,6 +17,8 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
+	"github.com/flightpath-dtls/flightpath/internal/ticket"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // params are a Config resolved and checked once: defaults filled in, callbacks
@@ -28,11 +30,21 @@ type params struct {
 	time    func() time.Time              // of the fronts
 	validAt func(now time.Time) time.Time // when certificates must be valid
 	keyLog  func(line string)             // never nil
-	suites  []*suite.Suite                // in order of preference
-	groups  []kex.Group                   // likewise
-	schemes []auth.Scheme                 // likewise
+	schemes []auth.Scheme                 // in order of preference
 	alpn    []string                      // likewise
 	ems     emsPolicy
+
+	minVersion, maxVersion uint16
+	suites, suites13       []*suite.Suite // of each version, in order of preference; none if it is not offered
+	groups, groups13       []kex.Group    // likewise; groups13 is what a hello of both versions names
+	smallHello             bool           // no share of a hybrid group in a first hello
+	pskAlone               bool           // psk_ke is accepted
+	certified              bool           // there are certificates, or a client to verify them
+	recordSizeLimit        int            // 0: as large as records get
+	tickets                *ticket.Ring   // of a server, nil: it gives none and takes none
+	takeSession            func(now time.Time) *session
+	sessionCache           ClientSessionCache
+	onSession              func(*Conn, []byte)
 
 	serverName           string
 	certificates         []tls.Certificate
@@ -45,6 +57,7 @@ type params struct {
 	verifyPeer           func([][]byte, [][]*x509.Certificate) error
 	verifyConnection     func(ConnectionState) error
 	clientPSK            func(ClientPSKInfo) (*PSK, error)
+	clientPSKs           func(ClientPSKInfo) ([]PSK, error)
 	serverPSK            func(ServerPSKInfo) (*PSK, error)
 	pskHint              []byte // empty: none
 
@@ -142,8 +155,8 @@ func resolve(c *Config, isClient bool) (*params, error) {
 	}
 	p.wrapPSK(c)
 	for _, check := range []func(*Config) error{
-		p.resolveVersions, p.resolveEMS, p.resolveCrypto, p.resolveCredentials, p.resolveALPN,
-		p.resolvePath, p.resolveTimers, p.resolveLimits,
+		p.resolveVersions, p.resolveEMS, p.resolveCrypto, p.resolveGroups, p.resolveCredentials, p.resolveALPN,
+		p.resolvePath, p.resolveTimers, p.resolveLimits, p.resolveSessions,
 	} {
 		if err := check(c); err != nil {
 			return nil, err
@@ -155,13 +168,38 @@ func resolve(c *Config, isClient bool) (*params, error) {
 func (p *params) resolveVersions(c *Config) error {
 	for _, v := range []uint16{c.MinVersion, c.MaxVersion} {
 		if v != 0 && v != VersionDTLS12 && v != VersionDTLS13 {
-			return badConfig("version 0x%04x is unknown; use VersionDTLS12 or 0", v)
+			return badConfig("version 0x%04x is unknown; use VersionDTLS12, VersionDTLS13 or 0", v)
 		}
 	}
-	if c.MinVersion == VersionDTLS13 {
-		return badConfig("MinVersion DTLS 1.3 cannot be met, this library speaks DTLS 1.2; leave it 0")
+	p.minVersion, p.maxVersion = c.MinVersion, c.MaxVersion
+	switch {
+	case c.RequirePQ && (c.MinVersion == VersionDTLS12 || c.MaxVersion == VersionDTLS12):
+		return badConfig("RequirePQ needs DTLS 1.3, and MinVersion or MaxVersion ask for 1.2: that has no post-quantum groups")
+	case c.RequirePQ:
+		p.minVersion = VersionDTLS13
+	case p.minVersion == 0:
+		p.minVersion = VersionDTLS12
+	}
+	if p.maxVersion == 0 {
+		p.maxVersion = VersionDTLS13
+	}
+	if !versionAtLeast(p.maxVersion, p.minVersion) {
+		return badConfig("MinVersion %s is newer than MaxVersion %s", VersionName(p.minVersion), VersionName(p.maxVersion))
 	}
 	return nil
+}
+
+// offers reports whether a version is spoken.
+func (p *params) offers(version uint16) bool {
+	return versionAtLeast(version, p.minVersion) && versionAtLeast(p.maxVersion, version)
+}
+
+// versions names them for error texts.
+func (p *params) versions() string {
+	if p.minVersion == p.maxVersion {
+		return VersionName(p.minVersion)
+	}
+	return VersionName(p.minVersion) + " and " + VersionName(p.maxVersion)
 }
 
 func (p *params) resolveEMS(c *Config) error {
@@ -180,7 +218,7 @@ func (p *params) resolveEMS(c *Config) error {
 	return nil
 }
 
-// resolveCrypto chooses suites, groups and signature schemes.
+// resolveCrypto chooses suites and signature schemes.
 func (p *params) resolveCrypto(c *Config) error {
 	usesPSK := c.ClientPSK != nil
 	usesCerts := !usesPSK
@@ -188,12 +226,12 @@ func (p *params) resolveCrypto(c *Config) error {
 		usesPSK = c.ServerPSK != nil
 		usesCerts = len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil
 	}
-	if c.CipherSuites == nil {
-		for _, s := range suite.All() {
-			if !s.OnRequest && (s.UsesPSK() && usesPSK || !s.UsesPSK() && usesCerts) {
-				p.suites = append(p.suites, s)
-			}
-		}
+	if !usesPSK && !usesCerts {
+		return badConfig("a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK")
+	}
+	p.certified = usesCerts
+	if c.CipherSuites != nil && len(c.CipherSuites) == 0 {
+		return badConfig("CipherSuites is empty; leave it nil for the defaults")
 	}
 	for _, id := range c.CipherSuites {
 		s := suite.Lookup(id)
@@ -204,25 +242,28 @@ func (p *params) resolveCrypto(c *Config) error {
 			return badConfig("cipher suite %s needs ClientPSK", s.Name)
 		case s.UsesPSK() && !usesPSK:
 			return badConfig("cipher suite %s needs ServerPSK", s.Name)
-		case !s.UsesPSK() && !usesCerts && !p.isClient:
+		case !s.Is13() && !s.UsesPSK() && !usesCerts && !p.isClient:
 			return badConfig("cipher suite %s needs Certificates or GetCertificate", s.Name)
+		case s.Is13():
+			p.suites13 = append(p.suites13, s)
+		default:
+			p.suites = append(p.suites, s)
 		}
-		p.suites = append(p.suites, s)
 	}
-	if len(p.suites) == 0 {
-		if c.CipherSuites != nil {
-			return badConfig("CipherSuites is empty; leave it nil for the defaults")
+	// A version of which the list names no suite keeps its own.
+	if p.suites == nil {
+		for _, s := range suite.All() {
+			if !s.OnRequest && (s.UsesPSK() && usesPSK || !s.UsesPSK() && usesCerts) {
+				p.suites = append(p.suites, s)
+			}
 		}
-		return badConfig("a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK")
 	}
-	for _, id := range c.CurvePreferences {
-		if !kex.Supported(id) {
-			return badConfig("group %v is not spoken here; remove it from CurvePreferences", id)
+	if p.suites13 == nil {
+		for _, s := range suite.All13() {
+			if !s.OnRequest {
+				p.suites13 = append(p.suites13, s)
+			}
 		}
-		p.groups = append(p.groups, id)
-	}
-	if p.groups == nil {
-		p.groups = kex.Default()
 	}
 	for _, s := range c.SignatureSchemes {
 		if !auth.Supported(s) {
@@ -236,9 +277,51 @@ func (p *params) resolveCrypto(c *Config) error {
 	return nil
 }
 
-// usesCertificates reports whether some suite authenticates a server by one.
+// resolveGroups chooses the groups, and what a first hello has shares for.
+func (p *params) resolveGroups(c *Config) error {
+	for _, id := range c.CurvePreferences {
+		if !kex.Supported(id) {
+			return badConfig("group %v is not spoken here; remove it from CurvePreferences", id)
+		}
+		p.groups13 = append(p.groups13, id)
+	}
+	if p.groups13 == nil {
+		p.groups13 = kex.Default13()
+	}
+	if c.RequirePQ {
+		p.groups13 = slices.DeleteFunc(p.groups13, func(g kex.Group) bool { return !kex.IsHybrid(g) })
+		if len(p.groups13) == 0 {
+			return badConfig("RequirePQ, and CurvePreferences names no post-quantum group")
+		}
+	}
+	p.groups = kex.For12(p.groups13)
+	switch c.Hello {
+	case HelloAuto:
+		// Servers of DTLS 1.2 often cannot join a hello in fragments.
+		p.smallHello = p.offers(VersionDTLS12) && c.CookieMode != AddressProven
+	case HelloSmall:
+		p.smallHello = true
+	case HelloFull:
+	default:
+		return badConfig("Hello %d is unknown", c.Hello)
+	}
+	return nil
+}
+
+// usesCertificates reports whether a server may authenticate by one.
 func (p *params) usesCertificates() bool {
-	return slices.ContainsFunc(p.suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
+	return p.offers(VersionDTLS13) && p.certified || slices.ContainsFunc(p.suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
+}
+
+// usesSuite13 reports whether a suite of DTLS 1.3 is offered.
+func (p *params) usesSuite13(id uint16) bool {
+	return p.offers(VersionDTLS13) && slices.ContainsFunc(p.suites13, func(s *suite.Suite) bool { return s.ID == id })
+}
+
+// random fills b from the config's source.
+func (p *params) random(b []byte) error {
+	_, err := io.ReadFull(p.rand, b)
+	return err
 }
 
 func (p *params) resolveCredentials(c *Config) error {
@@ -263,8 +346,12 @@ func (p *params) resolveCredentials(c *Config) error {
 		return nil
 	}
 	for i := range c.Certificates {
+		cert := &c.Certificates[i]
+		if !p.offers(VersionDTLS12) && len(auth.Schemes13(auth.SchemesFor(publicKey(cert), p.schemes))) > 0 {
+			return nil
+		}
 		for _, s := range p.suites {
-			if !s.UsesPSK() && certificateFits(&c.Certificates[i], s, p.schemes) {
+			if p.offers(VersionDTLS12) && !s.UsesPSK() && certificateFits(cert, s, p.schemes) {
 				return nil
 			}
 		}
@@ -361,6 +448,7 @@ func (p *params) resolveLimits(c *Config) error {
 		{&p.replayWindow, "ReplayWindow", c.ReplayWindow, defaultReplayWindow, 64, 65536},
 		{&p.receiveQueue, "ReceiveQueue", c.ReceiveQueue, defaultReceiveQueue, 1, 1 << 30},
 		{&p.maxHandshakeSize, "MaxHandshakeSize", c.MaxHandshakeSize, defaultMaxHandshakeSize, 4096, 1<<24 - 1},
+		{&p.recordSizeLimit, "RecordSizeLimit", c.RecordSizeLimit, 0, 64, record.MaxPlaintext + 1},
 		{&p.maxHandshakes, "MaxHandshakes", c.MaxHandshakes, defaultMaxHandshakes, 1, 1 << 20},
 		{&p.maxAssociations, "MaxAssociations", c.MaxAssociations, 0, 0, math.MaxInt32},
 		{&p.maxPerPrefix, "MaxPerPrefix", c.MaxPerPrefix, 0, 0, math.MaxInt32},
@@ -368,6 +456,9 @@ func (p *params) resolveLimits(c *Config) error {
 		*l.field = l.value
 		if l.value == 0 {
 			*l.field = l.fallback
+		}
+		if l.value == 0 && l.fallback == 0 {
+			continue // no limit
 		}
 		if *l.field < l.smallest || *l.field > l.largest {
 			return badConfig("%s %d is outside %d…%d", l.name, l.value, l.smallest, l.largest)
@@ -391,6 +482,24 @@ func (p *params) resolveLimits(c *Config) error {
 	return nil
 }
 
+// resolveSessions prepares resumption.
+func (p *params) resolveSessions(c *Config) error {
+	p.pskAlone, p.onSession, p.sessionCache = c.PSKWithoutDHE, c.OnSession, c.ClientSessionCache
+	if p.isClient {
+		p.takeSession = c.sessions(p)
+		if c.Session != nil {
+			if _, err := parseSession(c.Session); err != nil {
+				return badConfig("Session is not what Conn.Session of this version of the library has returned")
+			}
+		}
+		return nil
+	}
+	if !c.SessionTicketsDisabled && p.offers(VersionDTLS13) {
+		p.tickets = &c.shared().tickets
+	}
+	return nil
+}
+
 // wrapPSK puts the time-out of callbacks around the PSK look-ups.
 func (p *params) wrapPSK(c *Config) {
 	timeout := c.CallbackTimeout
@@ -406,6 +515,11 @@ func (p *params) wrapPSK(c *Config) {
 				return nil, err
 			}
 			return &list[0], nil
+		}
+		p.clientPSKs = func(info ClientPSKInfo) ([]PSK, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), timeout)
+			defer cancel()
+			return lookup(ctx, info)
 		}
 	}
 	if lookup := c.ServerPSK; lookup != nil {

@@ -97,7 +97,10 @@ func contradictions(t testing.TB, configs func() (*Config, *Config)) (list [2][]
 	s := newSim(t, client, server)
 	s.onDeliver = func(to side, datagram []byte) []byte {
 		for _, rec := range records(t, datagram) {
-			r, payload, _, _ := record.Next(rec)
+			r, payload, _, err := record.Next(rec)
+			if err != nil {
+				continue // protected, of DTLS 1.3
+			}
 			h, body, _, err := message.NextFragment(payload)
 			if r.Type != record.TypeHandshake || r.Epoch > 0 || err != nil || h.Length < 8 {
 				continue

@@ -57,3 +57,7 @@ func TestPSKHint(t *testing.T) {
 		}
 	}
 }
+
+func pskOf(k PSK) func(context.Context, ClientPSKInfo) ([]PSK, error) {
+	return func(context.Context, ClientPSKInfo) ([]PSK, error) { return []PSK{k}, nil }
+}

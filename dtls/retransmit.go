@@ -6,7 +6,8 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// flightState and flightEvent are those of RFC 6347, Section 4.2.4, Figure 3.
+// flightState and flightEvent are those of RFC 6347, Section 4.2.4, Figure 3,
+// and of RFC 9147, Section 5.8.1, Figure 11, which adds the ACKs.
 type flightState uint8
 
 const (
@@ -27,6 +28,7 @@ const (
 	flightRepeated                     // the peer repeated its previous flight
 	flightReceived                     // the peer's next flight is here and asks for one of ours
 	flightCompleted                    // the peer's last flight is here
+	flightAcked                        // the peer acknowledged all of it, and nothing else is due (RFC 9147, Section 5.8.1)
 	flightEvents
 )
 
@@ -59,10 +61,10 @@ type transition struct {
 //	(next |      |        \|/                   |  |
 //	hand- | last |     +-----------+  timer     |  |
 //	shake)| sent |     |  WAITING  |------------+  |
-//	      |      |     +-----------+ peer repeats  |
-//	      |      |         |   |                   |
+//	      |      |     +-----------+ peer repeats, |
+//	      |      |         |   |     partial ACK   |
 //	      |     \|/        |   +-------------------+
-//	    +-----------+      | last flight received
+//	    +-----------+      | last flight received, or ACK for the last of ours
 //	    | FINISHED  |<-----+
 //	    +-----------+--- peer repeats: resend the last flight
 var flightTable = [flightStates][flightEvents]transition{
@@ -70,6 +72,7 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightReady:     {flightSending, doSend},
 		flightReceived:  {flightPreparing, doNothing},
 		flightCompleted: {flightFinished, doStop},
+		flightAcked:     {flightPreparing, doNothing},
 	},
 	flightSending: {
 		flightReady:     {flightSending, doSend}, // the next flight replaces this one
@@ -79,6 +82,7 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightRepeated:  {flightSending, doNothing},
 		flightReceived:  {flightPreparing, doStop},
 		flightCompleted: {flightFinished, doStop},
+		flightAcked:     {flightFinished, doStop},
 	},
 	flightWaiting: {
 		flightReady:     {flightSending, doSend},
@@ -87,6 +91,7 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightRepeated:  {flightSending, doResend},
 		flightReceived:  {flightPreparing, doStop},
 		flightCompleted: {flightFinished, doStop},
+		flightAcked:     {flightFinished, doStop},
 	},
 	flightFinished: {
 		flightReady:     {flightSending, doSend},
@@ -96,6 +101,7 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightSent:      {flightFinished, doNothing},
 		flightTimer:     {flightFinished, doNothing},
 		flightReceived:  {flightFinished, doNothing},
+		flightAcked:     {flightFinished, doStop},
 	},
 }
 
@@ -119,6 +125,7 @@ type outbox struct {
 
 	log     []sentDatagram // of this transmission
 	biggest int            // largest datagram of it
+	ledger  ledger         // which bytes went out in which record, where the peer acknowledges
 	quotes  *quoteRing
 	burst   int       // datagrams since the last pause
 	paceAt  time.Time // the next burst, zero: now
@@ -128,8 +135,11 @@ type outbox struct {
 	timeout  time.Duration // the timer's present value
 	deadline time.Time     // when it fires, zero: not running
 	sentAt   time.Time     // end of the last transmission
+	early    bool          // the timer was brought forward by an ACK: its expiry is no silence
+	hinted   bool          // a plaintext ACK has had its say since the timer last fired
 	tries    int           // timer expiries without a sign of life
 	total    int           // transmissions of this flight
+	missing  int           // times it was sent again because of an empty ACK in the clear
 	answer   answerState   // what a server has of the client's next flight
 	patience time.Duration // of a server that has asked for the rest of it; 0: a client
 }
@@ -192,8 +202,10 @@ func (o *outbox) apply(ev flightEvent) flightAction {
 // without loss, and one loss early on would cost every later flight seconds.
 func (o *outbox) load(msgs []outMessage, last bool) {
 	o.msgs, o.last = msgs, last
+	o.ledger.clear()
 	o.timeout = o.rto
-	o.tries, o.total, o.answer = 0, 0, answerAwaited
+	o.tries, o.total, o.missing, o.answer = 0, 0, 0, answerAwaited
+	o.hinted = false
 	o.apply(flightReady)
 }
 
@@ -203,10 +215,44 @@ func (o *outbox) beginTransmission() {
 	}
 	o.log = o.log[:0]
 	o.burst, o.biggest = 0, 0
-	o.refusal, o.rumour = false, false
+	o.refusal, o.rumour, o.early = false, false, false
 	o.paceAt, o.deadline = time.Time{}, time.Time{}
 	o.stalled = false
 	o.total++
+}
+
+// extend adds messages to what is outstanding: those that follow the handshake
+// are sent and acknowledged one by one.
+func (o *outbox) extend(msgs []outMessage) {
+	if len(o.msgs) == 0 || o.state == flightFinished && o.arrived() {
+		o.load(msgs, false)
+		return
+	}
+	o.msgs = append(o.msgs, msgs...)
+	if o.state != flightSending {
+		o.state = flightSending
+		o.deadline = time.Time{}
+	}
+}
+
+// arrived reports whether the peer has acknowledged everything.
+func (o *outbox) arrived() bool {
+	for i := range o.msgs {
+		if !o.msgs[i].arrived() {
+			return false
+		}
+	}
+	return true
+}
+
+// acknowledged reports whether it has acknowledged anything.
+func (o *outbox) acknowledged() bool {
+	for i := range o.msgs {
+		if o.msgs[i].acked.Bytes() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // unsent reports whether part of the flight waits to be handed over.
@@ -316,8 +362,9 @@ func (o *outbox) learn(rtt time.Duration) {
 }
 
 // wasSent notes a datagram that was just cut.
-func (o *outbox) wasSent(id uint64, datagram []byte, parts []sentPart) {
+func (o *outbox) wasSent(id uint64, datagram []byte, parts []sentPart, records []sentRecord) {
 	o.log = append(o.log, sentDatagram{id: id, size: len(datagram), parts: parts})
+	o.ledger.note(id, len(datagram), records)
 	o.biggest = max(o.biggest, len(datagram))
 	o.burst++
 	o.noteQuote(datagram)
@@ -382,13 +429,9 @@ func (o *outbox) unsendOver(limit int) (any bool) {
 
 func (o *outbox) unsendAt(i int) {
 	for _, part := range o.log[i].parts {
-		m := &o.msgs[part.msg]
-		if part.lo == part.hi {
-			m.empty = false
-		} else {
-			m.sent.Remove(part.lo, part.hi)
-		}
+		o.msgs[part.msg].unsendRange(part.lo, part.hi)
 	}
+	o.ledger.forget(o.log[i].id)
 	o.log = append(o.log[:i], o.log[i+1:]...)
 	o.biggest = 0
 	for _, d := range o.log {
@@ -410,9 +453,17 @@ func (o *outbox) nextTimeout() time.Time {
 	return earliest(o.deadline, o.paceAt)
 }
 
+// rest gives up repeating the flight. It is kept: messages that are added later
+// are no use to a peer without it, and have all of it sent again.
+func (o *outbox) rest() {
+	o.deadline, o.tries = time.Time{}, 0
+	o.timeout = o.rto
+}
+
 // drop forgets the flight: its peer has it, or nobody wants it any more.
 func (o *outbox) drop() {
 	o.msgs, o.log, o.quotes = nil, nil, nil
+	o.ledger.records = nil
 	o.deadline, o.paceAt = time.Time{}, time.Time{}
 	o.stalled = false
 	if o.state != flightPreparing {
@@ -450,7 +501,16 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 	if o.stalled || o.deadline.IsZero() || now.Before(o.deadline) {
 		return
 	}
+	if o.early {
+		o.apply(flightRepeated)
+		e.trace.retransmission(o, PeerRepeated, e.path.limit())
+		return
+	}
 	if o.tries++; o.tries > o.policy.MaxTries {
+		if e.optional() {
+			o.rest()
+			return
+		}
 		e.fail(e.timeoutError())
 		return
 	}
@@ -461,6 +521,7 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 	} else {
 		o.backOff()
 	}
+	o.hinted = false
 	if o.answer != answerAwaited {
 		o.timeout, o.answer = o.patience, answerAsked
 	}
@@ -484,6 +545,11 @@ func (e *Engine) silence() bool {
 func (e *Engine) peerRepeated() {
 	o := &e.out
 	if o.state != flightWaiting && o.state != flightFinished || !o.mayAnswerRepeat(e.now) || len(o.msgs) == 0 {
+		return
+	}
+	// RFC 9147, Section 5.8.1: only "when none of the messages that it sent in
+	// response to that flight have been acknowledged".
+	if o.acknowledged() {
 		return
 	}
 	if e.hs == nil && !e.repeats.allow() {
@@ -539,13 +605,14 @@ func (hs *handshake) sendFlight(last bool) {
 	if len(o.msgs) > 0 {
 		hs.e.path.deliveredSize(o.biggest)
 		// Karn: only a flight that was sent once gives a sample.
-		if o.total == 1 && o.state == flightWaiting {
+		if o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
 			hs.e.learnRTT(hs.e.now.Sub(o.sentAt))
 		}
 	}
 	o.apply(flightReceived)
 	o.load(hs.flight, last)
 	hs.flight = nil
+	hs.e.acks.clear() // RFC 9147, Section 7.1: this flight acknowledges the peer's
 }
 
 // add appends a message to the flight under preparation and to the transcript.
@@ -554,16 +621,22 @@ func (hs *handshake) add(m message.Message) error {
 	if err != nil {
 		return err
 	}
-	o := outMessage{typ: m.Type(), seq: hs.e.out.nextSeq, epoch: hs.e.keys.writeEpoch(), body: body}
-	switch o.typ {
+	o := hs.e.newMessage(m.Type(), body)
+	hs.flight = append(hs.flight, o)
+	hs.transcribe(o.appendRaw(nil))
+	return nil
+}
+
+// newMessage numbers a message of ours, for the epoch that is written now.
+func (e *Engine) newMessage(typ message.Type, body []byte) outMessage {
+	o := outMessage{typ: typ, seq: e.out.nextSeq, epoch: e.keys.writeEpoch(), body: body}
+	switch typ {
 	case message.TypeClientHello, message.TypeServerHello, message.TypeHelloVerifyRequest:
 		o.whole = true // many peers cannot join the fragments of these
 	default:
 	}
-	hs.e.out.nextSeq++
-	hs.flight = append(hs.flight, o)
-	hs.transcript.Add(o.appendRaw(nil))
-	return nil
+	e.out.nextSeq++
+	return o
 }
 
 // addCCS appends a change_cipher_spec; it is no handshake message and has no

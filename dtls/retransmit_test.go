@@ -15,13 +15,14 @@ import (
 
 const ms = time.Millisecond
 
-// TestFlightTable prints RFC 6347, Section 4.2.4, Figure 3 as this library has
-// it. A change of the protocol is a change of this text.
+// TestFlightTable prints RFC 6347, Section 4.2.4, Figure 3 and RFC 9147, Section
+// 5.8.1, Figure 11 as this library has them. A change of the protocol is a change of this text.
 func TestFlightTable(t *testing.T) {
 	states := [flightStates]string{"preparing", "sending", "waiting", "finished"}
 	events := [flightEvents]string{
 		"a new flight is ready", "all was sent", "all was sent and it was the last flight", "the timer fires",
 		"the peer repeats itself", "the peer's next flight is here", "the peer's last flight is here",
+		"all is acknowledged",
 	}
 	actions := map[flightAction]string{doNothing: "", doSend: ", send", doResend: ", send again", doStop: ", stop"}
 	var b strings.Builder
@@ -43,6 +44,7 @@ func TestFlightTable(t *testing.T) {
   the peer repeats itself: preparing
   the peer's next flight is here: preparing
   the peer's last flight is here: finished, stop
+  all is acknowledged: preparing
 sending:
   a new flight is ready: sending, send
   all was sent: waiting
@@ -51,6 +53,7 @@ sending:
   the peer repeats itself: sending
   the peer's next flight is here: preparing, stop
   the peer's last flight is here: finished, stop
+  all is acknowledged: finished, stop
 waiting:
   a new flight is ready: sending, send
   all was sent: waiting
@@ -59,6 +62,7 @@ waiting:
   the peer repeats itself: sending, send again
   the peer's next flight is here: preparing, stop
   the peer's last flight is here: finished, stop
+  all is acknowledged: finished, stop
 finished:
   a new flight is ready: sending, send
   all was sent: finished
@@ -67,6 +71,7 @@ finished:
   the peer repeats itself: sending, send again
   the peer's next flight is here: finished
   the peer's last flight is here: finished, stop
+  all is acknowledged: finished, stop
 `
 	if got := b.String(); got != want {
 		t.Errorf("the table reads\n%s", got)

@@ -16,35 +16,11 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// The server of a full DTLS 1.2 handshake; client12.go has the picture. The
-// cookie exchange is the door's, see accept.go.
+// The server of a full DTLS 1.2 handshake; client12.go has the picture, server.go
+// what comes before the version is agreed on.
 
-// awaitClientHello12: nothing is known yet.
-type awaitClientHello12 struct{}
-
-func (awaitClientHello12) expects() message.Set {
-	return message.SetOf(message.TypeClientHello)
-}
-
-func (s awaitClientHello12) take(hs *handshake, in received) (step, error) {
-	h := in.Message.(*message.ClientHello)
-	if hs.cookie != nil && !bytes.Equal(h.Cookie, hs.cookie) {
-		return s, errIgnore // not the one that the door let in
-	}
-	if !speaks12(h) {
-		return nil, alert.Errorf(alert.ProtocolVersion, "client offers %s, DTLS 1.2 is spoken here", VersionName(h.Version))
-	}
-	info := helloInfo(h)
-	p := hs.p
-	if p.forClient != nil {
-		other, err := p.forClient(info)
-		if err != nil {
-			return nil, alert.Errorf(alert.InternalError, "GetConfigForClient: %w", err)
-		}
-		if other != nil {
-			p = other
-		}
-	}
+// take12 answers a hello in DTLS 1.2.
+func (awaitClientHello) take12(hs *handshake, p *params, h *message.ClientHello, in received) (step, error) {
 	// RFC 7627, Section 5.3.
 	if p.ems == emsRequired && !h.ExtendedMasterSecret {
 		return nil, alert.Errorf(alert.HandshakeFailure, "client has no extended master secret (RequireExtendedMasterSecret)")
@@ -53,7 +29,7 @@ func (s awaitClientHello12) take(hs *handshake, in received) (step, error) {
 	if len(h.RenegotiationInfo) > 0 {
 		return nil, alert.Errorf(alert.HandshakeFailure, "renegotiation_info in a first handshake")
 	}
-	choice, err := choose12(p, h, func() (*tls.Certificate, error) { return certificateFor(p, h, info) })
+	choice, err := choose12(p, h, func() (*tls.Certificate, error) { return certificateFor(p, h, chooseCertificate) })
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +41,10 @@ func (s awaitClientHello12) take(hs *handshake, in received) (step, error) {
 	return answerHello12(hs, h, choice)
 }
 
-// certificateFor asks GetCertificate, then chooses from Certificates.
-func certificateFor(p *params, h *message.ClientHello, info *tls.ClientHelloInfo) (*tls.Certificate, error) {
+// certificateFor asks GetCertificate, then has one chosen from Certificates.
+func certificateFor(p *params, h *message.ClientHello, choose func(*params, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
 	if p.getCertificate != nil {
-		cert, err := p.getCertificate(info)
+		cert, err := p.getCertificate(helloInfo(h))
 		if err != nil {
 			return nil, alert.Errorf(alert.InternalError, "GetCertificate: %w", err)
 		}
@@ -79,7 +55,7 @@ func certificateFor(p *params, h *message.ClientHello, info *tls.ClientHelloInfo
 			return cert, nil
 		}
 	}
-	if cert := chooseCertificate(p, h); cert != nil {
+	if cert := choose(p, h); cert != nil {
 		return cert, nil
 	}
 	if h.ServerName != "" && len(p.certificates) == 0 {
@@ -106,6 +82,11 @@ func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, err
 	}
 	if _, err := io.ReadFull(p.rand, sh.Random[:]); err != nil {
 		return nil, err
+	}
+	if p.offers(VersionDTLS13) {
+		// RFC 8446, Section 4.1.3; RFC 9147, Section 5.3: the client, if it
+		// offered DTLS 1.3 and somebody took that out, finds out.
+		copy(sh.Random[len(sh.Random)-len(message.DowngradeTLS12):], message.DowngradeTLS12[:])
 	}
 	if c.group != 0 && len(h.PointFormats) > 0 {
 		sh.PointFormats = []byte{0} // RFC 8422, Section 5.2

@@ -49,6 +49,8 @@ type sim struct {
 	onEvent func(at side, ev Event)
 	// onDeliver sees (and may change) every datagram before it is handled.
 	onDeliver func(to side, datagram []byte) []byte
+	// beforeSend sees (and may change) an engine that is about to send.
+	beforeSend func(from side)
 
 	data     [2][][]byte // application data received
 	events   [2][]EventKind
@@ -94,8 +96,17 @@ func simConfigs(key dtlstest.Key, size int) (client, server *Config) {
 	chain := dtlstest.MustChain(key, size)
 	at := chain.Certificate.Leaf.NotBefore.Add(time.Hour)
 	clock := func() time.Time { return at }
-	return &Config{RootCAs: chain.Pool(), ServerName: "localhost", Time: clock},
-		&Config{Certificates: certs(chain), ClientCAs: chain.Pool(), Time: clock, CookieMode: CookieAlways}
+	return &Config{RootCAs: chain.Pool(), ServerName: "localhost", Time: clock, MaxVersion: VersionDTLS12},
+		&Config{Certificates: certs(chain), ClientCAs: chain.Pool(), Time: clock, CookieMode: CookieAlways, MaxVersion: VersionDTLS12}
+}
+
+// simConfigs13 are the same for DTLS 1.3.
+func simConfigs13(key dtlstest.Key, size int) (client, server *Config) {
+	client, server = simConfigs(key, size)
+	for _, c := range []*Config{client, server} {
+		c.MinVersion, c.MaxVersion = VersionDTLS13, VersionDTLS13
+	}
+	return client, server
 }
 
 type inFlight struct {
@@ -126,6 +137,9 @@ func (q *inFlightQueue) Pop() any {
 // flush moves what an engine wants to send onto the path, and drains events.
 func (s *sim) flush(from side) {
 	e := s.eng[from]
+	if s.beforeSend != nil {
+		s.beforeSend(from)
+	}
 	for range 10000 {
 		s.drain(from)
 		limit := e.path.limit()
@@ -152,6 +166,9 @@ func (s *sim) flush(from side) {
 		}
 		s.largest[from] = max(s.largest[from], len(tx.Data))
 		s.wire[from].numbers(s.t, tx.Data)
+		if st, ok := stepOf(e).(awaitServerHello); ok && st.retries != s.wire[from].retries {
+			s.wire[from].anotherHello(st.retries)
+		}
 		s.wire[from].fragments(s.t, tx.Data)
 		copies := s.path(from, n, tx.Data)
 		if len(copies) == 0 {
@@ -296,6 +313,16 @@ func describeDatagram(d []byte) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d bytes:", len(d))
 	for len(d) > 0 {
+		if record.IsUnified(d[0]) {
+			u, rest, err := record.NextUnified(d, 0)
+			if err != nil {
+				fmt.Fprintf(&b, " (%v)", err)
+				break
+			}
+			fmt.Fprintf(&b, " …%d/? %d bytes", u.EpochBits, len(u.Body))
+			d = rest
+			continue
+		}
 		h, payload, rest, err := record.Next(d)
 		if err != nil {
 			fmt.Fprintf(&b, " (%v)", err)
@@ -321,6 +348,10 @@ type wireChecker struct {
 	body map[uint16][]int16        // plaintext message bytes, by message_seq; −1: never sent
 	cuts map[uint16]map[uint32]int // where fragments begin or end
 	last map[uint16][]message.Header
+
+	sealed  map[string]bool // protected records of DTLS 1.3
+	retries int             // HelloRetryRequests that were followed
+	misled  bool            // a forged HelloRetryRequest may make a client send two second hellos, and a door answer both
 }
 
 func newWireChecker() *wireChecker {
@@ -331,17 +362,22 @@ func newWireChecker() *wireChecker {
 }
 
 // numbers: no record number twice with other bytes. The stateless
-// HelloVerifyRequest repeats the number of the hello by design and is exempt.
+// HelloVerifyRequest or HelloRetryRequest repeats the number of the hello by
+// design and is exempt.
 func (w *wireChecker) numbers(t testing.TB, d []byte) {
 	for len(d) > 0 {
 		whole := d
+		if record.IsUnified(d[0]) {
+			d = w.unified(t, d)
+			continue
+		}
 		h, payload, rest, err := record.Next(d)
 		if err != nil {
 			t.Fatalf("sent a malformed datagram: %v", err)
 		}
 		d = rest
 		rec := whole[:len(whole)-len(rest)]
-		if h.Epoch == 0 && h.Type == record.TypeHandshake && message.Type(payload[0]) == message.TypeHelloVerifyRequest {
+		if h.Epoch == 0 && h.Type == record.TypeHandshake && stateless(payload) {
 			continue
 		}
 		if old, used := w.seen[h.Number]; used && !bytes.Equal(old, rec) {
@@ -351,10 +387,59 @@ func (w *wireChecker) numbers(t testing.TB, d []byte) {
 	}
 }
 
+func stepOf(e *Engine) step {
+	if e.hs == nil {
+		return nil
+	}
+	return e.hs.step
+}
+
+// anotherHello: the client follows another HelloRetryRequest, so its second hello
+// is another one.
+func (w *wireChecker) anotherHello(retries int) {
+	w.retries = retries
+	delete(w.body, 1)
+	delete(w.cuts, 1)
+}
+
+// stateless reports whether a message is an answer of the door, of which each hello
+// gets one with a cookie of its own.
+func stateless(payload []byte) bool {
+	m, _, _, err := message.NextFragment(payload)
+	raw := payload[:min(len(payload), message.HeaderLen+int(m.FragmentLength))]
+	return err == nil && asksRetry(&inMessage{typ: m.Type, raw: raw})
+}
+
+// unified looks at a protected record of DTLS 1.3. Its number is masked, so what
+// can be seen is that no record, and so no nonce with the same text, comes twice.
+func (w *wireChecker) unified(t testing.TB, d []byte) (rest []byte) {
+	u, rest, err := record.NextUnified(d, 0)
+	if err != nil {
+		t.Fatalf("sent a malformed datagram: %v", err)
+	}
+	if w.sealed == nil {
+		w.sealed = map[string]bool{}
+	}
+	if body := string(u.Body); w.sealed[body] {
+		t.Fatal("a protected record was sent twice")
+	} else {
+		w.sealed[body] = true
+	}
+	return rest
+}
+
 // fragments: message bytes never change, and a fragment never straddles a cut
 // that an earlier one made.
 func (w *wireChecker) fragments(t testing.TB, d []byte) {
 	for len(d) > 0 {
+		if record.IsUnified(d[0]) {
+			u, rest, err := record.NextUnified(d, 0)
+			if err != nil || u.Body == nil {
+				return
+			}
+			d = rest
+			continue
+		}
 		h, payload, rest, err := record.Next(d)
 		if err != nil {
 			return
@@ -367,7 +452,7 @@ func (w *wireChecker) fragments(t testing.TB, d []byte) {
 		if err != nil {
 			t.Fatalf("sent a malformed fragment: %v", err)
 		}
-		if m.Type == message.TypeHelloVerifyRequest {
+		if stateless(payload) || w.misled && m.Seq > 0 {
 			continue
 		}
 		known := w.body[m.Seq]

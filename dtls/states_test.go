@@ -24,7 +24,7 @@ func states() map[string]step {
 	psk := &negotiated12{suite: suite.Lookup(0x00a8)}
 	ecdhePSK := &negotiated12{suite: suite.Lookup(0xd001)}
 	return map[string]step{
-		"client awaitServerHello12":                     awaitServerHello12{},
+		"client awaitServerHello":                       awaitServerHello{},
 		"client awaitServerCertificate12":               awaitServerCertificate12{},
 		"client awaitServerKeyExchange12 ECDHE":         awaitServerKeyExchange12{n: ecdhe},
 		"client awaitServerKeyExchange12 ECDHE_PSK":     awaitServerKeyExchange12{n: ecdhePSK},
@@ -33,12 +33,21 @@ func states() map[string]step {
 		"client awaitServerHelloDone12 PSK":             awaitServerHelloDone12{n: psk},
 		"client awaitServerHelloDone12 after a request": awaitServerHelloDone12{n: ecdhe, certified: true, request: &message.CertificateRequest{}},
 		"client awaitServerFinished12":                  awaitServerFinished12{},
-		"server awaitClientHello12":                     awaitClientHello12{},
+		"server awaitClientHello":                       awaitClientHello{},
 		"server awaitClientCertificate12":               awaitClientCertificate12{},
 		"server awaitClientKeyExchange12":               awaitClientKeyExchange12{},
 		"server awaitClientKeyExchange12 certified":     awaitClientKeyExchange12{chain: &auth.Chain{}},
 		"server awaitCertificateVerify12":               awaitCertificateVerify12{},
 		"server awaitClientFinished12":                  awaitClientFinished12{},
+		"client awaitEncryptedExtensions13":             awaitEncryptedExtensions13{},
+		"client awaitServerCertificate13":               awaitServerCertificate13{},
+		"client awaitServerCertificate13 requested":     awaitServerCertificate13{request: &message.CertificateRequest13{}},
+		"client awaitServerCertificateVerify13":         awaitServerCertificateVerify13{},
+		"client awaitServerFinished13":                  awaitServerFinished13{},
+		"server awaitSecondHello13":                     awaitSecondHello13{},
+		"server awaitClientCertificate13":               awaitClientCertificate13{},
+		"server awaitClientCertificateVerify13":         awaitClientCertificateVerify13{},
+		"server awaitClientFinished13":                  awaitClientFinished13{},
 		"complete":                                      complete{},
 	}
 }
@@ -47,9 +56,14 @@ func states() map[string]step {
 // is an unexpected_message. A change of the protocol is a change here.
 func TestStates(t *testing.T) {
 	const want = `
+client awaitEncryptedExtensions13: encrypted_extensions
 client awaitServerCertificate12: certificate
+client awaitServerCertificate13 requested: certificate
+client awaitServerCertificate13: certificate or certificate_request
+client awaitServerCertificateVerify13: certificate_verify
 client awaitServerFinished12: finished
-client awaitServerHello12: server_hello or hello_verify_request
+client awaitServerFinished13: finished
+client awaitServerHello: server_hello or hello_verify_request
 client awaitServerHelloDone12 PSK: server_hello_done
 client awaitServerHelloDone12 after a request: server_hello_done
 client awaitServerHelloDone12: certificate_request or server_hello_done
@@ -59,10 +73,14 @@ client awaitServerKeyExchange12 PSK: server_key_exchange or server_hello_done
 complete: no message
 server awaitCertificateVerify12: certificate_verify
 server awaitClientCertificate12: certificate
+server awaitClientCertificate13: certificate
+server awaitClientCertificateVerify13: certificate_verify
 server awaitClientFinished12: finished
-server awaitClientHello12: client_hello
+server awaitClientFinished13: finished
+server awaitClientHello: client_hello
 server awaitClientKeyExchange12 certified: client_key_exchange
 server awaitClientKeyExchange12: client_key_exchange
+server awaitSecondHello13: client_hello
 `
 	var lines []string
 	for name, s := range states() {

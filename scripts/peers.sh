@@ -26,6 +26,9 @@ if [ "${1-}" = lab ]; then
 	need iproute2 command -v ip
 	need nftables command -v nft
 fi
+need chromium command -v chromium                    # e2e/browser
+need firefox-esr command -v firefox-esr
+need iproute2 eval 'command -v ip || test -x /usr/sbin/ip'
 need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
 need libwolfssl-dev test -e /usr/include/wolfssl/ssl.h
 need libcoap3-bin eval 'command -v coap-client-openssl && command -v coap-server-gnutls'

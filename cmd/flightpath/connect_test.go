@@ -36,6 +36,12 @@ func TestConnectToListen(t *testing.T) {
 		"a certificate": {
 			listen:  []string{"-cert", server.Chain, "-key", server.Key},
 			connect: []string{"-ca", server.Root},
+			both:    []string{"DTLS 1.3", "TLS_AES_128_GCM_SHA256", "X25519MLKEM768", "1232 bytes of UDP payload"},
+			client:  []string{", verified", "SHA-256"},
+		},
+		"DTLS 1.2": {
+			listen:  []string{"-cert", server.Chain, "-key", server.Key},
+			connect: []string{"-ca", server.Root, "-version", "1.2"},
 			both:    []string{"DTLS 1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "X25519", "1232 bytes of UDP payload"},
 			client:  []string{", verified", "SHA-256"},
 		},
@@ -56,6 +62,11 @@ func TestConnectToListen(t *testing.T) {
 		"a pre-shared key": {
 			listen:  []string{"-psk", demoPSK, "-identity", "door 7"},
 			connect: []string{"-psk", demoPSK, "-identity", "door 7"},
+			both:    []string{"TLS_AES_128_GCM_SHA256", `"door 7"`},
+		},
+		"a pre-shared key in DTLS 1.2": {
+			listen:  []string{"-psk", demoPSK, "-identity", "door 7", "-version", "1.2"},
+			connect: []string{"-psk", demoPSK, "-identity", "door 7"},
 			both:    []string{"TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256", `"door 7"`},
 		},
 		"a suite, a group and a protocol": {
@@ -64,7 +75,7 @@ func TestConnectToListen(t *testing.T) {
 				"-suite", "0xcca8", "-suite", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
 			},
 			connect: []string{
-				"-ca", rsa.Root, "-servername", "localhost",
+				"-ca", rsa.Root, "-servername", "localhost", "-version", "1.2",
 				"-suite", "0xc030,ecdhe_rsa_with_chacha20_poly1305_sha256", "-group", "p-384", "-alpn", "echo",
 			},
 			both: []string{"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "P-384", `"echo"`},
@@ -125,18 +136,28 @@ func TestConnectFails(t *testing.T) {
 		},
 		"no client certificate": {
 			[]string{"-require-client-cert", "-client-ca", other.Root},
-			[]string{"-insecure"},
+			[]string{"-insecure", "-version", "1.2"},
 			"peer sent fatal alert", "certificate",
 		},
 		"the wrong key": {
 			[]string{"-psk", demoPSK},
-			[]string{"-psk", "ff" + demoPSK, "-timeout", "300ms"},
+			[]string{"-psk", "ff" + demoPSK, "-version", "1.2", "-timeout", "300ms"},
 			"timed out", "",
+		},
+		"the wrong key in DTLS 1.3": {
+			[]string{"-psk", demoPSK},
+			[]string{"-psk", "ff" + demoPSK},
+			"decrypt_error", "binder",
 		},
 		"no suite in common": {
 			[]string{"-suite", "ECDHE_ECDSA_WITH_AES_128_CCM"},
-			[]string{"-insecure", "-suite", "ECDHE_ECDSA_WITH_AES_256_CCM"},
+			[]string{"-insecure", "-version", "1.2", "-suite", "ECDHE_ECDSA_WITH_AES_256_CCM"},
 			"handshake_failure", "no cipher suite in common",
+		},
+		"no version in common": {
+			[]string{"-version", "1.3"},
+			[]string{"-insecure", "-version", "1.2"},
+			"protocol_version", "",
 		},
 	}
 	for name, tt := range tests {
@@ -186,7 +207,7 @@ func TestTraceAndKeyLog(t *testing.T) {
 			t.Errorf("%s: %v, %v: others may read it", name, info.Mode(), err)
 		}
 	}
-	if !strings.HasPrefix(lines[0], "CLIENT_RANDOM ") || lines[0] != lines[1] {
+	if !strings.HasPrefix(lines[0], "CLIENT_HANDSHAKE_TRAFFIC_SECRET ") || lines[0] != lines[1] {
 		t.Errorf("key logs\n%s\n%s", lines[0], lines[1])
 	}
 }

@@ -22,10 +22,20 @@ type partKey struct {
 	seq     uint16
 }
 
-// decode lists what can be seen of a datagram without keys.
-func decode(datagram []byte) []part {
+// decode lists what is in a datagram, protected records of DTLS 1.3 included,
+// since the demo has their keys.
+func (u *unsealer) decode(from side, datagram []byte) []part {
 	var parts []part
 	for len(datagram) > 0 {
+		if record.IsUnified(datagram[0]) {
+			r, rest, err := record.NextUnified(datagram, 0)
+			if err != nil {
+				return append(parts, part{name: "not a record"})
+			}
+			datagram = rest
+			parts = u.appendProtected(parts, from, r)
+			continue
+		}
 		h, fragment, rest, err := record.Next(datagram)
 		if err != nil {
 			return append(parts, part{name: "not a record"})
@@ -35,7 +45,7 @@ func decode(datagram []byte) []part {
 		case h.Epoch > 0:
 			parts = append(parts, part{name: protectedName(h.Type)})
 		case h.Type == record.TypeHandshake:
-			parts = appendHandshake(parts, fragment)
+			parts = u.appendHandshake(parts, fragment)
 		default:
 			parts = append(parts, part{name: h.Type.String(), key: partKey{content: h.Type}})
 		}
@@ -50,7 +60,21 @@ func protectedName(t record.ContentType) string {
 	return "protected " + t.String()
 }
 
-func appendHandshake(parts []part, payload []byte) []part {
+// appendProtected opens a record of DTLS 1.3.
+func (u *unsealer) appendProtected(parts []part, from side, r record.Unified) []part {
+	typ, plaintext, ok := u.open(from, r)
+	switch {
+	case !ok:
+		return append(parts, part{name: "protected record"})
+	case typ == record.TypeHandshake:
+		return u.appendHandshake(parts, plaintext)
+	case typ == record.TypeApplicationData:
+		return append(parts, part{name: protectedName(typ)})
+	}
+	return append(parts, part{name: typ.String()})
+}
+
+func (u *unsealer) appendHandshake(parts []part, payload []byte) []part {
 	for len(payload) > 0 {
 		h, body, rest, err := message.NextFragment(payload)
 		if err != nil {
@@ -59,8 +83,17 @@ func appendHandshake(parts []part, payload []byte) []part {
 		payload = rest
 		name := h.Type.String()
 		if h.Type == message.TypeClientHello && h.FragmentOffset == 0 {
-			if p, ok := message.PeekClientHello(body); ok && len(p.Cookie) > 0 {
+			if s, ok := message.ScanClientHello(body); ok && len(s.RetryCookie) > 0 {
 				name += " with cookie"
+			} else if p, ok := message.PeekClientHello(body); ok && len(p.Cookie) > 0 {
+				name += " with cookie"
+			}
+		}
+		if h.Type == message.TypeServerHello && h.FragmentLength == h.Length {
+			if isRetry(body) {
+				name = "hello_retry_request"
+			} else {
+				u.sawServerHello(body)
 			}
 		}
 		parts = append(parts, part{
@@ -72,6 +105,12 @@ func appendHandshake(parts []part, payload []byte) []part {
 		})
 	}
 	return parts
+}
+
+// isRetry: RFC 8446, Section 4.1.3 gives a HelloRetryRequest a random of its own.
+func isRetry(serverHello []byte) bool {
+	const random = 2 // behind the version
+	return len(serverHello) >= random+32 && [32]byte(serverHello[random:]) == message.RetryRandom
 }
 
 // follows reports whether a datagram goes on where the one before it, of the
@@ -87,6 +126,8 @@ func follows(before, e event) bool {
 		return a.hi == b.lo
 	case isProtected(e): // Finished alone
 		return a.key.content == ccs
+	case b.name == "hello_retry_request":
+		return false
 	case b.key.content == ccs:
 		return e.from == client && a.key.content == record.TypeHandshake
 	case a.key.content != record.TypeHandshake || b.key.content != record.TypeHandshake:

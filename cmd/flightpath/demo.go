@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"time"
@@ -24,6 +25,7 @@ type options struct {
 	reorder   int     // datagrams that may overtake one
 	seed      uint64
 	version   string
+	pq        bool // post-quantum groups alone, with a share in the first hello
 	verbose   bool
 	timeout   time.Duration
 	timers    dtls.RetransmitPolicy
@@ -36,13 +38,14 @@ var defaultTimers = dtls.RetransmitPolicy{Initial: 500 * time.Millisecond, Max: 
 func newDemoCommand(stdout, stderr io.Writer) *ffcli.Command {
 	o := options{timers: defaultTimers}
 	fs := newFlagSet("flightpath demo", stderr)
-	fs.IntVar(&o.mtu, "mtu", 548, "largest datagram the path takes, bytes of UDP payload")
+	fs.IntVar(&o.mtu, "mtu", 0, "largest datagram the path takes, bytes of UDP payload (default 548, 1232 with -pq)")
 	fs.BoolVar(&o.blackhole, "blackhole", false, "swallow larger datagrams in silence instead of refusing them")
 	fs.BoolVar(&o.hint, "hint", false, "refusals say what would pass, as most kernels know")
 	fs.Float64Var(&o.loss, "loss", 0, "percent of the datagrams that are lost, each way")
 	fs.IntVar(&o.reorder, "reorder", 0, "let up to this many datagrams overtake one in four")
 	fs.Uint64Var(&o.seed, "seed", 1, "of loss and reordering")
-	fs.StringVar(&o.version, "version", "1.2", "DTLS version")
+	fs.StringVar(&o.version, "version", "1.3", "DTLS version, 1.2 or 1.3")
+	fs.BoolVar(&o.pq, "pq", false, "DTLS 1.3: offer post-quantum groups alone, so that the first hello takes two datagrams")
 	fs.BoolVar(&o.verbose, "v", false, "show every datagram")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up after this time")
 	return &ffcli.Command{
@@ -60,16 +63,33 @@ find out by themselves.`,
 			if len(args) > 0 {
 				return fmt.Errorf("demo takes flags only, not %q", args[0])
 			}
+			if !given(fs, "mtu") {
+				o.mtu = 548
+				if o.pq {
+					o.mtu = 1232
+				}
+			}
 			return demo(ctx, o, stdout)
 		},
 	}
 }
 
+// versions by the names of the -version flag.
+var versions = map[string]uint16{"1.2": dtls.VersionDTLS12, "1.3": dtls.VersionDTLS13}
+
+// given reports whether a flag was on the command line.
+func given(fs *flag.FlagSet, name string) (yes bool) {
+	fs.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
+	return yes
+}
+
 // check finds what cannot work before anything is sent.
 func (o options) check() error {
 	switch {
-	case o.version != "1.2":
-		return fmt.Errorf("demo: -version %s: only 1.2 is there", o.version)
+	case versions[o.version] == 0:
+		return fmt.Errorf("demo: -version %s: there are 1.2 and 1.3", o.version)
+	case o.pq && o.version != "1.3":
+		return errors.New("demo: -pq needs -version 1.3: DTLS 1.2 has no post-quantum groups")
 	case o.mtu < 1:
 		return fmt.Errorf("demo: -mtu %d: bytes of UDP payload, %d or more", o.mtu, minMTU)
 	case o.blackhole && o.mtu < minMTU:

@@ -14,7 +14,10 @@ import (
 // runDemo runs the demo in this process and returns what it printed.
 func runDemo(t *testing.T, o options) (*report, string) {
 	t.Helper()
-	o.version, o.timeout = "1.2", 25*time.Second
+	o.timeout = 25 * time.Second
+	if o.version == "" {
+		o.version = "1.2"
+	}
 	if o.seed == 0 {
 		o.seed = 1
 	}
@@ -104,6 +107,14 @@ func TestBadPaths(t *testing.T) {
 		"reordering":                          {mtu: 300, reorder: 5},
 		"a black hole":                        {mtu: 548, blackhole: true},
 		"a black hole with loss":              {mtu: 300, loss: 20, blackhole: true},
+
+		"DTLS 1.3":                           {version: "1.3", mtu: 548},
+		"DTLS 1.3, the smallest MTU":         {version: "1.3", mtu: minMTU},
+		"DTLS 1.3, loss":                     {version: "1.3", mtu: 300, loss: 20},
+		"DTLS 1.3, reordering":               {version: "1.3", mtu: 300, reorder: 5},
+		"DTLS 1.3, a black hole":             {version: "1.3", mtu: 548, blackhole: true},
+		"DTLS 1.3, a black hole with loss":   {version: "1.3", mtu: 300, loss: 20, blackhole: true},
+		"DTLS 1.3, a large hello, with loss": {version: "1.3", mtu: 548, pq: true, loss: 5},
 	}
 	for name, o := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +141,10 @@ func TestExitCodes(t *testing.T) {
 		{"demo -mtu 227", 1, "228"},
 		{"demo -mtu 100 -blackhole", 1, "228"},
 		{"demo -mtu 0", 1, "228"},
-		{"demo -version 1.3", 1, "1.2"},
+		{"demo -version 1.1", 1, "there are 1.2 and 1.3"},
+		{"demo -version 1.2 -pq", 1, "-pq needs -version 1.3"},
+		{"demo -pq", 0, "X25519MLKEM768"},
+		{"connect -version 1.1 localhost:1", 1, "there are 1.2 and 1.3"},
 		{"demo -loss 100", 1, "from 0 to 90"},
 		{"demo -loss 90 -timeout 100ms", 1, "no echo within 100ms"},
 		{"demo now", 1, `"now"`},

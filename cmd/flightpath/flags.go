@@ -21,6 +21,7 @@ type peerOptions struct {
 	cert, key   string // PEM files
 	psk         []byte
 	identity    string
+	version     string // "": both
 	alpn        []string
 	suites      []uint16
 	groups      []tls.CurveID
@@ -46,6 +47,7 @@ func (o *peerOptions) register(fs *flag.FlagSet) {
 		return err
 	})
 	fs.StringVar(&o.identity, "identity", defaultIdentity, "`name` of the pre-shared key")
+	fs.StringVar(&o.version, "version", "", "speak this DTLS `version` only, 1.2 or 1.3 (default: both, the newer one if the peer has it)")
 	fs.Func("alpn", "application `protocols`, comma separated, preferred ones first", func(s string) error {
 		o.alpn = append(o.alpn, strings.Split(s, ",")...)
 		return nil
@@ -53,7 +55,7 @@ func (o *peerOptions) register(fs *flag.FlagSet) {
 	fs.Func("suite", "cipher `suites` by IANA name or number, comma separated or one by one, preferred ones first", func(s string) error {
 		return each(s, parseSuite, &o.suites)
 	})
-	fs.Func("group", "`groups` of the key exchange, comma separated or one by one: X25519, P-256, P-384, P-521", func(s string) error {
+	fs.Func("group", "`groups` of the key exchange, comma separated or one by one: X25519MLKEM768, X25519, P-256, P-384, P-521, SecP256r1MLKEM768, SecP384r1MLKEM1024", func(s string) error {
 		return each(s, parseGroup, &o.groups)
 	})
 	fs.IntVar(&o.mtu, "mtu", 0, "largest datagram to send at first, `bytes` of UDP payload (default: the library's 1232)")
@@ -74,6 +76,13 @@ func (o *peerOptions) config(log io.Writer) (config *dtls.Config, done func(), e
 	config = &dtls.Config{
 		NextProtos: o.alpn, CipherSuites: o.suites, CurvePreferences: o.groups,
 		MTU: o.mtu, MTUMode: o.mtuMode,
+	}
+	if o.version != "" {
+		version := versions[o.version]
+		if version == 0 {
+			return nil, nil, fmt.Errorf("-version %s: there are 1.2 and 1.3", o.version)
+		}
+		config.MinVersion, config.MaxVersion = version, version
 	}
 	if o.exporterLen < 1 {
 		return nil, nil, fmt.Errorf("-exporter-len %d: bytes, 1 or more", o.exporterLen)
@@ -133,7 +142,7 @@ func parseSuite(s string) (uint16, error) {
 		return uint16(id), nil // the library says whether it speaks it
 	}
 	var known []string
-	for _, c := range suite.All() {
+	for _, c := range append(suite.All13(), suite.All()...) {
 		short := strings.TrimPrefix(c.Name, "TLS_")
 		if strings.EqualFold(s, c.Name) || strings.EqualFold(s, short) {
 			return c.ID, nil
@@ -148,6 +157,9 @@ var groups = []struct {
 	id    tls.CurveID
 	names []string // the first one is shown
 }{
+	{tls.X25519MLKEM768, []string{"X25519MLKEM768"}},
+	{tls.SecP256r1MLKEM768, []string{"SecP256r1MLKEM768"}},
+	{tls.SecP384r1MLKEM1024, []string{"SecP384r1MLKEM1024"}},
 	{tls.X25519, []string{"X25519"}},
 	{tls.CurveP256, []string{"P-256", "P256", "secp256r1"}},
 	{tls.CurveP384, []string{"P-384", "P384", "secp384r1"}},

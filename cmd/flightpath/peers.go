@@ -55,6 +55,7 @@ func run(ctx context.Context, o options, out io.Writer) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
+	configs[client].KeyLogWriter = &log.keys
 	c := dtls.Client(conn, watch(configs[client], client, log))
 	defer c.Close()
 	r := &report{options: o, log: log}
@@ -86,13 +87,20 @@ func newConfigs(o options) (configs [2]*dtls.Config, err error) {
 		if err != nil {
 			return configs, err
 		}
-		configs[s] = &dtls.Config{Certificates: []tls.Certificate{chain.Certificate}, Retransmit: o.timers}
+		configs[s] = &dtls.Config{
+			Certificates: []tls.Certificate{chain.Certificate}, Retransmit: o.timers,
+			MinVersion: versions[o.version], MaxVersion: versions[o.version],
+		}
 		if !o.blackhole {
 			configs[s].MTUMode = dtls.MTUManual
 		}
 	}
 	clientRoot, _ := dtlstest.NewChain(dtlstest.P256, clientChain) // made above
 	serverRoot, _ := dtlstest.NewChain(dtlstest.P256, serverChain)
+	configs[client].Hello, configs[client].RequirePQ = dtls.HelloSmall, o.pq
+	if o.pq {
+		configs[client].Hello = dtls.HelloFull
+	}
 	configs[client].ServerName = "localhost"
 	configs[client].RootCAs = serverRoot.Pool()
 	configs[server].ClientAuth = tls.RequireAndVerifyClientCert

@@ -33,6 +33,7 @@ type entry struct {
 type timeline struct {
 	start time.Time
 
+	keys    unsealer
 	mu      sync.Mutex
 	out     printer
 	events  []event
@@ -49,7 +50,7 @@ func newTimeline(out io.Writer, verbose bool) *timeline {
 func (t *timeline) crossing(from side, datagram []byte, f fate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := event{at: time.Since(t.start), from: from, datagram: datagram, parts: decode(datagram), fate: f, asked: 1}
+	e := event{at: time.Since(t.start), from: from, datagram: datagram, parts: t.keys.decode(from, datagram), fate: f, asked: 1}
 	if f != refused {
 		e.again = t.sent[from].add(e.parts)
 	}

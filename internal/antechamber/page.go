@@ -9,7 +9,7 @@ import (
 // page is the memory of one place, made when the place is first used.
 type page struct {
 	body *[MaxHello]byte
-	have interval.Set // with fragments of MinFragment bytes, never more than 64 ranges
+	have interval.Set // with fragments of MinFragment bytes, never more than 128 ranges
 }
 
 // contradicts reports whether a fragment has other bytes where it overlaps what

@@ -22,7 +22,7 @@ const (
 
 	// MinFragment is the least that a fragment carries, in bytes, unless it is
 	// the last one of its hello. It bounds how many pieces there are.
-	MinFragment = 64
+	MinFragment = 32
 )
 
 // Key tells hellos apart: where they come from and what every fragment says of

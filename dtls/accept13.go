@@ -1,0 +1,257 @@
+package dtls
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"hash"
+	"net/netip"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/cookie"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// The door in DTLS 1.3. A stranger's hello is answered with a HelloRetryRequest
+// whose cookie has all that the handshake needs of it (RFC 9147, Section 5.1):
+//
+//	| suite, 2 bytes | group asked for, 2 bytes | Hash(ClientHello1), 32 or 48 bytes | cookie of internal/cookie |
+//
+// The last part is bound to the address, to the parts before it, and to
+// everything that the second hello has to repeat (RFC 8446, Section 4.1.2).
+
+// retryHeadLen is the length of suite and group in bytes.
+const retryHeadLen = 2 + 2
+
+// door13 is what a Door needs for DTLS 1.3; its buffers are there so that nothing
+// is allocated for a stranger.
+type door13 struct {
+	sha256, sha384 hash.Hash
+	sum            [sha512.Size384]byte
+	parts          [][]byte // that a cookie covers
+	head           [retryHeadLen + sha512.Size384]byte
+	header         [4]byte
+}
+
+func newDoor13() door13 { return door13{sha256: sha256.New(), sha384: sha512.New384()} }
+
+// retryAnswer is what a HelloRetryRequest says.
+type retryAnswer struct {
+	suite *suite.Suite
+	group kex.Group // 0: the hello has a share that will do
+	body  []byte    // of the hello it answers
+	scan  message.HelloScan
+}
+
+func (a *retryAnswer) bodyLen() int {
+	n := 2 + 32 + 1 + 2 + 1 + 2 // version, random, session id, suite, compression, length of the extensions
+	n += 4 + 2                  // supported_versions
+	n += 4 + 2 + a.cookieLen()
+	if a.group != 0 {
+		n += 4 + 2
+	}
+	return n
+}
+
+func (a *retryAnswer) cookieLen() int { return retryHeadLen + a.suite.Hash.Size() + cookie.Len }
+
+// decide13 judges a whole hello that offers DTLS 1.3. size is that of what has
+// come with it from the address.
+func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *message.HelloScan, j judgement) judgement {
+	switch {
+	case len(s.Cookie) > 0:
+		// RFC 9147, Section 5.3: "If a DTLS 1.3 ClientHello is received with any
+		// other value in this field, the server MUST abort the handshake".
+		return j.refuse(alert.IllegalParameter)
+	case len(s.RetryCookie) > 0 && d.p.cookieMode != AddressProven:
+		return d.checkRetry(now, from, s, j)
+	case d.p.cookieMode == AddressProven:
+		j.proven, j.verdict = true, letIn
+		return j
+	}
+	a := retryAnswer{suite: chooseScanned(d.p.suites13, s.CipherSuites), body: body, scan: *s}
+	if a.suite == nil {
+		return j.refuse(alert.HandshakeFailure)
+	}
+	var ok bool
+	if a.group, ok = d.groupToAsk(s); !ok {
+		return j.refuse(alert.HandshakeFailure)
+	}
+	j.retry = a
+	j.verdict = letIn
+	if d.wantsCookie(now) || amplification*(len(body)+record.HeaderLen+message.HeaderLen) < d.serverHelloLen(s) {
+		// RFC 9147, Section 5.1: what may be sent to an unproven address would not
+		// carry the ServerHello; so it is proven first, whatever CookieMode says.
+		j.verdict = askCookie
+	}
+	return j
+}
+
+// groupToAsk is the group that the second hello should have a share for, 0 if
+// the present one has it; ok is false if there is none in common. It follows
+// choice13.chooseShare.
+func (d *Door) groupToAsk(s *message.HelloScan) (group kex.Group, ok bool) {
+	if !s.HasKeyShares || s.SupportedGroups == nil {
+		return 0, true // the engine says what is missing
+	}
+	chosen, shared := kex.Group(0), false
+	for _, g := range d.p.groups13 {
+		if !s.OffersGroup(uint16(g)) {
+			continue
+		}
+		has := s.HasShare(uint16(g))
+		if chosen == 0 || !shared && has && !kex.IsHybrid(chosen) {
+			chosen, shared = g, has
+		}
+	}
+	switch {
+	case chosen == 0:
+		return 0, d.p.pskAlone && s.PSK != nil
+	case shared:
+		return 0, true
+	}
+	return chosen, true
+}
+
+// serverHelloLen is about how much the ServerHello that answers this hello will
+// take.
+func (d *Door) serverHelloLen(s *message.HelloScan) int {
+	const rest = record.HeaderLen + message.HeaderLen + 128
+	for _, g := range d.p.groups13 {
+		if s.OffersGroup(uint16(g)) {
+			_, share := kex.ShareLen(g)
+			return rest + share
+		}
+	}
+	return rest
+}
+
+// chooseScanned is chooseSuite13 for the bytes of a list.
+func chooseScanned(ours []*suite.Suite, theirs []byte) *suite.Suite {
+	for _, s := range ours {
+		for i := 0; i+1 < len(theirs); i += 2 {
+			if binary.BigEndian.Uint16(theirs[i:]) == s.ID {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// checkRetry judges a hello with a cookie. RFC 9147, Section 5.1: "If a server
+// receives a ClientHello with an invalid cookie, it MUST terminate the handshake
+// with an "illegal_parameter" alert. This allows the client to restart the
+// connection from scratch without a cookie."
+func (d *Door) checkRetry(now time.Time, from netip.AddrPort, s *message.HelloScan, j judgement) judgement {
+	c := s.RetryCookie
+	if len(c) < retryHeadLen {
+		return j.refuse(alert.IllegalParameter)
+	}
+	a := retryAnswer{suite: suite.Lookup(binary.BigEndian.Uint16(c)), group: kex.Group(binary.BigEndian.Uint16(c[2:]))}
+	if a.suite == nil || !a.suite.Is13() || len(c) != a.cookieLen() {
+		return j.refuse(alert.IllegalParameter)
+	}
+	head := c[:len(c)-cookie.Len]
+	j.rtt, j.known, j.byWord = d.jar.Check(now, c[len(head):], from, d.covered(head, s)...)
+	if !j.byWord {
+		return j.refuse(alert.IllegalParameter)
+	}
+	j.proven, j.verdict = true, letIn
+	j.retry, j.retryCookie = a, c
+	return j
+}
+
+// covered is what a cookie is bound to besides the address.
+func (d *Door) covered(head []byte, s *message.HelloScan) [][]byte {
+	d.v13.parts = append(d.v13.parts[:0], head)
+	for part := range s.Fixed() {
+		d.v13.parts = append(d.v13.parts, part)
+	}
+	return d.v13.parts
+}
+
+// helloHash is the hash of a hello as the transcript has it (RFC 9147, Section
+// 5.2: type and length, without the fields that are about fragments).
+func (d *Door) helloHash(s *suite.Suite, body []byte) []byte {
+	h := d.v13.sha256
+	if s.Hash.Size() == sha512.Size384 {
+		h = d.v13.sha384
+	}
+	h.Reset()
+	d.v13.header = [4]byte{byte(message.TypeClientHello), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}
+	h.Write(d.v13.header[:])
+	h.Write(body)
+	return h.Sum(d.v13.sum[:0])
+}
+
+// appendRetry writes a HelloRetryRequest that answers a hello. Its record repeats
+// the number of the hello's, and its message_seq that of the hello, so that none
+// is used twice; the engine goes on behind them.
+func (d *Door) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.AddrPort, a *retryAnswer) []byte {
+	dst = record.AppendHeader(dst, record.Header{
+		Type: record.TypeHandshake, Version: VersionDTLS12, Number: record.Number{Seq: p.record.Seq},
+		Length: message.HeaderLen + a.bodyLen(),
+	})
+	n := uint32(a.bodyLen())
+	dst = message.Header{Type: message.TypeServerHello, Length: n, Seq: p.Seq, FragmentLength: n}.Append(dst)
+	head := binary.BigEndian.AppendUint16(d.v13.head[:0], a.suite.ID)
+	head = binary.BigEndian.AppendUint16(head, uint16(a.group))
+	head = append(head, d.helloHash(a.suite, a.body)...)
+	dst = a.appendBody(dst, head)
+	return d.jar.Mint(dst, now, from, d.covered(head, &a.scan)...)
+}
+
+// appendBody writes the body up to the last part of the cookie, which ends it.
+func (a *retryAnswer) appendBody(dst, head []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, VersionDTLS12)
+	dst = append(dst, message.RetryRandom[:]...)
+	dst = append(dst, 0)
+	dst = binary.BigEndian.AppendUint16(dst, a.suite.ID)
+	dst = append(dst, 0)
+	extensions := a.bodyLen() - (2 + 32 + 1 + 2 + 1 + 2)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(extensions))
+	dst = appendExtension(dst, message.ExtensionSupportedVersions, 2)
+	dst = binary.BigEndian.AppendUint16(dst, VersionDTLS13)
+	if a.group != 0 {
+		dst = appendExtension(dst, message.ExtensionKeyShare, 2)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(a.group))
+	}
+	dst = appendExtension(dst, message.ExtensionCookie, 2+a.cookieLen())
+	dst = binary.BigEndian.AppendUint16(dst, uint16(a.cookieLen()))
+	return append(dst, head...)
+}
+
+func appendExtension(dst []byte, t uint16, n int) []byte {
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(dst, t), uint16(n))
+}
+
+// retried is what the engine has to know of the exchange: the HelloRetryRequest
+// is made again out of the cookie (RFC 9147, Section 5.1).
+func (a *retryAnswer) retried(c []byte) *retried {
+	head := c[:len(c)-cookie.Len]
+	n := a.bodyLen()
+	raw := append(make([]byte, 0, 4+n), byte(message.TypeServerHello), byte(n>>16), byte(n>>8), byte(n))
+	raw = append(a.appendBody(raw, head), c[len(head):]...)
+	return &retried{suite: a.suite, group: a.group, helloHash: append([]byte(nil), head[retryHeadLen:]...), raw: raw}
+}
+
+// refuse is the judgement of a hello that gets an alert, from nobody in
+// particular.
+func (j judgement) refuse(a alert.Alert) judgement {
+	j.verdict, j.alert = refuseHello, a
+	return j
+}
+
+// appendRefusal writes a fatal alert under the number of the hello's record.
+func appendRefusal(dst []byte, h record.Header, a alert.Alert) []byte {
+	dst = record.AppendHeader(dst, record.Header{
+		Type: record.TypeAlert, Version: VersionDTLS12, Number: record.Number{Seq: h.Seq}, Length: alertLen,
+	})
+	return alert.Append(dst, alert.Fatal, a)
+}
+
+const alertLen = 2

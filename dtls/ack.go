@@ -1,0 +1,412 @@
+package dtls
+
+import (
+	"slices"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// Acknowledgements of DTLS 1.3 (RFC 9147, Section 7). What the peer acknowledges
+// are records; a ledger says which bytes of which messages were in them, and
+// what no record in any ACK has carried is all that is sent again.
+
+// ---- what the peer has ---------------------------------------------------------
+
+// sentRecord is what a handshake record of ours carried.
+type sentRecord struct {
+	number record.Number
+	id     uint64 // of its datagram
+	size   int    // of its datagram
+	acked  bool
+	parts  []sentPart
+}
+
+// ledger has the records of an outstanding flight, all its transmissions, in the
+// order of their numbers. That is the order they were sent in for each epoch, and
+// lets a list of thousands of numbers be looked up in microseconds.
+type ledger struct {
+	on      bool // the peer may acknowledge: DTLS 1.3 is offered or agreed on
+	records []sentRecord
+}
+
+// maxLedger bounds the ledger: a flight of 64 KiB in datagrams of 228 bytes,
+// twice. What is older is simply sent again.
+const maxLedger = 1024
+
+func (l *ledger) clear() { l.records = l.records[:0] }
+
+func (l *ledger) note(id uint64, size int, records []sentRecord) {
+	if !l.on {
+		return
+	}
+	for _, r := range records {
+		r.id, r.size = id, size
+		at, _ := l.search(r.number)
+		l.records = slices.Insert(l.records, at, r)
+	}
+	if n := len(l.records) - maxLedger; n > 0 {
+		l.records = slices.Delete(l.records, 0, n)
+	}
+}
+
+// forget drops the records of a datagram that never left.
+func (l *ledger) forget(id uint64) {
+	l.records = slices.DeleteFunc(l.records, func(r sentRecord) bool { return r.id == id })
+}
+
+func (l *ledger) find(n record.Number) *sentRecord {
+	if i, found := l.search(n); found {
+		return &l.records[i]
+	}
+	return nil
+}
+
+func (l *ledger) search(n record.Number) (at int, found bool) {
+	return slices.BinarySearchFunc(l.records, n, func(r sentRecord, n record.Number) int { return compareNumbers(r.number, n) })
+}
+
+// sizes tells what an ACK says about the path: the largest datagram of which a
+// record was acknowledged, and how many distinct datagrams over the given size
+// went out before an acknowledged one and have nothing acknowledged in them.
+func (l *ledger) sizes(over int) (largest, missing int) {
+	last := uint64(0)
+	for i := range l.records {
+		if r := &l.records[i]; r.acked {
+			largest, last = max(largest, r.size), max(last, r.id)
+		}
+	}
+	var seen uint64 // records of a datagram in two epochs do not stand together
+	for i := range l.records {
+		if r := &l.records[i]; !r.acked && r.size > over && r.id < last && r.id > seen {
+			seen = r.id
+			missing++
+		}
+	}
+	return largest, missing
+}
+
+// handleACK takes an ACK that came in a record with number n (RFC 9147, Section
+// 7.2).
+func (e *Engine) handleACK(n recordNumber, body []byte) {
+	if !e.speaks13() {
+		// RFC 9147, Section 7: before the version is agreed on "ACK records
+		// received in epoch 0 MUST be ignored".
+		e.drops.ACK++
+		return
+	}
+	list, err := message.ParseACK(body)
+	if err != nil {
+		e.doubtfulACK(n, err)
+		return
+	}
+	highest := n.Epoch
+	if n.Epoch >= epochData {
+		// RFC 9147, Section 7.2 compares with the epoch of the ACK itself. After
+		// the handshake the two directions have epochs of their own, and a peer
+		// that has not changed its keys must be able to acknowledge our records
+		// under new ones; so there it is what we have sent that counts.
+		highest = max(highest, uint64(e.keys.write))
+	}
+	for i := range list.Len() {
+		if list.At(i).Epoch > highest {
+			e.doubtfulACK(n, alert.Errorf(alert.IllegalParameter, "ACK in epoch %d for a record of epoch %d", n.Epoch, list.At(i).Epoch))
+			return
+		}
+	}
+	if n.Epoch == 0 {
+		e.handlePlaintextACK(list)
+		return
+	}
+	e.handleAuthenticACK(list)
+}
+
+// doubtfulACK: RFC 9147, Section 7.2 has such an ACK end the association. In the
+// clear anybody could have sent it, so there it is dropped; a deviation.
+func (e *Engine) doubtfulACK(n recordNumber, err error) {
+	e.drops.ACK++
+	if n.Epoch > 0 {
+		e.fail(err)
+	}
+}
+
+// handlePlaintextACK: nobody vouches for it, so it takes nothing off what is
+// still owed to the peer. It may bring the rest of a hello forward, once; the
+// timer sends all of it, and no flood of ACKs may put that off for ever.
+func (e *Engine) handlePlaintextACK(list message.ACKList) {
+	o := &e.out
+	if e.hs != nil && !e.p.isClient && list.Len() == 0 && e.missesHello() {
+		return
+	}
+	if e.hs == nil || e.keys.write > 0 || o.state != flightWaiting || o.hinted || !e.mayResend() {
+		e.drops.ACK++
+		return
+	}
+	var has []sentPart
+	for i := range list.Len() {
+		if r := o.ledger.find(list.At(i)); r != nil {
+			has = append(has, r.parts...)
+		}
+	}
+	o.hinted = true
+	o.apply(flightRepeated)
+	for _, part := range has {
+		o.msgs[part.msg].sent.Add(part.lo, part.hi)
+	}
+	if !o.unsent() {
+		// All of it is said to be there: the timer asks again if it is not.
+		o.finishTransmission(e.now)
+	}
+}
+
+// maxMissing is how often an empty ACK in the clear has a flight sent again: more
+// would let others make us send.
+const maxMissing = 2
+
+// missesHello takes an empty ACK of a client that has records of our flight, and
+// no ServerHello to open them with (RFC 9147, Section 7.1: "Such an ACK [...] can
+// trigger faster retransmission"). The ServerHello is the first and, with a
+// post-quantum share, often the largest of the flight, so the path may be too
+// small for it.
+func (e *Engine) missesHello() bool {
+	o := &e.out
+	if o.state != flightWaiting || o.acknowledged() || o.missing == maxMissing || !e.mayResend() {
+		return false
+	}
+	o.missing++
+	if o.biggest > e.path.fallback() && e.path.lostLarge(e.now) {
+		e.pathChanged()
+	}
+	o.apply(flightRepeated)
+	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+	return true
+}
+
+// awaitsHello has a client say so, see missesHello, when records of the server
+// have come that it cannot open yet. RFC 9147, Section 7: not before DTLS 1.3 is
+// selected, which a HelloRetryRequest does.
+func (e *Engine) awaitsHello() {
+	if e.p.isClient && e.speaks13() && e.keys.write == 0 {
+		e.acks.wait = 0
+		e.acks.arm(e.now.Add(e.out.rto / 4))
+	}
+}
+
+func (e *Engine) handleAuthenticACK(list message.ACKList) {
+	o := &e.out
+	e.credit.unlimited = true // RFC 9147, Section 5.1: the address has answered under its keys
+	news := false
+	for i := range list.Len() {
+		r := o.ledger.find(list.At(i))
+		if r == nil || r.acked {
+			continue // of a flight before, or never sent; either way it says nothing here
+		}
+		r.acked = true
+		for _, part := range r.parts {
+			if o.msgs[part.msg].acknowledge(part.lo, part.hi) {
+				news = true
+			}
+		}
+	}
+	if news {
+		if o.total == 1 && !o.sentAt.IsZero() { // Karn: sent once
+			e.learnRTT(e.now.Sub(o.sentAt))
+		}
+		o.alive(e.now, true)
+		e.pathEvidence()
+	}
+	switch {
+	case len(o.msgs) == 0:
+	case o.arrived():
+		e.flightArrived()
+	case news || list.Len() == 0:
+		e.resendMissing()
+	}
+}
+
+// pathEvidence: an ACK that covers large datagrams confirms their size; one that
+// covers small ones, and none of two or more large ones that went before, says
+// that the path is too small for those.
+func (e *Engine) pathEvidence() {
+	largest, missing := e.out.ledger.sizes(fallbackMTU4)
+	if largest > fallbackMTU4 {
+		e.path.deliveredSize(largest)
+		return
+	}
+	if missing >= 2 && e.path.lostLarge(e.now) {
+		e.out.unsendOver(e.path.limit())
+		e.pathChanged()
+	}
+}
+
+// flightArrived: everything outstanding is acknowledged.
+func (e *Engine) flightArrived() {
+	o := &e.out
+	if e.hs != nil {
+		// RFC 9147, Section 5.8.1: "cancels all retransmissions and [...]
+		// remains in WAITING", for the flight that answers.
+		o.deadline = time.Time{}
+		if o.state == flightSending {
+			o.state = flightWaiting
+		}
+		return
+	}
+	o.apply(flightAcked)
+	quotes := o.quotes // of data, too, which is not acknowledged by this
+	o.drop()
+	o.quotes = quotes
+	e.messagesArrived()
+}
+
+// flightAnswered: RFC 9147, Section 7.1: "receiving a message from a handshake
+// flight implicitly acknowledges all messages from the previous flight(s)". A
+// server's is answered by what only its keys could have made.
+func (e *Engine) flightAnswered() {
+	o := &e.out
+	if len(o.msgs) == 0 || o.unsent() {
+		return
+	}
+	e.path.deliveredSize(o.biggest)
+	if o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
+		e.learnRTT(e.now.Sub(o.sentAt))
+	}
+	o.apply(flightReceived)
+	o.drop()
+}
+
+// resendMissing sends at once what is not acknowledged, or, if that has only
+// just left, a quarter of the timer after it did.
+func (e *Engine) resendMissing() {
+	o := &e.out
+	if o.state != flightWaiting {
+		return
+	}
+	if !e.mayResend() {
+		if at := o.sentAt.Add(o.timeout / 4); at.Before(o.deadline) {
+			o.early, o.deadline = true, at
+		}
+		return
+	}
+	o.apply(flightRepeated)
+	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+}
+
+func (e *Engine) mayResend() bool { return e.now.Sub(e.out.sentAt) >= e.out.timeout/4 }
+
+// ---- what we have ----------------------------------------------------------------
+
+// maxACK bounds the record numbers that are kept and sent, newest ones first:
+// with them an ACK is no larger than the smallest fallback (32 × 16 bytes and
+// the record around them).
+const maxACK = 32
+
+// acker collects the handshake records of the peer's present flight that were
+// processed or buffered, and knows when to say so.
+type acker struct {
+	numbers []record.Number
+	due     time.Time     // when to send, zero: not by itself
+	wait    time.Duration // before it is said again, if nothing comes; 0: first time
+	now     bool          // at the next PollTransmit
+	id      uint64        // of the datagram with the last one
+	size    int           // of that datagram
+
+	answered bool // a flight of ours went out while the record at hand was handled
+}
+
+// note adds a record. RFC 9147, Section 7: in increasing order.
+func (a *acker) note(n record.Number) {
+	i, found := slices.BinarySearchFunc(a.numbers, n, compareNumbers)
+	if found {
+		return
+	}
+	if len(a.numbers) == maxACK {
+		if i == 0 {
+			return
+		}
+		copy(a.numbers, a.numbers[1:i])
+		a.numbers[i-1] = n
+		return
+	}
+	a.numbers = slices.Insert(a.numbers, i, n)
+}
+
+func compareNumbers(a, b record.Number) int {
+	switch {
+	case a == b:
+		return 0
+	case a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Seq < b.Seq:
+		return -1
+	}
+	return 1
+}
+
+// arm sets the timer, if it is not running.
+func (a *acker) arm(at time.Time) {
+	if a.due.IsZero() || at.Before(a.due) {
+		a.due = at
+	}
+}
+
+// clear begins a new flight: what came before is acknowledged by our answer.
+func (a *acker) clear() { *a = acker{answered: true} }
+
+// received notes a handshake record of the peer. kept says that all of it was
+// processed or buffered, disorder that something before it is missing.
+func (a *acker) received(n record.Number, kept, disorder bool, now time.Time, timer time.Duration) {
+	if kept {
+		a.note(n)
+	}
+	a.wait = 0
+	// RFC 9147, Section 7.1: "set a timer for 1/4 the current retransmit timer
+	// value when the first record in the flight is received". What is out of
+	// order is a disruption, but the rest of a burst may be right behind it.
+	if disorder {
+		a.arm(now.Add(timer / 16))
+	} else {
+		a.arm(now.Add(timer / 4))
+	}
+}
+
+// handleTimeout makes the ACK ready that is due. It is repeated, ever more
+// rarely, while nothing comes: a server that may not send more to an unproven
+// address waits for a sign of it (RFC 9147, Section 5.1).
+func (a *acker) handleTimeout(now time.Time, timer, longest time.Duration) {
+	if a.due.IsZero() || now.Before(a.due) {
+		return
+	}
+	a.now = true
+	a.wait = min(max(2*a.wait, timer), longest)
+	a.due = now.Add(a.wait)
+}
+
+// Sizes of an ACK: RFC 9147, Section 7.
+const (
+	ackHeaderLen = 2
+	ackEntryLen  = 16
+)
+
+// appendACK seals an ACK with as many of the newest numbers as there is room for
+// and appends it to dst.
+func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
+	a := &e.acks
+	a.now = false
+	s := e.keys.sealer()
+	room := min(e.credit.left(e.path.limit()), maxUDPPayload) - s.Overhead() - ackHeaderLen
+	if room < 0 {
+		return dst, false
+	}
+	numbers := a.numbers[max(0, len(a.numbers)-room/ackEntryLen):]
+	// RFC 9147, Section 7: "ACK records MUST be sent with an epoch which is equal
+	// to or higher than the record which is being acknowledged".
+	out, _, err := s.Seal(dst, record.TypeACK, e.recordVersion(), message.AppendACK(nil, numbers))
+	if err != nil {
+		e.end(errKeysExhausted)
+		return dst, false
+	}
+	if e.hs == nil {
+		a.numbers, a.due = nil, time.Time{} // said once; said again if the peer repeats itself
+	}
+	return out, true
+}

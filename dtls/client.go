@@ -1,0 +1,265 @@
+package dtls
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+)
+
+// The client until the version is agreed on: one hello offers all of them, and
+// the answer decides whether client12.go or client13.go goes on.
+
+// startClient sends the first hello.
+func startClient(hs *handshake) error {
+	p := hs.p
+	s := awaitServerHello{}
+	h := newHello(p)
+	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the clock is
+	// nobody's business.
+	if _, err := io.ReadFull(p.rand, h.Random[:]); err != nil {
+		return err
+	}
+	if p.offers(VersionDTLS13) {
+		var err error
+		if s.shares, err = addShares(h, p); err != nil {
+			return err
+		}
+		if s.psks, err = p.offeredPSKs(hs.e.now); err != nil {
+			return err
+		}
+		hs.e.out.ledger.on = true
+	}
+	if err := hs.addHello(h, s.psks); err != nil {
+		return err
+	}
+	s.hello, s.first = h, h
+	s.firstShares, s.firstPSKs = s.shares, s.psks
+	s.raw = hs.flight[0].appendRaw(nil)
+	s.firstRaw = s.raw
+	hs.step = s
+	hs.sendFlight(false)
+	return nil
+}
+
+// newHello is what every hello of these params has.
+func newHello(p *params) *message.ClientHello {
+	h := &message.ClientHello{
+		Version:              VersionDTLS12, // RFC 9147, Section 5.3, whatever is offered
+		Compression:          []byte{0},
+		ExtendedMasterSecret: p.ems != emsDisabled && p.offers(VersionDTLS12),
+		HasRenegotiationInfo: p.offers(VersionDTLS12), // RFC 5746, Section 3.4
+		ALPN:                 p.alpn,
+		ServerName:           hostName(p.serverName),
+		RecordSizeLimit:      uint16(p.recordSizeLimit),
+	}
+	ecdhe12 := false
+	if p.offers(VersionDTLS13) {
+		h.SupportedVersions = append(h.SupportedVersions, VersionDTLS13)
+		h.CipherSuites = append(h.CipherSuites, idsOf(p.suites13)...)
+	}
+	if p.offers(VersionDTLS12) {
+		if h.SupportedVersions != nil {
+			h.SupportedVersions = append(h.SupportedVersions, VersionDTLS12)
+		}
+		h.CipherSuites = append(h.CipherSuites, idsOf(p.suites)...)
+		for _, s := range p.suites {
+			ecdhe12 = ecdhe12 || s.UsesECDHE()
+		}
+	}
+	if p.offers(VersionDTLS13) {
+		h.SupportedGroups = numbersOf(p.groups13)
+	} else if ecdhe12 {
+		h.SupportedGroups = numbersOf(p.groups)
+	}
+	if ecdhe12 {
+		h.PointFormats = []byte{0} // RFC 8422, Section 5.1.2: uncompressed
+	}
+	if p.usesCertificates() {
+		h.SignatureSchemes = numbersOf(p.schemes)
+	}
+	return h
+}
+
+// hostName is what server_name carries: names only, without a trailing dot
+// (RFC 6066, Section 3).
+func hostName(name string) string {
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return ""
+	}
+	return strings.TrimRight(name, ".")
+}
+
+// addShares makes the key shares of a first hello: of the preferred group if the
+// hello may be large, and of one that fits a datagram (Config.Hello).
+func addShares(h *message.ClientHello, p *params) ([]*kex.Key, error) {
+	h.HasKeyShares = true
+	var shares []*kex.Key
+	hybrid, classic := false, false
+	for _, g := range p.groups13 {
+		switch {
+		case kex.IsHybrid(g) && (hybrid || p.smallHello), !kex.IsHybrid(g) && classic:
+			continue
+		}
+		key, err := kex.Generate(g)
+		if err != nil {
+			return nil, err
+		}
+		shares = append(shares, key)
+		h.KeyShares = append(h.KeyShares, message.KeyShare{Group: uint16(g), Data: key.Public()})
+		hybrid, classic = hybrid || kex.IsHybrid(g), classic || !kex.IsHybrid(g)
+	}
+	return shares, nil
+}
+
+// awaitServerHello: a hello is out, perhaps not for the first time.
+type awaitServerHello struct {
+	hello *message.ClientHello // the present one
+	raw   []byte               // the same, with its header
+	first *message.ClientHello // the first one, which has no cookie
+	// RFC 8446, Section 4.1.4: a HelloRetryRequest answers the first hello, also
+	// if a forged HelloVerifyRequest came before it.
+	firstRaw []byte
+
+	shares, firstShares []*kex.Key // of the present hello, and of the first
+	psks, firstPSKs     []offeredPSK
+
+	verifies int    // cookies of HelloVerifyRequests followed
+	record   uint64 // number of the first record whose answer is about this hello
+	doubted  bool   // its cookie was refused once, perhaps by somebody else
+
+	retry   *message.ServerHello // the HelloRetryRequest that was followed, nil: none
+	retries int                  // how many were followed
+	other   received             // one that asks for something else, with a nil Message if there is none
+	asked   uint16               // message_seq of what was followed last, of either kind
+	askedAt time.Time            // when a HelloRetryRequest was followed
+
+	// What to begin anew with, once a HelloRetryRequest was followed: the state
+	// before, and the flight with the first hello, cut as it was.
+	origin      *awaitServerHello
+	firstFlight []outMessage
+}
+
+// maxHelloVerifies is how many cookies are followed: an honest server has one,
+// or two if its keys rotate; a forged one may come first.
+const maxHelloVerifies = 3
+
+func (awaitServerHello) expects() message.Set {
+	return message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
+}
+
+func (s awaitServerHello) take(hs *handshake, in received) (step, error) {
+	switch m := in.Message.(type) {
+	case *message.HelloVerifyRequest:
+		return s.verify(hs, m, in)
+	case *message.ServerHello:
+		switch {
+		case m.IsRetry():
+			return s.again13(hs, m, in)
+		case m.SupportedVersion == VersionDTLS13 && hs.p.offers(VersionDTLS13):
+			return s.agree13(hs, m, in)
+		case m.SupportedVersion != 0 && hs.p.offers(VersionDTLS13):
+			// RFC 8446, Section 4.2.1: "a version not offered by the client or [...] a
+			// version prior to TLS 1.3".
+			return nil, alert.Errorf(alert.IllegalParameter, "server selected %s in supported_versions", VersionName(m.SupportedVersion))
+		}
+		return s.agree12(hs, m, in.raw)
+	}
+	return nil, alert.Errorf(alert.UnexpectedMessage, "%s", in.Type())
+}
+
+// verify repeats the hello with the server's cookie (RFC 6347, Section 4.2.1).
+// The first HelloVerifyRequest is followed whatever its record number is. After
+// that, each copy of the first hello that reached the server has one on its
+// way, with a cookie of its own; following those would change the hello under
+// a server that has accepted it. A server repeats the number of the record it
+// answers, so only one that answers the present hello says that its cookie was
+// wrong: it may have been forged, or the server's keys have changed. Since
+// that, too, could be forged, and a hello that changes under a server which has
+// accepted it ends the handshake, it takes a second refusal, of a repetition of
+// this hello.
+func (s awaitServerHello) verify(hs *handshake, m *message.HelloVerifyRequest, in received) (step, error) {
+	switch { // RFC 9147, Section 5: DTLS 1.3 has no such message
+	case !hs.p.offers(VersionDTLS12):
+		return nil, alert.Errorf(alert.ProtocolVersion, "server asks for a cookie as DTLS 1.2 does, which is not offered")
+	case s.retry != nil:
+		return nil, alert.Errorf(alert.UnexpectedMessage, "hello_verify_request after a hello_retry_request")
+	}
+	if s.verifies > 0 && (in.record < s.record || bytes.Equal(m.Cookie, s.hello.Cookie)) {
+		return s, errIgnore
+	}
+	if s.verifies > 0 && !s.doubted {
+		s.doubted, s.record = true, hs.e.keys.nextPlaintext()
+		return s, errIgnore
+	}
+	if s.verifies == maxHelloVerifies {
+		return nil, alert.Errorf(alert.HandshakeFailure, "the server asked for %d different cookies", maxHelloVerifies+1)
+	}
+	hello := *s.hello
+	hello.Cookie = bytes.Clone(m.Cookie)
+	// RFC 6347, Section 4.2.1: neither the first hello nor the
+	// HelloVerifyRequest is part of the handshake's hashes.
+	hs.transcript.Reset()
+	if err := hs.addHello(&hello, s.psks); err != nil {
+		return nil, err
+	}
+	s.hello, s.raw = &hello, hs.flight[0].appendRaw(nil)
+	s.verifies++
+	s.asked = in.seq
+	s.doubted = false
+	hs.sendFlight(false)
+	s.record = hs.e.keys.nextPlaintext()
+	return s, nil
+}
+
+// addHello adds a hello to the flight, with the binders of its pre-shared keys.
+func (hs *handshake) addHello(h *message.ClientHello, psks []offeredPSK) error {
+	if err := bindPSKs(h, psks, hs.transcript.Bytes()); err != nil {
+		return err
+	}
+	return hs.add(h)
+}
+
+// offersGroup reports whether a hello names the group.
+func offersGroup(h *message.ClientHello, group uint16) bool {
+	return slices.Contains(h.SupportedGroups, group)
+}
+
+// chooseClientCertificate answers a server's request, by the rules of the
+// version: GetClientCertificate first, then what fits of Certificates. nil says
+// that nothing fits.
+func chooseClientCertificate(
+	p *params, info *tls.CertificateRequestInfo,
+	choose func(cert *tls.Certificate, peer, own []auth.Scheme) (auth.Scheme, error),
+) (*tls.Certificate, auth.Scheme, error) {
+	if get := p.getClientCertificate; get != nil {
+		cert, err := get(info)
+		if err != nil {
+			return nil, 0, alert.Errorf(alert.InternalError, "GetClientCertificate: %w", err)
+		}
+		if cert == nil || len(cert.Certificate) == 0 {
+			return nil, 0, nil
+		}
+		scheme, err := choose(cert, info.SignatureSchemes, p.schemes)
+		if err != nil {
+			return nil, 0, alert.Errorf(alert.InternalError, "the chain of GetClientCertificate cannot sign: %w", err)
+		}
+		return cert, scheme, nil
+	}
+	for i := range p.certificates {
+		cert := &p.certificates[i]
+		scheme, err := choose(cert, info.SignatureSchemes, p.schemes)
+		if err == nil && info.SupportsCertificate(cert) == nil {
+			return cert, scheme, nil
+		}
+	}
+	return nil, 0, nil
+}

@@ -1,0 +1,150 @@
+package dtls
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/ticket"
+)
+
+// configShares is what a Config and its clones have in common: the keys of
+// tickets, and which sessions were offered.
+type configShares struct {
+	mu      sync.Mutex
+	tickets ticket.Ring
+	spent   map[[sha256.Size]byte]time.Time // sessions that were offered, and when they end
+}
+
+var sharesMu sync.Mutex // guards the field of all Configs
+
+func (c *Config) shared() *configShares {
+	sharesMu.Lock()
+	defer sharesMu.Unlock()
+	if c.shares == nil {
+		c.shares = &configShares{}
+	}
+	return c.shares
+}
+
+// SetSessionTicketKeys sets the keys that seal and open a server's tickets, for
+// servers that take each other's: the first seals, all open. Call it again to
+// rotate them, also while the Config is in use; clones made by Clone follow. At
+// least one key is needed, at most 16 are used; each must be random and secret,
+// since it opens the pre-shared keys in all tickets it sealed.
+func (c *Config) SetSessionTicketKeys(keys [][32]byte) {
+	if len(keys) == 0 {
+		panic("dtls: SetSessionTicketKeys without keys")
+	}
+	c.shared().tickets.SetKeys(keys)
+}
+
+// ClientSessionCache keeps the sessions of clients; Take gives each away once
+// (RFC 8446, Appendix C.4). A session is a secret. Both may be called by many
+// goroutines at once, and must not block.
+type ClientSessionCache interface {
+	// Put keeps a session for the key, Config.ServerName.
+	Put(key string, session []byte)
+	// Take returns the newest session for the key and forgets it, nil if there
+	// is none.
+	Take(key string) []byte
+}
+
+// NewClientSessionCache returns a ClientSessionCache in memory for at most that
+// many sessions, 64 if it is 0 or less; the oldest goes first.
+func NewClientSessionCache(capacity int) ClientSessionCache {
+	if capacity <= 0 {
+		capacity = 64
+	}
+	return &sessionCache{capacity: capacity}
+}
+
+type sessionCache struct {
+	mu       sync.Mutex
+	capacity int
+	list     []cachedSession // oldest first
+}
+
+type cachedSession struct {
+	key  string
+	blob []byte
+}
+
+func (c *sessionCache) Put(key string, session []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.list) == c.capacity {
+		c.list = c.list[1:]
+	}
+	c.list = append(c.list, cachedSession{key, session})
+}
+
+func (c *sessionCache) Take(key string) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := len(c.list) - 1; i >= 0; i-- {
+		if c.list[i].key == key {
+			blob := c.list[i].blob
+			c.list = append(c.list[:i:i], c.list[i+1:]...)
+			return blob
+		}
+	}
+	return nil
+}
+
+// sessions returns a function that finds a session to resume. Each is given out
+// once.
+func (c *Config) sessions(p *params) func(now time.Time) *session {
+	shared := c.shared()
+	return func(now time.Time) *session {
+		now = p.validAt(now)
+		usable := func(blob []byte) *session {
+			if blob == nil {
+				return nil
+			}
+			s, err := parseSession(blob)
+			if err != nil || s.serverName != p.serverName || !s.alive(now) || !p.usesSuite13(s.suite.ID) {
+				return nil
+			}
+			if !shared.spend(s, now) {
+				return nil
+			}
+			return s
+		}
+		if s := usable(c.Session); s != nil {
+			return s
+		}
+		if c.ClientSessionCache == nil {
+			return nil
+		}
+		for {
+			blob := c.ClientSessionCache.Take(p.serverName)
+			if blob == nil {
+				return nil
+			}
+			if s := usable(blob); s != nil {
+				return s
+			}
+		}
+	}
+}
+
+// spend notes that a session is offered. It reports false if it was before.
+func (s *configShares) spend(old *session, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, end := range s.spent {
+		if now.After(end) {
+			delete(s.spent, id)
+		}
+	}
+	id := sha256.Sum256(old.ticket)
+	if _, spent := s.spent[id]; spent {
+		return false
+	}
+	if s.spent == nil {
+		s.spent = make(map[[sha256.Size]byte]time.Time)
+	}
+	s.spent[id] = old.at.Add(old.lifetime)
+	return true
+}

@@ -1,0 +1,118 @@
+package dtls
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// UpdateKeys changes the keys of an association of DTLS 1.3 (RFC 9147, Section
+// 8), and asks the peer to change its own if requestPeer is set. It returns nil
+// once the peer has acknowledged ours and they are in use; several calls at once
+// are one update or two. ErrAgain, when the write deadline has passed, and
+// ErrInterrupted leave the update under way. In DTLS 1.2, which has none, it is
+// an error. Keys are changed by themselves long before their limits.
+func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.hs != nil {
+		c.mu.Unlock()
+		err := c.handshake(ctx, writeDeadline, true)
+		c.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.overErr(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, c.interrupt)
+	defer stop()
+	before := c.eng.keysUpdated()
+	if err := c.eng.UpdateKeys(time.Now(), requestPeer); err != nil {
+		return err
+	}
+	c.rearm()
+	c.flags.output = true
+	c.drain(context.Background())
+	c.mu.Lock()
+	for {
+		switch {
+		case c.flags.closed || c.err != nil:
+			return c.overErr()
+		case c.eng.keysUpdated() > before:
+			return nil
+		case ctx.Err() != nil:
+			return interrupted(ctx)
+		case c.expired(writeDeadline):
+			return ErrAgain
+		}
+		c.wait()
+	}
+}
+
+// Rehandshake does what a second call of the handshake function means in other
+// libraries. A client of DTLS 1.3 updates its keys and asks the server to do the
+// same: UpdateKeys(ctx, true). For a server of DTLS 1.3 it is a success that does
+// nothing. With DTLS 1.2 it would be a renegotiation, which this library refuses
+// on both sides: the error says so, and the association goes on.
+func (c *Conn) Rehandshake(ctx context.Context) error {
+	if err := c.handshake(ctx, eitherDeadline, false); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	version, isClient := c.eng.ConnectionState().Version, c.eng.p.isClient
+	c.mu.Unlock()
+	switch {
+	case version != VersionDTLS13:
+		return errNoRenegotiation
+	case isClient:
+		return c.UpdateKeys(ctx, true)
+	}
+	return nil
+}
+
+var errNoRenegotiation = errors.New("dtls: renegotiation of DTLS 1.2 is not spoken here")
+
+// Session returns the newest session of a client that nobody has taken yet, for
+// Config.Session of another association: a secret. ErrNoSession says that there
+// is none: servers of DTLS 1.3 give them after the handshake, so one may come
+// later; Config.OnSession tells when. What goes to OnSession or to
+// ClientSessionCache is not returned here.
+func (c *Conn) Session() ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.overErr(); err != nil {
+		return nil, err
+	}
+	if c.hs != nil {
+		return nil, ErrNoSession
+	}
+	return c.eng.Session()
+}
+
+// takeSessions gives new sessions to whoever asked for them, with mu held; it is
+// let go meanwhile.
+func (c *Conn) takeSessions() {
+	if !c.flags.sessions {
+		return
+	}
+	c.flags.sessions = false
+	p := c.eng.p
+	if p.onSession == nil && p.sessionCache == nil {
+		return
+	}
+	for {
+		blob, err := c.eng.Session()
+		if err != nil {
+			return
+		}
+		c.mu.Unlock()
+		if p.onSession != nil {
+			p.onSession(c, blob)
+		} else {
+			p.sessionCache.Put(p.serverName, blob)
+		}
+		c.mu.Lock()
+	}
+}

@@ -1,0 +1,218 @@
+package dtls
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+)
+
+// established13 is a pair of DTLS 1.3 with nothing outstanding.
+func established13(t testing.TB) *sim {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	server.CookieMode = CookieAuto
+	s := newSim(t, client, server)
+	s.handshake()
+	s.settle()
+	return s
+}
+
+// settle runs until neither side waits for an acknowledgement.
+func (s *sim) settle() {
+	s.t.Helper()
+	if !s.run(2*time.Minute, func() bool { return s.outstanding() == "" }) {
+		s.t.Fatalf("%s\n%s", s.outstanding(), s.history())
+	}
+}
+
+func (s *sim) outstanding() string {
+	for i, e := range s.eng {
+		if len(e.out.msgs) > 0 || e.acks.now || e.post != nil && e.post.update.out {
+			return fmt.Sprintf("%v waits for the acknowledgement of %s", side(i), e.out.names())
+		}
+	}
+	return ""
+}
+
+func (s *sim) update(from side, request bool) {
+	s.t.Helper()
+	if err := s.eng[from].UpdateKeys(s.now, request); err != nil {
+		s.t.Fatal(err)
+	}
+	s.flush(from)
+}
+
+// TestKeyUpdate: new keys in one direction, in both, and from both sides at once;
+// data flows before, while and after.
+func TestKeyUpdate(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(*sim)
+		want [2]uint16 // write epochs
+	}{
+		{"client alone", func(s *sim) { s.update(clientSide, false) }, [2]uint16{4, 3}},
+		{"server alone", func(s *sim) { s.update(serverSide, false) }, [2]uint16{3, 4}},
+		{"client asks", func(s *sim) { s.update(clientSide, true) }, [2]uint16{4, 4}},
+		{"server asks", func(s *sim) { s.update(serverSide, true) }, [2]uint16{4, 4}},
+		{"both at once", func(s *sim) { s.update(clientSide, false); s.update(serverSide, false) }, [2]uint16{4, 4}},
+		{"both ask at once", func(s *sim) { s.update(clientSide, true); s.update(serverSide, true) }, [2]uint16{5, 5}},
+		{"server asks while the client changes", func(s *sim) { s.update(clientSide, false); s.update(serverSide, true) }, [2]uint16{5, 4}},
+		{"twice in a row", func(s *sim) { s.update(clientSide, false); s.update(clientSide, false) }, [2]uint16{5, 3}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := established13(t)
+			test.do(s)
+			s.echo("under way")
+			s.settle()
+			s.echo("done")
+			for i, e := range s.eng {
+				if e.keys.write != test.want[i] {
+					t.Errorf("%v writes in epoch %d, want %d\n%s", side(i), e.keys.write, test.want[i], s.history())
+				}
+				if d := e.Drops(); d.Total() != 0 {
+					t.Errorf("%v dropped %v", side(i), d)
+				}
+			}
+		})
+	}
+}
+
+// TestKeyUpdateLoss loses, doubles and delays every datagram of updates that
+// cross each other, and all pairs of them; the last ACK, too.
+func TestKeyUpdateLoss(t *testing.T) {
+	run := func(list ...victim) (sent [2]int) {
+		s := established13(t)
+		first := s.sent
+		s.path = func(from side, n int, _ []byte) []time.Duration {
+			for _, v := range list {
+				if v.from == from && v.n == n-first[from] {
+					return v.fate.copies()
+				}
+			}
+			return []time.Duration{simRTT / 2}
+		}
+		s.update(clientSide, true)
+		s.run(simRTT/4, func() bool { return false })
+		s.update(serverSide, true)
+		s.settle()
+		s.echo("after it all")
+		for i, e := range s.eng {
+			if e.keys.write < 4 {
+				t.Fatalf("%v: %v still writes in epoch %d\n%s", list, side(i), e.keys.write, s.history())
+			}
+		}
+		return [2]int{s.sent[0] - first[0], s.sent[1] - first[1]}
+	}
+	sent := run()
+	var all []victim
+	for from := range side(2) {
+		for n := range sent[from] {
+			for f := range fates {
+				all = append(all, victim{from, n, f})
+			}
+		}
+	}
+	pairs := 0
+	for i, a := range all {
+		run(a)
+		for _, b := range all[i+1:] {
+			pairs++
+			run(a, b)
+		}
+	}
+	t.Logf("%d single faults, %d pairs", len(all), pairs)
+}
+
+// TestManyKeyUpdates: a thousand updates leave no more keys than one.
+func TestManyKeyUpdates(t *testing.T) {
+	s := established13(t)
+	for i := range 1000 {
+		s.update(side(i%2), i%3 == 0)
+		s.settle()
+	}
+	s.echo("after a thousand")
+	for i, e := range s.eng {
+		live := 0
+		for j := range e.keys.read {
+			if !e.keys.read[j].empty() {
+				live++
+			}
+		}
+		if live > maxEpochs {
+			t.Errorf("%v keeps %d epochs", side(i), live)
+		}
+	}
+	s.run(keepHandshake, func() bool { return false })
+	for i, e := range s.eng {
+		if !e.NextTimeout().IsZero() {
+			t.Errorf("%v still has a time-out", side(i))
+		}
+		live := 0
+		for j := range e.keys.read {
+			if !e.keys.read[j].empty() {
+				live++
+			}
+		}
+		if live != 1 {
+			t.Errorf("%v keeps %d read epochs for ever", side(i), live)
+		}
+	}
+	s.echo("hours later")
+}
+
+// TestRekey: new keys come before the limit of the old ones, and nobody asks.
+func TestRekey(t *testing.T) {
+	s := established13(t)
+	e := s.eng[clientSide]
+	e.keys.sealer().(sealer13).SetLimit(e.keys.sealer().Next() + rekeyBefore + 10)
+	for range 20 {
+		s.echo("one of many")
+	}
+	s.settle()
+	if e.keys.write != 4 {
+		t.Errorf("client writes in epoch %d", e.keys.write)
+	}
+}
+
+// TestForgeriesAskForKeys: when half of the forgeries that the keys in use may
+// refuse have come, the peer is asked for new ones, once.
+func TestForgeriesAskForKeys(t *testing.T) {
+	s := established13(t)
+	e := s.eng[serverSide]
+	e.keys.openerByBits(epochData).SetLimit(100)
+	forged := bytes.Repeat([]byte{0x2f}, 60)
+	forged[3], forged[4] = 0, 55
+	for range 99 {
+		if err := e.HandleDatagram(s.now, bytes.Clone(forged), s.addr[clientSide]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.flush(serverSide)
+	s.settle()
+	s.echo("with new keys")
+	if e.post.peerEpoch != 4 || s.eng[serverSide].Drops().BadMAC != 99 {
+		t.Errorf("client writes in epoch %d, drops %v", e.post.peerEpoch, e.Drops())
+	}
+}
+
+// TestExporter13: both sides export the same, and another label or context
+// another.
+func TestExporter13(t *testing.T) {
+	s := established13(t)
+	seen := map[string]bool{}
+	for _, label := range []string{"EXPORTER-a", "EXPORTER-b"} {
+		for _, context := range [][]byte{nil, {1}} {
+			a, err := s.eng[clientSide].ExportKeyingMaterial(label, context, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := s.eng[serverSide].ExportKeyingMaterial(label, context, 32)
+			if err != nil || !bytes.Equal(a, b) || seen[string(a)] {
+				t.Errorf("%s %x: %x and %x, %v", label, context, a, b, err)
+			}
+			seen[string(a)] = true
+		}
+	}
+}

@@ -1,0 +1,397 @@
+package dtls
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+)
+
+// post13 is what an association of DTLS 1.3 goes on with after its handshake:
+// new tickets and new keys (RFC 8446, Section 4.6). Messages are sent in the
+// order they are made, and each until it is acknowledged (RFC 9147, Section
+// 5.8.4): a KeyUpdate is the last one of its epoch.
+type post13 struct {
+	suite        *suite.Suite
+	clientRandom [32]byte // names the keys in a key log
+	in           reassembly
+
+	write, read []byte // traffic secrets of the newest epochs
+	exporter    []byte
+	resumption  []byte // of tickets to come
+	peerEpoch   uint16 // in which the peer's next message must be
+	seenEpoch   uint16 // the newest one that a record has opened in
+
+	update   keyUpdate
+	asked    uint16 // epoch for which new keys of the peer were asked for by us
+	sessions [][]byte
+}
+
+// keyUpdate is what there is to do about our own keys.
+type keyUpdate struct {
+	out     bool // a KeyUpdate is not acknowledged yet
+	again   bool // another one follows it
+	request bool // that one asks for the peer's
+}
+
+var errTooManyUpdates = errors.New("dtls: no more key updates in this association, a new one is needed")
+
+// lastSeq is the last message_seq, and lastEpoch the last epoch that is used
+// (RFC 9147, Section 8).
+const (
+	lastSeq   = 1<<16 - 1
+	lastEpoch = 1<<16 - 1
+)
+
+func (p *post13) wipe() {
+	if p == nil {
+		return
+	}
+	keys.Wipe(p.write, p.read, p.exporter, p.resumption)
+	for _, s := range p.sessions {
+		keys.Wipe(s)
+	}
+}
+
+// finish13 leaves the handshake of DTLS 1.3 behind.
+func (hs *handshake) finish13(post *post13) {
+	e := hs.e
+	e.state.HandshakeComplete = true
+	e.hs, e.post = nil, post
+	post.in = hs.in
+	e.keys.closeReadBefore(epochHandshake)
+	if !hs.p.isClient {
+		// RFC 9147, Section 5.8.1: the client's Finished acknowledges ours; a
+		// client that repeats it misses our ACK.
+		e.path.deliveredSize(e.out.biggest)
+		e.out.apply(flightCompleted)
+		e.out.drop()
+		e.keys.forgetSealBefore(epochData)
+		e.keys.retire = e.now.Add(keepHandshake)
+		e.credit.unlimited = true
+		e.sendTickets13()
+	}
+	e.trace.keys(epochData, post.suite.ID)
+	hs.announce()
+}
+
+// acknowledge says, now or later, that a record of handshake messages is here.
+func (e *Engine) acknowledge(n recordNumber, got reception) {
+	a := &e.acks
+	answered := a.answered
+	if !e.speaks13() || e.err != nil || !got.kept {
+		return
+	}
+	if e.post != nil {
+		// RFC 9147, Section 7.1: "All other flights MUST be ACKed", also when
+		// they are repeated. A server's flight is answered by the client's.
+		if !got.lost && !answered && (n.Epoch >= epochData || !e.p.isClient) {
+			a.note(n)
+			a.now = true
+		}
+		return
+	}
+	switch {
+	case answered, e.hs == nil:
+		return // the flight is complete, and our next one says so
+	case n.Epoch == 0:
+		// Anybody may have sent what a record in the clear holds, so it is named
+		// only once its message has proved right, and what follows is awaited.
+		if !e.p.isClient || e.keys.write == 0 || !got.fresh {
+			return
+		}
+	}
+	a.received(n, !got.lost, got.disorder, e.now, e.out.timeout)
+}
+
+// handleFragment takes a fragment of a message after the handshake.
+func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
+	if epoch < epochHandshake {
+		// An honest peer may repeat its flights, anybody may invent one.
+		e.drops.Fragment++
+		return fragmentRefused, false
+	}
+	switch v = p.in.add(epoch, h, body); v {
+	case fragmentKept:
+		p.drive(e)
+	case fragmentOld:
+		e.drops.Repeated++
+		if epoch == epochHandshake && e.p.isClient {
+			e.peerRepeated() // it misses our last flight
+		}
+	case fragmentRepeated:
+		e.drops.Repeated++
+	case fragmentRefused:
+		e.drops.Fragment++
+	case fragmentNoRoom:
+		e.drops.Memory++
+	}
+	return v, false
+}
+
+// drive takes the messages that are complete, in order.
+func (p *post13) drive(e *Engine) {
+	for e.err == nil {
+		m, ok := p.in.take()
+		if !ok {
+			return
+		}
+		if err := p.take(e, m); err != nil {
+			e.fail(err)
+			return
+		}
+		p.in.accept(m)
+	}
+}
+
+func (p *post13) take(e *Engine, m *inMessage) error {
+	// RFC 9147, Section 8: no message follows a KeyUpdate in its epoch, and none
+	// comes under the keys of the handshake any more.
+	if m.epoch != p.peerEpoch || m.seq == lastSeq {
+		return alert.Errorf(alert.UnexpectedMessage, "%s in epoch %d, which has had its last message", m.typ, m.epoch)
+	}
+	expected := message.SetOf(message.TypeKeyUpdate)
+	if e.p.isClient {
+		expected = message.SetOf(message.TypeKeyUpdate, message.TypeNewSessionTicket)
+	}
+	if !expected.Has(m.typ) {
+		return alert.Errorf(alert.UnexpectedMessage, "%s after the handshake", m.typ)
+	}
+	parsed, err := message.Parse(m.typ, message.TLS13, m.body())
+	if err != nil {
+		return err
+	}
+	e.trace.message(m, expected, nil)
+	switch t := parsed.(type) {
+	case *message.NewSessionTicket13:
+		return p.keepTicket(e, t)
+	case *message.KeyUpdate:
+		return p.peerUpdates(e, t.RequestUpdate)
+	}
+	return nil
+}
+
+// ---- new keys --------------------------------------------------------------------
+
+// peerUpdates: the peer goes on to the next epoch (RFC 9147, Section 8).
+func (p *post13) peerUpdates(e *Engine, requested bool) error {
+	if p.peerEpoch == lastEpoch {
+		return alert.Errorf(alert.UnexpectedMessage, "more than %d key updates", lastEpoch-epochData)
+	}
+	next := keys.NextTraffic13(p.suite.Hash, p.read)
+	if err := e.keys.installRead13(p.suite, p.peerEpoch+1, next, e.p.replayWindow); err != nil {
+		return err
+	}
+	keys.Wipe(p.read)
+	p.read = next
+	p.peerEpoch++
+	e.logTraffic(!e.p.isClient, int(p.peerEpoch-epochData), next)
+	e.trace.keys(p.peerEpoch, p.suite.ID)
+	// RFC 8446, Section 4.6.3: "the receiver MUST send a KeyUpdate of its own". One
+	// that is under way is no answer: if two that ask "cross in flight, then each
+	// side will also send a response", and "increments by two generations".
+	if requested {
+		_ = e.startUpdate(false) // RFC 9147, Section 8: at the last epoch, ignored
+	}
+	return nil
+}
+
+// UpdateKeys sends a KeyUpdate of DTLS 1.3 (RFC 9147, Section 8): records are
+// protected with new keys once the peer has acknowledged it, which
+// EventKeysUpdated tells. requestPeer asks the peer to do the same. In DTLS 1.2
+// it is an error: keys change with a new handshake there.
+func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
+	e.advance(now)
+	switch {
+	case e.err != nil:
+		return e.err
+	case e.hs != nil:
+		return errHandshakeOngoing
+	case e.post == nil:
+		return errNoKeyUpdate
+	case e.closing.sent || e.closing.received:
+		return errConnClosed
+	}
+	return e.startUpdate(requestPeer)
+}
+
+var errNoKeyUpdate = errors.New("dtls: DTLS 1.2 has no key update")
+
+// startUpdate sends a KeyUpdate, or has one sent after the one that is out: RFC
+// 9147, Section 5.8.4: they "MUST NOT send KeyUpdate [...] if an earlier message
+// of the same type has not yet been acknowledged".
+func (e *Engine) startUpdate(request bool) error {
+	u := &e.post.update
+	if u.out {
+		u.again, u.request = true, u.request || request
+		return nil
+	}
+	if e.keys.write == lastEpoch || e.out.nextSeq == lastSeq {
+		return errTooManyUpdates
+	}
+	m := message.KeyUpdate{RequestUpdate: request}
+	body, err := m.AppendBody(nil)
+	if err != nil {
+		return err
+	}
+	u.out = true
+	e.out.extend([]outMessage{e.newMessage(m.Type(), body)})
+	return nil
+}
+
+// messagesArrived: everything of ours is acknowledged.
+func (e *Engine) messagesArrived() {
+	p := e.post
+	if p == nil {
+		return
+	}
+	e.keys.forgetSealBefore(epochData)
+	if e.p.isClient {
+		// The server has our last flight, and repeats its own no more.
+		e.keys.closeReadBefore(epochData)
+	}
+	if !p.update.out {
+		return
+	}
+	again, request := p.update.again, p.update.request
+	p.update = keyUpdate{}
+	next := keys.NextTraffic13(p.suite.Hash, p.write)
+	epoch := e.keys.write + 1
+	if err := e.keys.installWrite13(p.suite, epoch, next); err != nil {
+		e.fail(err)
+		return
+	}
+	keys.Wipe(p.write)
+	p.write = next
+	e.keys.startWriting(epoch)
+	e.keys.forgetSealBefore(epoch)
+	e.logTraffic(e.p.isClient, int(epoch-epochData), next)
+	e.trace.keys(epoch, p.suite.ID)
+	e.events.push(Event{Kind: EventKeysUpdated})
+	if again {
+		_ = e.startUpdate(request)
+	}
+}
+
+// keysUpdated counts the updates of our keys.
+func (e *Engine) keysUpdated() int {
+	if e.post == nil {
+		return 0
+	}
+	return int(e.keys.write)
+}
+
+func (e *Engine) logTraffic(client bool, generation int, secret []byte) {
+	e.p.keyLog(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret))
+}
+
+// rekeyBefore is how many records before the limit of our keys new ones are made
+// (RFC 9147, Section 4.5.3: "Implementations SHOULD initiate a key update before
+// reaching this limit").
+const rekeyBefore = 1 << 16
+
+func (e *Engine) rekey() {
+	if !e.post.update.out {
+		_ = e.startUpdate(false)
+	}
+}
+
+// rekeyPeer asks for new keys of the peer when half of the forgeries that those
+// in use may refuse have come, once for each epoch.
+func (e *Engine) rekeyPeer() {
+	if e.post != nil && e.post.asked != e.post.peerEpoch {
+		e.post.asked = e.post.peerEpoch
+		_ = e.startUpdate(true)
+	}
+}
+
+// ---- tickets ----------------------------------------------------------------------
+
+// ticketsPerHandshake: RFC 8446, Appendix C.4: a client that opens two
+// associations at once should not have to use a ticket twice.
+const ticketsPerHandshake = 2
+
+// sendTickets13 gives the client what it can resume with (RFC 8446, Section
+// 4.6.1). A failure to make one costs the client a full handshake some day,
+// nothing else.
+func (e *Engine) sendTickets13() {
+	p := e.post
+	defer func() {
+		keys.Wipe(p.resumption)
+		p.resumption = nil
+	}()
+	if e.p.tickets == nil {
+		return
+	}
+	var list []outMessage
+	for i := range ticketsPerHandshake {
+		nonce := []byte{byte(i)}
+		m, err := e.issueTicket(keys.TicketPSK13(p.suite.Hash, p.resumption, nonce))
+		if err != nil {
+			return
+		}
+		m.Nonce = nonce
+		body, err := m.AppendBody(nil)
+		if err != nil {
+			return
+		}
+		list = append(list, e.newMessage(m.Type(), body))
+	}
+	e.out.extend(list)
+}
+
+// optional reports whether the association can go on without an acknowledgement
+// of what is outstanding: the peer has gone to sleep, or is one that does not
+// acknowledge a ticket that is repeated because its first ACK was lost. NSS 3.125
+// is like that.
+func (e *Engine) optional() bool { return e.post != nil && !e.p.isClient && !e.post.update.out }
+
+// maxSessions is how many unused tickets an association keeps.
+const maxSessions = 4
+
+// keepTicket makes a session of a ticket.
+func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
+	if m.Lifetime == 0 {
+		return nil // RFC 8446, Section 4.6.1: "should be discarded immediately"
+	}
+	if m.Lifetime > maxTicketLifetime {
+		// RFC 8446, Section 4.6.1: "Servers MUST NOT use any value greater than
+		// 604800 seconds (7 days)."
+		return alert.Errorf(alert.IllegalParameter, "ticket for %d seconds", m.Lifetime)
+	}
+	s := &session{
+		suite: p.suite, secret: keys.TicketPSK13(p.suite.Hash, p.resumption, m.Nonce), ticket: bytes.Clone(m.Ticket),
+		ageAdd: m.AgeAdd, at: e.p.validAt(e.now), lifetime: time.Duration(m.Lifetime) * time.Second,
+		protocol: e.state.NegotiatedProtocol, serverName: e.p.serverName,
+	}
+	s.setChain(e.state.PeerCertificates)
+	blob, err := s.marshal()
+	if err != nil {
+		return err
+	}
+	if len(p.sessions) == maxSessions {
+		keys.Wipe(p.sessions[0])
+		p.sessions = p.sessions[1:]
+	}
+	p.sessions = append(p.sessions, blob)
+	e.events.push(Event{Kind: EventSession})
+	return nil
+}
+
+// Session returns the newest session of the association that nobody has taken
+// yet, for Config.Session of the next: a secret. A session of DTLS 1.3 is good
+// for one association (RFC 8446, Appendix C.4). ErrNoSession: the server has
+// given none, or not yet; they come after the handshake.
+func (e *Engine) Session() ([]byte, error) {
+	if e.post == nil || len(e.post.sessions) == 0 {
+		return nil, ErrNoSession
+	}
+	last := len(e.post.sessions) - 1
+	s := e.post.sessions[last]
+	e.post.sessions = e.post.sessions[:last]
+	return s, nil
+}

@@ -1,0 +1,309 @@
+package dtls
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"slices"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// The server of DTLS 1.3; client13.go has the picture.
+
+// retried is what a HelloRetryRequest asked for, all that a server without state
+// gets back in its cookie.
+type retried struct {
+	suite     *suite.Suite
+	group     kex.Group // asked for, 0: none was
+	helloHash []byte    // of the first hello
+	raw       []byte    // the HelloRetryRequest as the transcript has it
+}
+
+// transcript is what stands before the second hello (RFC 8446, Section 4.4.1).
+func (r *retried) transcript() []byte {
+	if r == nil {
+		return nil
+	}
+	return append(keys.MessageHash13(r.suite.Hash, r.helloHash), r.raw...)
+}
+
+// take13 answers a hello in DTLS 1.3.
+func (s awaitClientHello) take13(hs *handshake, p *params, h *message.ClientHello, in received) (step, error) {
+	return answerHello13(hs, p, h, in, hs.retry)
+}
+
+// awaitSecondHello13: the first hello had no share that we want.
+type awaitSecondHello13 struct {
+	p     *params
+	first []byte // body
+	retry *retried
+}
+
+func (awaitSecondHello13) expects() message.Set {
+	return message.SetOf(message.TypeClientHello)
+}
+
+func (s awaitSecondHello13) take(hs *handshake, in received) (step, error) {
+	h := in.Message.(*message.ClientHello)
+	if !sameHello(s.first, in.raw[message.HeaderLen:]) {
+		return nil, alert.Errorf(alert.IllegalParameter, "the second hello differs from the first in more than was asked for")
+	}
+	return answerHello13(hs, s.p, h, in, s.retry)
+}
+
+// sameHello: RFC 8446, Section 4.1.2 lists what a second hello may change.
+func sameHello(first, second []byte) bool {
+	a, ok := message.ScanClientHello(first)
+	if !ok {
+		return false
+	}
+	b, ok := message.ScanClientHello(second)
+	return ok && slices.EqualFunc(slices.Collect(a.Fixed()), slices.Collect(b.Fixed()), bytes.Equal)
+}
+
+// answerHello13 sends the server's flight, or asks for another hello. retry is
+// what was asked for before.
+func answerHello13(hs *handshake, p *params, h *message.ClientHello, in received, retry *retried) (step, error) {
+	// RFC 9147, Section 5.3.
+	if len(h.Cookie) > 0 {
+		return nil, alert.Errorf(alert.IllegalParameter, "a hello of DTLS 1.3 with a legacy_cookie")
+	}
+	if len(h.RetryCookie) > 0 && hs.cookie == nil {
+		// RFC 9147, Section 5.1: not one of ours, since none was asked for.
+		return nil, alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
+	}
+	body := in.raw[message.HeaderLen:]
+	c, err := choose13(hs, p, h, body, retry)
+	if err != nil {
+		return nil, err
+	}
+	if c.share == nil && c.group != 0 {
+		return askAgain13(hs, p, c, in)
+	}
+	n := &negotiated13{suite: c.suite, clientRandom: h.Random, psk: c.psk}
+	sh := &message.ServerHello{
+		Version: VersionDTLS12, SupportedVersion: VersionDTLS13, CipherSuite: c.suite.ID,
+		HasSelectedPSK: c.psk != nil, SelectedPSK: uint16(c.pskIndex),
+	}
+	if _, err := io.ReadFull(p.rand, sh.Random[:]); err != nil {
+		return nil, err
+	}
+	var secret []byte
+	if c.group != 0 {
+		var share []byte
+		if share, secret, err = kex.Respond(c.group, c.share); err != nil {
+			return nil, err
+		}
+		sh.HasKeyShare, sh.KeyShare = true, message.KeyShare{Group: uint16(c.group), Data: share}
+	}
+
+	e := hs.e
+	hs.p = p // not before: a hello that is refused may have been forged
+	hs.kx = message.TLS13
+	e.out.ledger.on = true
+	st := &e.state
+	st.Version, st.CipherSuite, st.CurveID = VersionDTLS13, c.suite.ID, c.group
+	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
+	hs.transcript.Reset()
+	hs.transcript.Add(retry.transcript())
+	hs.transcribe(in.raw)
+	// RFC 9147, Section 5.2: the HelloRetryRequest that went before, if any, used
+	// up the numbers below this one.
+	e.out.nextSeq = in.seq
+	if err := hs.add(sh); err != nil {
+		return nil, err
+	}
+	if err := hs.enterHandshake13(n, secret); err != nil {
+		return nil, err
+	}
+	return hs.sendServerFlight13(n, h, c)
+}
+
+// sendServerFlight13 adds what is encrypted (RFC 8446, Sections 4.3 and 4.4).
+func (hs *handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello, c choice13) (step, error) {
+	e, p := hs.e, hs.p
+	ee := &message.EncryptedExtensions{ALPN: c.alpn}
+	if h.RecordSizeLimit > 0 {
+		// RFC 8449, Section 4: ours is as large as records get, unless the config
+		// says otherwise.
+		ee.RecordSizeLimit = uint16(min(record.MaxPlaintext+1, cmpOr(p.recordSizeLimit, record.MaxPlaintext+1)))
+		e.limited = p.recordSizeLimit > 0
+		e.setPeerLimit13(h.RecordSizeLimit)
+	}
+	if err := hs.add(ee); err != nil {
+		return nil, err
+	}
+	ask := false
+	if c.psk == nil {
+		// RFC 8446, Section 4.3.2: "Servers which are authenticating with a PSK
+		// MUST NOT send the CertificateRequest message in the main handshake".
+		if ask = p.clientAuth >= tls.RequestClientCert; ask {
+			if err := hs.add(certificateRequest13(p)); err != nil {
+				return nil, err
+			}
+		}
+		if err := hs.add(&message.Certificate13{Chain: c.cert.Certificate}); err != nil {
+			return nil, err
+		}
+		if err := hs.addCertificateVerify13(n, c.cert, c.scheme); err != nil {
+			return nil, err
+		}
+		e.state.SignatureScheme = c.scheme
+	} else if old := c.psk.session; old != nil {
+		if err := old.restore(&e.state); err != nil {
+			return nil, err
+		}
+	} else {
+		e.state.PSKIdentity = c.psk.identity
+	}
+	if err := hs.addFinished13(n, n.serverSecret); err != nil {
+		return nil, err
+	}
+	app := n.applicationSecrets(hs)
+	if err := e.keys.installWrite13(n.suite, epochData, app.server); err != nil {
+		return nil, err
+	}
+	e.keys.startWriting(epochData)
+	hs.sendFlight(false)
+	if ask {
+		return awaitClientCertificate13{n, app}, nil
+	}
+	return awaitClientFinished13{n, app}, nil
+}
+
+func cmpOr(n, otherwise int) int {
+	if n != 0 {
+		return n
+	}
+	return otherwise
+}
+
+func certificateRequest13(p *params) *message.CertificateRequest13 {
+	m := &message.CertificateRequest13{SignatureSchemes: numbersOf(p.schemes)}
+	if p.roots != nil {
+		m.Authorities = p.roots.Subjects() //nolint:staticcheck // the system's roots, which it omits, are not what a server names
+	}
+	return m
+}
+
+// askAgain13 asks for a hello with a share of the group (RFC 8446, Section
+// 4.1.4). The address is the caller's choice or proven, so no cookie is asked for.
+func askAgain13(hs *handshake, p *params, c choice13, in received) (step, error) {
+	e := hs.e
+	hrr := &message.ServerHello{
+		Version: VersionDTLS12, SupportedVersion: VersionDTLS13, Random: message.RetryRandom,
+		CipherSuite: c.suite.ID, SelectedGroup: uint16(c.group),
+	}
+	e.state.Version = VersionDTLS13
+	e.out.ledger.on = true
+	hs.transcript.Reset()
+	hs.transcribe(in.raw)
+	retry := &retried{suite: c.suite, group: c.group, helloHash: hs.transcript.Sum(c.suite.Hash)}
+	hs.transcript.Reset()
+	e.out.nextSeq = in.seq
+	if err := hs.add(hrr); err != nil {
+		return nil, err
+	}
+	retry.raw = bytes.Clone(hs.transcript.Bytes())
+	hs.sendFlight(false)
+	return awaitSecondHello13{p, bytes.Clone(in.raw[message.HeaderLen:]), retry}, nil
+}
+
+// awaitClientCertificate13: RFC 8446, Section 4.4.2.
+type awaitClientCertificate13 struct {
+	n   *negotiated13
+	app applicationSecrets
+}
+
+func (awaitClientCertificate13) expects() message.Set {
+	return message.SetOf(message.TypeCertificate)
+}
+
+func (s awaitClientCertificate13) take(hs *handshake, in received) (step, error) {
+	p := hs.p
+	m := in.Message.(*message.Certificate13)
+	if len(m.Context) > 0 {
+		// RFC 8446, Section 4.4.2: the request's, which was empty.
+		return nil, alert.Errorf(alert.IllegalParameter, "client's certificate with a context")
+	}
+	if len(m.ExtensionTypes) > 0 {
+		return nil, alert.Errorf(alert.UnsupportedExtension, "certificate with %s, which was not asked for", message.ExtensionName(m.ExtensionTypes[0]))
+	}
+	if len(m.Chain) == 0 {
+		if p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert {
+			// RFC 8446, Section 4.4.2.4.
+			return nil, alert.Errorf(alert.CertificateRequired, "client has no certificate, ClientAuth requires one")
+		}
+		hs.transcribe(in.raw)
+		return awaitClientFinished13{s.n, s.app}, nil
+	}
+	chain, err := auth.ParseChain(m.Chain)
+	if err != nil {
+		return nil, err
+	}
+	err = chain.Verify(auth.Policy{
+		Roots: p.roots, Now: p.validAt(hs.e.now), Skip: p.clientAuth < tls.VerifyClientCertIfGiven,
+		KeyUsages:             []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		VerifyPeerCertificate: p.verifyPeer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	hs.transcribe(in.raw)
+	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
+	return awaitClientCertificateVerify13{s.n, s.app, chain}, nil
+}
+
+// awaitClientCertificateVerify13: RFC 8446, Section 4.4.3.
+type awaitClientCertificateVerify13 struct {
+	n     *negotiated13
+	app   applicationSecrets
+	chain *auth.Chain
+}
+
+func (awaitClientCertificateVerify13) expects() message.Set {
+	return message.SetOf(message.TypeCertificateVerify)
+}
+
+func (s awaitClientCertificateVerify13) take(hs *handshake, in received) (step, error) {
+	if _, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify), false); err != nil {
+		return nil, err
+	}
+	hs.transcribe(in.raw)
+	return awaitClientFinished13{s.n, s.app}, nil
+}
+
+// awaitClientFinished13: RFC 8446, Section 4.4.4.
+type awaitClientFinished13 struct {
+	n   *negotiated13
+	app applicationSecrets
+}
+
+func (awaitClientFinished13) expects() message.Set {
+	return message.SetOf(message.TypeFinished)
+}
+
+func (s awaitClientFinished13) take(hs *handshake, in received) (step, error) {
+	if err := hs.checkFinished13(s.n, s.n.clientSecret, in); err != nil {
+		return nil, err
+	}
+	if err := hs.checkConnection(); err != nil {
+		return nil, err
+	}
+	post, err := hs.enterApplication13(s.n, s.app)
+	if err != nil {
+		return nil, err
+	}
+	if err := hs.e.keys.installRead13(s.n.suite, epochData, s.app.client, hs.e.p.replayWindow); err != nil {
+		return nil, err
+	}
+	return complete{post}, nil
+}

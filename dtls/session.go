@@ -1,0 +1,135 @@
+package dtls
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+)
+
+// session is what both sides of an association need to resume it: a client keeps
+// it, a server has the client keep it, sealed in a ticket.
+type session struct {
+	suite      *suite.Suite
+	secret     []byte // the pre-shared key
+	ageAdd     uint32
+	at         time.Time // when it was made
+	lifetime   time.Duration
+	protocol   string   // ALPN
+	serverName string   // that the client asked for
+	chain      [][]byte // of the peer of whoever keeps it, DER
+	ticket     []byte   // client: what it shows the server
+}
+
+// maxTicketLifetime: RFC 8446, Section 4.6.1, seconds.
+const maxTicketLifetime = 7 * 24 * 60 * 60
+
+// sessionFormat begins what marshal makes; another one means another version of
+// the library.
+const sessionFormat = 1
+
+var errBadSession = errors.New("dtls: not a session of this version of the library")
+
+func (s *session) setChain(certs []*x509.Certificate) {
+	for _, c := range certs {
+		s.chain = append(s.chain, c.Raw)
+	}
+}
+
+// marshal writes a session. Times have the resolution of a millisecond, which the
+// age of a ticket needs.
+func (s *session) marshal() ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddUint8(sessionFormat)
+	b.AddUint16(VersionDTLS13)
+	b.AddUint16(s.suite.ID)
+	b.AddUint32(s.ageAdd)
+	b.AddUint64(uint64(s.at.UnixMilli()))
+	b.AddUint32(uint32(s.lifetime / time.Second))
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.secret) })
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s.protocol)) })
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s.serverName)) })
+	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
+		for _, der := range s.chain {
+			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(der) })
+		}
+	})
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.ticket) })
+	return b.Bytes()
+}
+
+// parseSession reads what marshal wrote; everything else is an error.
+func parseSession(blob []byte) (*session, error) {
+	in := cryptobyte.String(blob)
+	var (
+		format              uint8
+		version, id         uint16
+		at                  uint64
+		lifetime            uint32
+		secret, proto, name cryptobyte.String
+		chain, ticket       cryptobyte.String
+	)
+	s := &session{}
+	ok := in.ReadUint8(&format) && format == sessionFormat && in.ReadUint16(&version) && version == VersionDTLS13 &&
+		in.ReadUint16(&id) && in.ReadUint32(&s.ageAdd) && in.ReadUint64(&at) && in.ReadUint32(&lifetime) &&
+		in.ReadUint8LengthPrefixed(&secret) && in.ReadUint8LengthPrefixed(&proto) && in.ReadUint16LengthPrefixed(&name) &&
+		in.ReadUint24LengthPrefixed(&chain) && in.ReadUint16LengthPrefixed(&ticket) && in.Empty()
+	if !ok || len(secret) == 0 || lifetime > maxTicketLifetime || at > 1<<53 {
+		return nil, errBadSession
+	}
+	for !chain.Empty() {
+		var der cryptobyte.String
+		if !chain.ReadUint24LengthPrefixed(&der) {
+			return nil, errBadSession
+		}
+		s.chain = append(s.chain, der)
+	}
+	if s.suite = suite.Lookup(id); s.suite == nil || !s.suite.Is13() {
+		return nil, errBadSession
+	}
+	s.secret, s.protocol, s.serverName, s.ticket = secret, string(proto), string(name), ticket
+	s.at, s.lifetime = time.UnixMilli(int64(at)), time.Duration(lifetime)*time.Second
+	return s, nil
+}
+
+// alive reports whether the session may be used at a point in time.
+func (s *session) alive(now time.Time) bool {
+	age := now.Sub(s.at)
+	return age >= 0 && age <= s.lifetime
+}
+
+// obfuscatedAge: RFC 8446, Section 4.2.11.1.
+func (s *session) obfuscatedAge(now time.Time) uint32 {
+	return uint32(now.Sub(s.at).Milliseconds()) + s.ageAdd
+}
+
+// restore makes the peer that was authenticated then the peer of this
+// association.
+func (s *session) restore(st *ConnectionState) error {
+	st.PeerCertificates, st.VerifiedChains = nil, nil
+	for _, der := range s.chain {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return err
+		}
+		st.PeerCertificates = append(st.PeerCertificates, cert)
+	}
+	st.DidResume = true
+	return nil
+}
+
+// fits reports whether a server may resume it with this hello: under the same
+// hash and name (RFC 8446, Sections 4.2.11 and 4.6.1), and with a client
+// certificate where one is required.
+func (s *session) fits(p *params, h *message.ClientHello, chosen *suite.Suite) bool {
+	if s.suite.Hash != chosen.Hash || s.serverName != h.ServerName {
+		return false
+	}
+	required := p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert
+	return (!required || len(s.chain) > 0) && (p.clientAuth != tls.NoClientCert || len(s.chain) == 0)
+}
