@@ -89,10 +89,13 @@ func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte
 	}
 	d.mu.Unlock()
 
-	if accepted != nil && l != nil && isHelloTail(datagram) {
+	if l != nil && (accepted != nil || dialed != nil) && isHelloTail(datagram) {
 		// Whose hello it belongs to its bytes do not tell: if that of accepted is
 		// complete it may be that of a client which has restarted.
 		reply = l.greet(now, datagram, from, reply)
+		if accepted == nil && newcomer == nil {
+			return reply
+		}
 	}
 	if mark := helloMark(datagram); mark != 0 {
 		switch {

@@ -188,12 +188,19 @@ func TestEndpointsDialEachOther(t *testing.T) {
 	}
 }
 
+// nodeConfig12 is nodeConfig for DTLS 1.2, where hellos take one datagram.
+func nodeConfig12() *Config {
+	c := nodeConfig()
+	c.MaxVersion = VersionDTLS12
+	return c
+}
+
 // TestForgedRecordsAreShared: a record that no keys open counts against all that
 // it may be for.
 func TestForgedRecordsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet()
-		a, b := newNode(t, n, 1, nodeConfig()), newNode(t, n, 2, nodeConfig())
+		a, b := newNode(t, n, 1, nodeConfig12()), newNode(t, n, 2, nodeConfig12())
 		ab, fromA := a.dial(t, b.LocalAddr()), b.accept(t)
 		ba, fromB := b.dial(t, a.LocalAddr()), a.accept(t)
 		forged := []byte{23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 99, 0, 30}
@@ -268,7 +275,7 @@ func TestEndpointRetransmits(t *testing.T) {
 		n := newMemNet()
 		var sent atomic.Int32
 		n.path = func(net.Addr, net.Addr, []byte) bool { return sent.Add(1)%3 != 1 }
-		a, b := newNode(t, n, 1, nodeConfig()), newNode(t, n, 2, nodeConfig())
+		a, b := newNode(t, n, 1, nodeConfig12()), newNode(t, n, 2, nodeConfig12())
 		ab := a.dial(t, b.LocalAddr())
 		mustWrite(t, ab, "hello")
 		mustWrite(t, ab, "hello") // one of them arrives

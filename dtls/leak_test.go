@@ -154,6 +154,7 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := listen(t, func(_, s *Config) {
+					s.MaxVersion = VersionDTLS12 // which refuses before it is complete, and lingers
 					s.MaxHandshakes, s.HandshakeTimeout, s.IdleTimeout, s.Linger = room, 20*time.Second, time.Minute, 30*time.Second
 				})
 				end(t, l, 0) // whatever is made only once
@@ -197,6 +198,7 @@ func openFiles() int {
 // becomes of the handshake.
 func TestEveryEndClosesItsSocket(t *testing.T) {
 	client, server := quickConfigs()
+	server.MaxVersion = VersionDTLS12
 	client.HandshakeTimeout = 20 * time.Millisecond
 	patient := client.Clone()
 	patient.HandshakeTimeout = time.Minute

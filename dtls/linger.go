@@ -15,12 +15,15 @@ import (
 // (RFC 6347, Section 4.2.4: whoever sends the last flight must be able to send
 // it again.)
 //
+// In DTLS 1.3 flights are acknowledged: what its owner does not wait for is not
+// sent again.
+//
 // Linger reports whether that is so; Err is nil until it is over. If not, it was
 // Close. Events of an engine that lingers mean nothing any more, and Close ends
 // it at once.
 func (e *Engine) Linger(now time.Time) bool {
 	e.advance(now)
-	if e.err != nil || e.hs != nil || len(e.out.msgs) == 0 || e.p.linger <= 0 {
+	if e.err != nil || e.hs != nil || len(e.out.msgs) == 0 || e.p.linger <= 0 || e.post != nil {
 		e.Close(now)
 		return false
 	}

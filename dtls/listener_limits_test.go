@@ -52,7 +52,7 @@ func (l *listening) enter(t testing.TB, addr net.Addr) (*Conn, time.Duration) {
 func TestFewPrefixesKeepNobodyOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 50
-		l := listen(t, func(_, s *Config) { s.MaxHandshakes = room })
+		l := listen(t, func(_, s *Config) { s.MaxVersion = VersionDTLS12; s.MaxHandshakes = room })
 		for i := range 3 * room {
 			l.stall(t, from(10, 0, 0, 1+i))
 		}
@@ -91,7 +91,7 @@ func TestFewPrefixesKeepNobodyOut(t *testing.T) {
 func TestManyPrefixesAreDisplacedByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 50
-		l := listen(t, func(_, s *Config) { s.MaxHandshakes = room })
+		l := listen(t, func(_, s *Config) { s.MaxVersion = VersionDTLS12; s.MaxHandshakes = room })
 		for i := range room {
 			l.stall(t, from(10, 0, i, 1))
 		}
@@ -146,7 +146,7 @@ func TestShedHandshakesSayWhy(t *testing.T) {
 // TestMaxPerPrefix bounds handshakes and associations of a prefix together.
 func TestMaxPerPrefix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, func(_, s *Config) { s.MaxPerPrefix = 3 })
+		l := listen(t, func(_, s *Config) { s.MaxVersion = VersionDTLS12; s.MaxPerPrefix = 3 })
 		first, _ := l.enter(t, from(10, 0, 0, 1))
 		second, _ := l.enter(t, from(10, 0, 0, 2))
 		servers := []*Conn{l.accept(t), l.accept(t)}
@@ -202,7 +202,7 @@ func TestMaxPerPrefix(t *testing.T) {
 // TestMaxAssociations: established ones are never displaced, handshakes are.
 func TestMaxAssociations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, func(_, s *Config) { s.MaxAssociations = 4 })
+		l := listen(t, func(_, s *Config) { s.MaxVersion = VersionDTLS12; s.MaxAssociations = 4 })
 		var clients, servers []*Conn
 		join := func(addr net.Addr) time.Duration {
 			c, waited := l.enter(t, addr)
@@ -253,6 +253,7 @@ func TestMaxAssociations(t *testing.T) {
 func TestBooksBalance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := listen(t, func(_, s *Config) {
+			s.MaxVersion = VersionDTLS12
 			s.MaxHandshakes, s.MaxAssociations, s.MaxPerPrefix = 6, 12, 3
 			s.HandshakeTimeout = 20 * time.Second
 		})

@@ -14,7 +14,7 @@ import (
 // closed.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, nil)
+		l := listen(t, only12)
 		l.net.delay(20 * time.Millisecond)
 		accepted, _ := l.dial(t)
 		server := l.accept(t)
@@ -75,7 +75,7 @@ func TestShutdown(t *testing.T) {
 func TestShutdownWaitsForTheLastFlight(t *testing.T) {
 	for _, patient := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			l := listen(t, nil)
+			l := listen(t, only12)
 			heal := deaf(l.net, l.Addr())
 			client, _, done := l.dialing(t)
 			l.accept(t)
@@ -114,7 +114,7 @@ func TestShutdownWaitsForTheLastFlight(t *testing.T) {
 // TestShutdownAfterClose is for those that were accepted and live on.
 func TestShutdownAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, nil)
+		l := listen(t, only12)
 		client, _ := l.dial(t)
 		server := l.accept(t)
 		l.Close()

@@ -12,7 +12,7 @@ import (
 // tests of their own, see TestBooksBalance.
 func TestListenerStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, func(_, s *Config) { s.IdleTimeout = time.Minute })
+		l := listen(t, func(_, s *Config) { s.MaxVersion, s.IdleTimeout = VersionDTLS12, time.Minute })
 		var bytesIn, bytesOut uint64
 		l.socket.set(func(s *memSocket) {
 			s.tap = func(_ int, p []byte, _ net.Addr) { bytesOut += uint64(len(p)) }

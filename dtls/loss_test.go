@@ -54,6 +54,9 @@ var simKinds = []struct {
 	{"1.3 resumed", resumable13},
 }
 
+// kinds12 is how many of them are of DTLS 1.2; they come first.
+const kinds12 = 3
+
 // resumable13 are configs of which the client has a session.
 func resumable13() (client, server *Config) {
 	client, server = simConfigs13(dtlstest.P256, 3000)

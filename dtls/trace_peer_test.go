@@ -58,6 +58,7 @@ func TestTraceTellsWhoFailed(t *testing.T) {
 		var lib library
 		var all int
 		l := driven(t, func(_, s *Config) {
+			s.MaxVersion = VersionDTLS12
 			s.Trace = lib.trace()
 			s.Trace.Ended = func(error) { lib.note(func() { all++ }) } // of everybody
 			s.MaxHandshakes = 4
