@@ -49,7 +49,7 @@ func (s awaitServerHello) again13(hs *handshake, m *message.ServerHello, in rece
 		return s, errIgnore
 	case s.retry != nil && s.retries >= maxHelloVerifies:
 		return s, errIgnore
-	case s.retry != nil && !(s.isOther(m) && hs.e.out.mayAnswerRepeat(hs.e.now)):
+	case s.retry != nil && !s.cameAgain(m, in):
 		if _, err := s.checkRetry(hs.p, m); err == nil {
 			s.other = in
 		}
@@ -58,9 +58,11 @@ func (s awaitServerHello) again13(hs *handshake, m *message.ServerHello, in rece
 	return s.follow13(hs, m, in)
 }
 
-// isOther reports whether a HelloRetryRequest is the one that was put by.
-func (s awaitServerHello) isOther(m *message.ServerHello) bool {
-	return s.other.Message != nil && sameRetry(s.other.Message.(*message.ServerHello), m)
+// cameAgain reports whether the server itself, and not the path, repeats what we
+// did not follow.
+func (s awaitServerHello) cameAgain(m *message.ServerHello, in received) bool {
+	other, ok := s.other.Message.(*message.ServerHello)
+	return ok && in.record != s.other.record && sameRetry(other, m)
 }
 
 // reconsider13: the second hello is refused, perhaps because the

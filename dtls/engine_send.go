@@ -24,6 +24,10 @@ type queuedAlert struct {
 // be sent now. A datagram counts as sent unless TransmitRefused says otherwise.
 func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) {
 	e.tick(now)
+	if e.out.state == flightSending && len(e.out.msgs) > 0 {
+		// What was left to send may have been acknowledged meanwhile.
+		e.out.finishTransmission(e.now)
+	}
 	tx = Transmit{To: e.peer}
 	switch {
 	case len(e.replies) > 0:
