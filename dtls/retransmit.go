@@ -321,7 +321,7 @@ func (o *outbox) alive(now time.Time, progress bool) {
 	o.tries = 0
 	o.timeout = o.rto
 	switch {
-	case o.patience == 0 || o.state != flightWaiting:
+	case o.patience == 0 || o.ledger.on || o.state != flightWaiting: // with ACKs the client says what it has
 	case o.answer == answerAwaited:
 		o.answer = answerBegun
 	case o.answer == answerAsked:
