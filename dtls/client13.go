@@ -49,6 +49,8 @@ func (s awaitServerHello) again13(hs *handshake, m *message.ServerHello, in rece
 		return s, errIgnore
 	case s.retry != nil && s.retries >= maxHelloVerifies:
 		return s, errIgnore
+	case s.other.Message != nil && hs.e.now.Sub(s.askedAt) < hastyRetry:
+		return s, errIgnore
 	case s.retry != nil && !s.cameAgain(m, in):
 		if _, err := s.checkRetry(hs.p, m); err == nil {
 			s.other = in
@@ -96,6 +98,11 @@ func (s awaitServerHello) fallback(hs *handshake) (next step, ok bool) {
 	hs.sendFlight(false)
 	return again, true
 }
+
+// hastyRetry is how soon a repeated HelloRetryRequest is one of several that
+// copies of the first hello brought, and no timer of the server's: the second
+// hello is on its way to whoever sent the first of them.
+const hastyRetry = 100 * time.Millisecond
 
 // freshCookie is how long a cookie is not too old for any server.
 const freshCookie = 15 * time.Second

@@ -84,9 +84,9 @@ func TestFits(t *testing.T) {
 		lo, hi, length int
 		want           bool
 	}{
-		{0, 64, 1000, true},
-		{0, 63, 1000, false},
-		{1, 64, 1000, false},
+		{0, MinFragment, 1000, true},
+		{0, MinFragment - 1, 1000, false},
+		{1, MinFragment, 1000, false},
 		{999, 1000, 1000, true}, // the last byte
 		{998, 999, 1000, false},
 		{0, 4096, 4096, true},
