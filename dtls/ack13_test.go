@@ -29,7 +29,6 @@ func awaitingACK(t testing.TB) *sim {
 
 // TestLyingACKs: what lists name, and what that does (THREATS 39).
 func TestLyingACKs(t *testing.T) {
-	type numbers = []record.Number
 	list := func(n ...record.Number) []byte { return message.AppendACK(nil, n) }
 	mine := func(s *sim) record.Number { return s.eng[clientSide].out.ledger.records[0].number }
 	for _, test := range []struct {

@@ -190,16 +190,6 @@ func (k *epochs) openerByBits(bits uint8) *record.Opener13 {
 	return best
 }
 
-// newestRead is the newest epoch that can be read.
-func (k *epochs) newestRead() (newest uint16) {
-	for i := range k.read {
-		if !k.read[i].empty() {
-			newest = max(newest, k.read[i].epoch)
-		}
-	}
-	return newest
-}
-
 func (k *epochs) skipTo(seq uint64) {
 	// Only numbers of epoch 0 that a datagram can carry come here, so going
 	// forward cannot fail.

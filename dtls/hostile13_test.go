@@ -148,9 +148,8 @@ func TestMessageBehindKeyUpdate(t *testing.T) {
 func TestDataUnderHandshakeKeys(t *testing.T) {
 	for to := range side(2) {
 		for _, complete := range []bool{false, true} {
-			s := established13(t)
 			client, server := plaintextKinds13[0].configs()
-			s = newSim(t, client, server)
+			s := newSim(t, client, server)
 			done := func() bool {
 				e := s.eng[to.other()]
 				return e.keys.sealerOf(epochHandshake) != nil && s.eng[to].keys.openerByBits(epochHandshake) != nil &&

@@ -243,7 +243,7 @@ func (s awaitClientCertificate13) take(hs *handshake, in received) (step, error)
 			return nil, alert.Errorf(alert.CertificateRequired, "client has no certificate, ClientAuth requires one")
 		}
 		hs.transcribe(in.raw)
-		return awaitClientFinished13{s.n, s.app}, nil
+		return awaitClientFinished13(s), nil
 	}
 	chain, err := auth.ParseChain(m.Chain)
 	if err != nil {
