@@ -95,6 +95,9 @@ type association struct {
 func (a *association) config() *dtls.Config {
 	o := a.options
 	cfg := &dtls.Config{
+		// The peers speak 1.2. Offered 1.3 as well, eight of the cases with loss or
+		// a small MTU fail: docs/roadmap.md, known gaps.
+		MaxVersion:   dtls.VersionDTLS12,
 		CipherSuites: []uint16{o.Suite},
 		MTU:          o.MTU,
 		MaxMTU:       o.MTU,
