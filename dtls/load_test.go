@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,12 +118,12 @@ func TestListenerUnderLoad(t *testing.T) {
 		if n := cookies(); n != 0 {
 			t.Errorf("%d cookies when it is quiet", n)
 		}
-		in, out := 0, 0
+		var in, out atomic.Int64
 		l.net.path = func(from, _ net.Addr, p []byte) bool {
 			if from == l.Addr() {
-				out += len(p)
+				out.Add(int64(len(p)))
 			} else {
-				in += len(p)
+				in.Add(int64(len(p)))
 			}
 			return true
 		}
@@ -144,7 +145,7 @@ func TestListenerUnderLoad(t *testing.T) {
 		if n := cookies(); n != 1 {
 			t.Errorf("%d cookies with %d handshakes under way", n, l.Stats().HandshakesOpen)
 		}
-		if out == 0 || out > amplification*in {
+		if in, out := in.Load(), out.Load(); out == 0 || out > amplification*in {
 			t.Errorf("%d bytes out for %d", out, in)
 		}
 		time.Sleep(25 * time.Second)
