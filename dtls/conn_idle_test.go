@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +42,7 @@ func TestIdleTimeout(t *testing.T) {
 		if !errors.As(err, &timeout) || !timeout.Timeout() {
 			t.Errorf("%v is no time-out of a net.Error", err)
 		}
+		synctest.Wait() // until the close_notify was sent
 		if s := l.Stats(); s.Associations != 0 || s.IdleClosed != 1 || l.d.conns.len() != 0 || l.d.users != 1 {
 			t.Errorf("%+v, %d users", s, l.d.users)
 		}
@@ -93,14 +93,14 @@ func TestIdleTimeoutIsCheap(t *testing.T) {
 			s.IdleTimeout = time.Minute
 			s.MaxVersion = VersionDTLS12 // no acknowledgements with timers of their own
 		})
-		before := runtime.NumGoroutine()
+		before := ourGoroutines()
 		var clients, servers []*Conn
 		for range n {
 			c, _ := l.dial(t)
 			clients, servers = append(clients, c), append(servers, l.accept(t))
 		}
 		synctest.Wait()
-		if more := runtime.NumGoroutine() - before - n; more > 0 { // one reader for each client
+		if more := ourGoroutines() - before - n; more > 0 { // one reader for each client
 			t.Errorf("%d goroutines more", more)
 		}
 		rings := func() time.Time {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -42,7 +41,7 @@ func TestListenerLingers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := listen(t, only12)
 		heal := deaf(l.net, l.Addr())
-		before := runtime.NumGoroutine()
+		before := ourGoroutines()
 		client, _, done := l.dialing(t)
 		server := l.accept(t)
 		began := time.Now()
@@ -57,7 +56,7 @@ func TestListenerLingers(t *testing.T) {
 		if s := l.Stats(); s.Associations != 0 || s.Lingering != 1 || l.d.users != 2 {
 			t.Errorf("%+v, %d users", s, l.d.users)
 		}
-		if n := runtime.NumGoroutine() - before; n > 2 { // the client and its reader
+		if n := ourGoroutines() - before; n > 2 { // the client and its reader
 			t.Errorf("%d goroutines more", n)
 		}
 		time.Sleep(10 * time.Second)
@@ -140,7 +139,7 @@ func TestLingeringEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				a.Close() // it dies without a word
-				before := runtime.NumGoroutine()
+				before := ourGoroutines()
 				server.Close()
 				if test.after > 0 {
 					time.Sleep(test.after - time.Millisecond)
@@ -149,8 +148,8 @@ func TestLingeringEnds(t *testing.T) {
 					}
 				}
 				time.Sleep(2 * time.Millisecond)
-				if synctest.Wait(); !b.isClosed() || runtime.NumGoroutine() >= before {
-					t.Errorf("the transport is closed: %v; %d goroutines, were %d", b.isClosed(), runtime.NumGoroutine(), before)
+				if synctest.Wait(); !b.isClosed() || ourGoroutines() >= before {
+					t.Errorf("the transport is closed: %v; %d goroutines, were %d", b.isClosed(), ourGoroutines(), before)
 				}
 				client.Close()
 				time.Sleep(time.Second)

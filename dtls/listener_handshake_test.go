@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"runtime"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -170,7 +169,7 @@ func TestUndrivenHandshakesEnd(t *testing.T) {
 		}
 		began := time.Now()
 		defer closeAll(clients...)
-		before := runtime.NumGoroutine()
+		before := ourGoroutines()
 		var left []*Conn
 		for i := range 20 {
 			c := l.acceptHandshake(t)
@@ -187,7 +186,7 @@ func TestUndrivenHandshakesEnd(t *testing.T) {
 				c.NextTimeout() // looking at it makes its engine
 			}
 		}
-		if n := runtime.NumGoroutine(); n > before {
+		if n := ourGoroutines(); n > before {
 			t.Errorf("%d goroutines more", n-before)
 		}
 		time.Sleep(limit - time.Since(began) - time.Second)
