@@ -53,7 +53,11 @@ func benchParams(tb testing.TB, id uint16) (client, server *params) {
 	if cs.Auth == suite.RSA {
 		key = dtlstest.RSA2048
 	}
-	cc, sc := simConfigs(key, 0)
+	configs := simConfigs
+	if cs.Is13() {
+		configs = simConfigs13
+	}
+	cc, sc := configs(key, 0)
 	sc.CookieMode = CookieAuto
 	cc.CipherSuites, sc.CipherSuites = []uint16{id}, []uint16{id}
 	if cs.UsesPSK() {
@@ -71,7 +75,7 @@ func benchParams(tb testing.TB, id uint16) (client, server *params) {
 
 // BenchmarkHandshake runs both ends of full handshakes on one core.
 func BenchmarkHandshake(b *testing.B) {
-	for _, id := range []uint16{0xc02b, 0xc02f, 0xd001, 0x00a8} {
+	for _, id := range []uint16{0xc02b, 0xc02f, 0xd001, 0x00a8, 0x1301} {
 		b.Run(suite.Name(id), func(b *testing.B) {
 			client, server := benchParams(b, id)
 			buf := make([]byte, 0, 2048)
@@ -86,9 +90,9 @@ func BenchmarkHandshake(b *testing.B) {
 
 // BenchmarkRecord seals a record at one engine and opens it at the other.
 func BenchmarkRecord(b *testing.B) {
-	for _, id := range []uint16{0xc02b, 0xcca9, 0xc0ac} {
+	for _, id := range []uint16{0xc02b, 0xcca9, 0xc0ac, 0x1301, 0x1303, 0x1304} {
 		for _, size := range []int{64, 1195} {
-			b.Run(fmt.Sprintf("%s/%d", suite.Lookup(id).AEAD, size), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%d", suite.Name(id), size), func(b *testing.B) {
 				client, server := benchParams(b, id)
 				buf := make([]byte, 0, 2048)
 				c, s := enginePair(b, client, server, buf)
@@ -118,7 +122,7 @@ func TestRecordsAllocateNothing(t *testing.T) {
 		t.Log("the race detector allocates; the run without it counts")
 		return
 	}
-	for _, cs := range suite.All() {
+	for _, cs := range append(suite.All(), suite.All13()...) {
 		client, server := benchParams(t, cs.ID)
 		buf := make([]byte, 0, 2048)
 		c, s := enginePair(t, client, server, buf)
@@ -159,8 +163,8 @@ func heapOf(n int, make func(i int)) float64 {
 // BenchmarkIdleEngine reports the heap of an established server engine that has
 // nothing to do.
 func BenchmarkIdleEngine(b *testing.B) {
-	for _, id := range []uint16{0xc02b, 0xcca9, 0xc0ac} {
-		b.Run(suite.Lookup(id).AEAD.String(), func(b *testing.B) {
+	for _, id := range []uint16{0xc02b, 0xcca9, 0xc0ac, 0x1301, 0x1303, 0x1304} {
+		b.Run(suite.Name(id), func(b *testing.B) {
 			client, server := benchParams(b, id)
 			buf := make([]byte, 0, 2048)
 			const n = 1000
