@@ -13,7 +13,7 @@ need() { # need <package> <command that succeeds when it is there…>
 	"$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
-# Where e2e/interop looks for it: os.UserCacheDir.
+# Where e2e/interop and e2e/dissect look for it: os.UserCacheDir.
 modules=${XDG_CACHE_HOME:-${HOME:?}/.cache}/flightpath-peers/node
 have_modules() { [ -d "$modules/node_modules" ] && cmp -s e2e/peers/node/package.json "$modules/package.json"; }
 
