@@ -65,9 +65,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 // flightMayGo reports whether nothing holds the flight back now.
 func (e *Engine) flightMayGo() bool { return !e.out.stalled && !e.out.paced(e.now) }
 
-// pollFlight fills a datagram with what the flight has still to send, in
-// order: fragments of one epoch above 0 share a record, epoch 0 has one record
-// for each message.
+// pollFlight fills a datagram with what the flight has still to send, in order.
 func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	o := &e.out
 	whole := e.flightLimit()
@@ -156,6 +154,9 @@ func (d *datagram) put(i int) bool {
 	}
 	fresh := min(d.whole-s.Overhead(), d.e.maxContent(s)) - message.HeaderLen
 	for !m.done() {
+		if len(d.shared) > 0 && !d.shares(m, s) && !d.flush() {
+			return false
+		}
 		lo, hi, ok := m.next(d.room(s)-message.HeaderLen, fresh, d.e.out.backwards())
 		if !ok {
 			return false
@@ -168,11 +169,21 @@ func (d *datagram) put(i int) bool {
 			m.sent.Add(lo, hi)
 		}
 		d.parts = append(d.parts, sentPart{i, lo, hi})
-		if m.epoch == 0 && !d.flush() { // many peers read one message of a plaintext record
+		alone := m.epoch == 0 || int(hi-lo) < len(m.body) // many peers read one message of a plaintext record
+		if alone && !d.flush() {
 			return false
 		}
 	}
 	return true
+}
+
+// shares reports whether a message may go into the record that is being
+// collected: whole messages of an epoch above 0 when they are sent for the first
+// time. In a record of its own is every fragment, and what is repeated: NSS 3.125
+// passes over the rest of a record behind something that it has already. It would
+// do so for ever if the record was always made in the same way.
+func (d *datagram) shares(m *outMessage, s sealer) bool {
+	return m.sent.Bytes() == 0 && d.e.out.total == 1 && message.HeaderLen+len(m.body) <= d.room(s)
 }
 
 func (d *datagram) putCCS(i int, s sealer) bool {

@@ -13,7 +13,7 @@ need() { # need <package> <command that succeeds when it is there…>
 	"$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
-# Where e2e/interop looks for it: os.UserCacheDir.
+# Where e2e/interop and e2e/dissect look for it: os.UserCacheDir.
 modules=${XDG_CACHE_HOME:-${HOME:?}/.cache}/flightpath-peers/node
 have_modules() { [ -d "$modules/node_modules" ] && cmp -s e2e/peers/node/package.json "$modules/package.json"; }
 
@@ -27,8 +27,10 @@ if [ "${1-}" = lab ]; then
 	need nftables command -v nft
 fi
 need chromium command -v chromium                    # e2e/browser
-need firefox-esr command -v firefox-esr
+need firefox-esr command -v firefox-esr              # its NSS for e2e/interop, too
 need iproute2 eval 'command -v ip || test -x /usr/sbin/ip'
+need libnss3-dev test -e /usr/include/nss/ssl.h
+need libnspr4-dev test -e /usr/include/nspr/private/pprio.h
 need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
 need libwolfssl-dev test -e /usr/include/wolfssl/ssl.h
 need libcoap3-bin eval 'command -v coap-client-openssl && command -v coap-server-gnutls'

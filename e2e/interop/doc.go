@@ -1,4 +1,4 @@
-// Package interop runs the library against foreign DTLS 1.2 implementations,
+// Package interop runs the library against foreign DTLS implementations,
 // in both roles, through a relay that loses and reorders datagrams and
 // swallows those above a size.
 //

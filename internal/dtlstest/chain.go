@@ -223,11 +223,15 @@ func makeLeaf(key Key, root *authority, intermediates ...*authority) (*Chain, er
 	if len(intermediates) > 0 {
 		issuer = intermediates[len(intermediates)-1]
 	}
+	usage := x509.KeyUsageDigitalSignature
+	if key == RSA2048 {
+		usage |= x509.KeyUsageKeyEncipherment // which NSS asks for even where RSA only signs
+	}
 	leaf, err := issue(key, issuer, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "localhost"},
 		DNSNames:    []string{"localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
+		KeyUsage:    usage,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
