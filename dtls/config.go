@@ -35,7 +35,8 @@ type Config struct {
 	// empty tls.Certificate sends none.
 	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	// GetConfigForClient may return another Config for this client, or nil to
-	// go on with this one. Its path, timer and limit fields have no effect.
+	// go on with this one. Its path, timer, limit and cookie fields have no
+	// effect.
 	GetConfigForClient func(*tls.ClientHelloInfo) (*Config, error)
 
 	// RootCAs verify servers, ClientCAs verify clients. Default: the system's.

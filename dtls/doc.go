@@ -38,7 +38,9 @@
 // # No I/O
 //
 // Engine is the protocol alone: datagrams and the time go in; datagrams, events
-// and the next time-out come out. Door is the server's stateless cookie
-// exchange in the same manner. The fronts are thin loops around these two;
+// and the next time-out come out. Door is what stands before it on a server, in
+// the same manner: it asks strangers for cookies, keeps nothing of them but the
+// fragments of their hellos, for a second in a fixed pool, and says who may come
+// in. The fronts are thin loops around these two;
 // event loops, simulators and custom transports use them directly.
 package dtls
