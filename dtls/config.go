@@ -137,13 +137,13 @@ type Config struct {
 	OnMTU func(PathInfo)
 	// OnLargePacket decides for Dial, Accept and first Reads and Writes what
 	// MTU to go on with after a refusal in a handshake. ok false ends it with
-	// the error. Needed by Dial and Listen with MTUManual.
+	// the error. Needed by Dial and Accept with MTUManual.
 	OnLargePacket func(*LargePacketError) (mtu int, ok bool)
 
 	// Retransmit has the timers of handshake flights. Default: RetransmitDefault.
 	Retransmit RetransmitPolicy
-	// HandshakeTimeout bounds a handshake, all calls of it together. Default:
-	// 60 s. −1: none.
+	// HandshakeTimeout bounds a handshake, all calls of it together; a Listener's
+	// from the hello on. Default: 60 s. −1: none.
 	HandshakeTimeout time.Duration
 	// CallbackTimeout bounds ClientPSK and ServerPSK. Default: 5 s.
 	CallbackTimeout time.Duration

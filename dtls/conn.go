@@ -21,9 +21,10 @@ import (
 //
 // Who does what: an association on a listener's socket has no goroutine of its
 // own, its records are opened by the socket's reader as they come. A Conn of
-// Dial, Client or Server has one reader from its first call until Close. The
-// handshake runs on the goroutine that calls Handshake, or the first Read or
-// Write, and nowhere else: between two such calls nothing is sent.
+// Dial, Client or Server has one reader from its first call until Close, or the
+// end of Config.Linger. The handshake runs on the goroutine that calls Handshake,
+// or the first Read or Write, and nowhere else: between two such calls nothing is
+// sent.
 type Conn struct {
 	// mu guards everything below, and the engine unless flags.busy says that the
 	// handshake's driver has it. It is never held while anything blocks:
