@@ -9,6 +9,9 @@ import (
 // HeaderLen is the size in bytes of the header in front of every handshake fragment.
 const HeaderLen = 12
 
+// Header13Len is the size in bytes of the header that a message has in the transcript of DTLS 1.3.
+const Header13Len = 4
+
 // Header stands in front of each fragment of a handshake message: RFC 6347, Section 4.2.2. Lengths and offsets count
 // bytes of the message body and are 24 bits wide on the wire.
 type Header struct {
@@ -76,6 +79,13 @@ func (h Header) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, h.Seq)
 	dst = appendUint24(dst, h.FragmentOffset)
 	return appendUint24(dst, h.FragmentLength)
+}
+
+// AppendHeader13 adds to dst the header that the transcript of DTLS 1.3 has in front of a body of n bytes: the type and
+// the length alone. RFC 9147, Section 5.2: it is "computed over the original TLS 1.3-style Handshake messages without the
+// message_seq, fragment_offset, and fragment_length values". n must fit 24 bits, as that of any message does.
+func AppendHeader13(dst []byte, t Type, n int) []byte {
+	return appendUint24(append(dst, byte(t)), uint32(n))
 }
 
 func uint24(b []byte) uint32 {

@@ -76,3 +76,30 @@ func TestNextFragmentDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestAppendHeader13: the transcript's header is what is left of a fragment's without the fields of DTLS.
+func TestAppendHeader13(t *testing.T) {
+	for _, tt := range []struct {
+		t    Type
+		n    int
+		want string
+	}{
+		{TypeClientHello, 3, "01 000003"},
+		{TypeFinished, 0x20, "14 000020"},
+		{TypeCertificate, 0x10203, "0b 010203"},
+		{TypeServerHelloDone, 0, "0e 000000"},
+		{TypeKeyUpdate, 1<<24 - 1, "18 ffffff"},
+	} {
+		got := AppendHeader13([]byte("kept"), tt.t, tt.n)
+		if want := append([]byte("kept"), fromHex(t, tt.want)...); !bytes.Equal(got, want) {
+			t.Errorf("got %x, want %x", got, want)
+		}
+		if n := len(got) - len("kept"); n != Header13Len {
+			t.Errorf("%d bytes, want %d", n, Header13Len)
+		}
+		whole := Header{Type: tt.t, Length: uint32(tt.n), FragmentLength: uint32(tt.n)}.Append(nil)
+		if !bytes.HasPrefix(whole, got[len("kept"):]) {
+			t.Errorf("a fragment begins with %x, and not with %x", whole, got[len("kept"):])
+		}
+	}
+}
