@@ -110,8 +110,7 @@ func (s *HelloScan) scanBlock(tail cryptobyte.String) bool {
 		return false
 	}
 	s.extensions = list
-	var bits codePointBits
-	seen := codePoints{bits: &bits}
+	var seen codePointBits
 	for !list.Empty() {
 		var t uint16
 		var data cryptobyte.String
@@ -183,8 +182,7 @@ func (s *HelloScan) scanServerName(data cryptobyte.String) bool {
 
 // areKeyShares does what parseKeyShares does.
 func areKeyShares(list cryptobyte.String) bool {
-	var bits codePointBits
-	seen := codePoints{bits: &bits}
+	var seen codePointBits
 	for !list.Empty() {
 		var group uint16
 		var key cryptobyte.String

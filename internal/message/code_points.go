@@ -7,22 +7,21 @@ import "slices"
 // huge list does not either.
 type codePoints struct {
 	few  [8]uint16
-	n    int
-	bits *codePointBits
+	n    int            // how many of few are used
+	bits *codePointBits // of all, once they are more than few
 }
 
-// codePointBits has a bit for each code point, 8 KiB in all.
+// codePointBits is such a set with a bit for each code point, 8 KiB in all: by itself where nothing may be allocated.
 type codePointBits [1 << 16 / 64]uint64
 
 // add reports whether p is new.
 func (s *codePoints) add(p uint16) bool {
-	if s.bits != nil {
+	switch {
+	case s.bits != nil:
 		return s.bits.add(p)
-	}
-	if slices.Contains(s.few[:s.n], p) {
+	case slices.Contains(s.few[:s.n], p):
 		return false
-	}
-	if s.n < len(s.few) {
+	case s.n < len(s.few):
 		s.few[s.n] = p
 		s.n++
 		return true
