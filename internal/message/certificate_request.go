@@ -16,17 +16,28 @@ func (m *CertificateRequest) AppendBody(dst []byte) ([]byte, error) { return app
 func (m *CertificateRequest) parse(r *reader) {
 	m.CertificateTypes = r.vector("certificate_types", 1, max8)
 	m.SignatureSchemes = parseSchemes(r)
-	authorities := r.list("certificate_authorities", 0, max16)
-	for !authorities.empty() {
-		m.Authorities = append(m.Authorities, authorities.vector("distinguished_name", 1, max16))
-	}
+	m.Authorities = parseAuthorities(r, "certificate_authorities", 0)
 }
 
 func (m *CertificateRequest) append(w *writer) {
 	w.vector("certificate_types", 1, max8, m.CertificateTypes)
 	appendSchemes(w, m.SignatureSchemes)
-	w.list("certificate_authorities", 0, max16, func(w *writer) {
-		for _, name := range m.Authorities {
+	appendAuthorities(w, "certificate_authorities", 0, m.Authorities)
+}
+
+// parseAuthorities reads a list of distinguished names, of at least so many bytes: DTLS 1.2 has a field for it, and the
+// list may be empty; DTLS 1.3 has an extension (RFC 8446, Section 4.2.4).
+func parseAuthorities(r *reader, field string, least int) (names [][]byte) {
+	list := r.list(field, least, max16)
+	for !list.empty() {
+		names = append(names, list.vector("distinguished_name", 1, max16))
+	}
+	return names
+}
+
+func appendAuthorities(w *writer, field string, least int, names [][]byte) {
+	w.list(field, least, max16, func(w *writer) {
+		for _, name := range names {
 			w.vector("distinguished_name", 1, max16, name)
 		}
 	})

@@ -46,7 +46,7 @@ func (m *CertificateRequest13) parseExtension(t uint16, data *reader) bool {
 	case ExtensionSignatureAlgorithmsCert:
 		m.SignatureSchemesCert = parseSchemes(data)
 	case ExtensionCertificateAuthorities:
-		m.Authorities = parseAuthorities(data)
+		m.Authorities = parseAuthorities(data, "authorities", minAuthorities)
 	default:
 		return false
 	}
@@ -61,25 +61,11 @@ func (m *CertificateRequest13) appendExtensions(w *writer) {
 		w.extension(ExtensionSignatureAlgorithmsCert, func(w *writer) { appendSchemes(w, m.SignatureSchemesCert) })
 	}
 	if len(m.Authorities) > 0 {
-		w.extension(ExtensionCertificateAuthorities, func(w *writer) { appendAuthorities(w, m.Authorities) })
+		w.extension(ExtensionCertificateAuthorities, func(w *writer) {
+			appendAuthorities(w, "authorities", minAuthorities, m.Authorities)
+		})
 	}
 }
 
 // minAuthorities is the size of the shortest list of certificate_authorities, in bytes: one name of one byte.
 const minAuthorities = 3
-
-func parseAuthorities(r *reader) (names [][]byte) {
-	list := r.list("authorities", minAuthorities, max16)
-	for !list.empty() {
-		names = append(names, list.vector("distinguished_name", 1, max16))
-	}
-	return names
-}
-
-func appendAuthorities(w *writer, names [][]byte) {
-	w.list("authorities", minAuthorities, max16, func(w *writer) {
-		for _, name := range names {
-			w.vector("distinguished_name", 1, max16, name)
-		}
-	})
-}
