@@ -164,12 +164,20 @@ func (r *shooting) largeData(ctx context.Context, p *pair, ours, theirs report) 
 		if err != nil {
 			return err
 		}
-		if sent, err := say(end.from, end.n); err != nil || sent.Error != "" {
-			return fmt.Errorf("%d bytes: %w%s", end.n, err, sent.Error)
+		sent, err := say(end.from, end.n)
+		if err != nil {
+			return fmt.Errorf("%d bytes: %w", end.n, err)
+		}
+		if sent.Error != "" {
+			return fmt.Errorf("%d bytes: a write fails: %s", end.n, sent.Error)
 		}
 		time.Sleep(20 * time.Millisecond)
-		if now, err := say(end.to, 16); err != nil || now.Heard < was.Heard+end.n {
-			return fmt.Errorf("%d bytes of data do not arrive: %w", end.n, err)
+		now, err := say(end.to, 16)
+		if err != nil {
+			return fmt.Errorf("%d bytes: %w", end.n, err)
+		}
+		if now.Heard < was.Heard+end.n {
+			return fmt.Errorf("%d bytes of data do not arrive", end.n)
 		}
 	}
 	after, err := r.lab.Count(ctx)
