@@ -264,29 +264,12 @@ func TestExtensionsThatAreSkipped(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}
-		if got := fmt.Sprint(extensionTypes(m)); got != tt.want {
+		if got := fmt.Sprint(typesField(m)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
 	if _, err := Parse(TypeNewSessionTicket, TLS13, fromHex(t, "00000000 00000000 00 0001 aa"+block(grease))); err != nil {
 		t.Errorf("new session ticket: %v", err)
-	}
-}
-
-func extensionTypes(m Message) []uint16 {
-	switch m := m.(type) {
-	case *ClientHello:
-		return m.ExtensionTypes
-	case *ServerHello:
-		return m.ExtensionTypes
-	case *EncryptedExtensions:
-		return m.ExtensionTypes
-	case *CertificateRequest13:
-		return m.ExtensionTypes
-	case *Certificate13:
-		return m.ExtensionTypes
-	default:
-		return nil
 	}
 }
 

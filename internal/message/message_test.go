@@ -32,31 +32,20 @@ func TestAppendThenParseGivesTheSameMessage(t *testing.T) {
 	}
 }
 
+// typesField is the field ExtensionTypes of a message, and not valid where there is none.
+func typesField(m Message) reflect.Value {
+	return reflect.ValueOf(m).Elem().FieldByName("ExtensionTypes")
+}
+
+// withExtensionTypes copies a message, with other types if it has any.
 func withExtensionTypes(m Message, types []uint16) Message {
-	switch m := m.(type) {
-	case *ClientHello:
-		c := *m
-		c.ExtensionTypes = types
-		return &c
-	case *ServerHello:
-		c := *m
-		c.ExtensionTypes = types
-		return &c
-	case *EncryptedExtensions:
-		c := *m
-		c.ExtensionTypes = types
-		return &c
-	case *CertificateRequest13:
-		c := *m
-		c.ExtensionTypes = types
-		return &c
-	case *Certificate13:
-		c := *m
-		c.ExtensionTypes = types
-		return &c
-	default:
-		return m
+	v := reflect.New(reflect.TypeOf(m).Elem())
+	v.Elem().Set(reflect.ValueOf(m).Elem())
+	c := v.Interface().(Message)
+	if f := typesField(c); f.IsValid() {
+		f.Set(reflect.ValueOf(types))
 	}
+	return c
 }
 
 func TestEveryPrefixIsADecodeError(t *testing.T) {
