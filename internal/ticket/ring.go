@@ -11,6 +11,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"slices"
 	"sync"
 	"time"
 )
@@ -85,10 +86,9 @@ func (r *Ring) sealing(now time.Time) key {
 	if len(r.keys) == 0 || now.Sub(r.keys[0].made) >= rotation {
 		var secret [32]byte
 		rand.Read(secret[:]) // never fails
-		r.keys = append([]key{newKey(secret, now)}, r.keys...)
-		for n := len(r.keys); n > MaxKeys || n > 1 && now.Sub(r.keys[n-1].made) >= rotation+Lifetime; n = len(r.keys) {
-			r.keys = r.keys[:n-1]
-		}
+		// A rotation lies between any two: this leaves Lifetime/rotation of them.
+		r.keys = slices.DeleteFunc(r.keys, func(k key) bool { return now.Sub(k.made) >= rotation+Lifetime })
+		r.keys = slices.Insert(r.keys, 0, newKey(secret, now))
 	}
 	return r.keys[0]
 }
