@@ -24,7 +24,7 @@ func bombs(ctx context.Context, scale float64) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer v.stop()
+	defer v.Stop()
 	if _, failed := greetings(ctx, v, 10); failed != nil { // which warms it up
 		return nil, failed
 	}

@@ -25,7 +25,7 @@ func endings(ctx context.Context, scale float64) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer v.stop()
+	defer v.Stop()
 	if _, failed := greetings(ctx, v, 10); failed != nil { // which warms both up
 		return nil, failed
 	}

@@ -1,24 +1,17 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/e2e/role"
 )
 
 // TestMain plays the victim's role if that is what this process was started for.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		if play, ok := roles[os.Args[1]]; ok {
-			if err := play(os.Args[2:], os.Stdin, os.Stdout); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			return
-		}
-	}
+	role.Play(roles)
 	os.Exit(m.Run())
 }
 

@@ -30,12 +30,12 @@ func hellos(ctx context.Context, scale float64) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer server.stop()
+	defer server.Stop()
 	bare, err := startVictim(ctx, bareRole)
 	if err != nil {
 		return nil, err
 	}
-	defer bare.stop()
+	defer bare.Stop()
 
 	var c crowd
 	for _, v := range []*victim{server, bare} { // the first ones warm it up

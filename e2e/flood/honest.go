@@ -27,7 +27,7 @@ func honest(ctx context.Context, scale float64) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer v.stop()
+	defer v.Stop()
 	flooding, stop := context.WithCancel(ctx)
 	defer stop()
 	var (

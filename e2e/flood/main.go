@@ -20,18 +20,12 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/flightpath-dtls/flightpath/e2e/role"
 )
 
 func main() {
-	if len(os.Args) > 1 {
-		if play, ok := roles[os.Args[1]]; ok {
-			if err := play(os.Args[2:], os.Stdin, os.Stdout); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			return
-		}
-	}
+	role.Play(roles)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := runAll(ctx, os.Args[1:])
 	stop()

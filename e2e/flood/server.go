@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"runtime"
@@ -29,7 +28,7 @@ const (
 	askClose = "close" // closes the Listener, then stats
 )
 
-var roles = map[string]func(args []string, in io.Reader, out io.Writer) error{serveRole: serve, bareRole: answer}
+var roles = map[string]func(args []string) error{serveRole: serve, bareRole: answer}
 
 // setup is the first answer, without being asked: what clients need to know.
 type setup struct {
@@ -57,7 +56,7 @@ const idle = 5 * time.Second
 
 // serve runs a Listener with its default Config on the wildcard address, on a
 // port that is free. An argument is another HandshakeTimeout.
-func serve(args []string, in io.Reader, out io.Writer) error {
+func serve(args []string) error {
 	var timeout time.Duration
 	if len(args) > 0 {
 		var err error
@@ -85,12 +84,12 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	}
 	defer l.Close()
 	go accept(l)
-	return talk(in, out, setup{l.Addr().(*net.UDPAddr).Port, chain.Root.Raw}, l.Close, l.Stats)
+	return talk(setup{l.Addr().(*net.UDPAddr).Port, chain.Root.Raw}, l.Close, l.Stats)
 }
 
 // answer runs a socket that answers every datagram with as many bytes as a
 // cookie takes.
-func answer(_ []string, in io.Reader, out io.Writer) error {
+func answer([]string) error {
 	s, err := net.ListenUDP("udp", &net.UDPAddr{})
 	if err != nil {
 		return err
@@ -109,7 +108,7 @@ func answer(_ []string, in io.Reader, out io.Writer) error {
 			}
 		}
 	}()
-	return talk(in, out, setup{Port: s.LocalAddr().(*net.UDPAddr).Port}, s.Close, func() dtls.ListenerStats {
+	return talk(setup{Port: s.LocalAddr().(*net.UDPAddr).Port}, s.Close, func() dtls.ListenerStats {
 		return dtls.ListenerStats{CookiesSent: answered.Load()}
 	})
 }
@@ -118,12 +117,12 @@ func answer(_ []string, in io.Reader, out io.Writer) error {
 const verifyRequestLen = 48
 
 // talk answers questions until they end.
-func talk(in io.Reader, out io.Writer, first setup, shut func() error, listener func() dtls.ListenerStats) error {
-	answers := json.NewEncoder(out)
+func talk(first setup, shut func() error, listener func() dtls.ListenerStats) error {
+	answers := json.NewEncoder(os.Stdout)
 	if err := answers.Encode(first); err != nil {
 		return err
 	}
-	for questions := bufio.NewScanner(in); questions.Scan(); {
+	for questions := bufio.NewScanner(os.Stdin); questions.Scan(); {
 		switch q := questions.Text(); q {
 		case askStats:
 		case askHeap:

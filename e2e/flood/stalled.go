@@ -18,7 +18,7 @@ func stalled(ctx context.Context, scale float64) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer v.stop()
+	defer v.Stop()
 	alone, failed := greetings(ctx, v, scaled(500, scale))
 	if failed != nil {
 		return nil, failed

@@ -1,55 +1,42 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 
 	"github.com/flightpath-dtls/flightpath/dtls"
+	"github.com/flightpath-dtls/flightpath/e2e/role"
 )
 
 // victim is a server process, seen from here.
 type victim struct {
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	answers *json.Decoder
-	log     bytes.Buffer
-	roots   *x509.CertPool
-	addr    netip.AddrPort
+	*role.Process
+	roots *x509.CertPool
+	addr  netip.AddrPort
 }
 
-func startVictim(ctx context.Context, role string, args ...string) (*victim, error) {
+func startVictim(ctx context.Context, name string, args ...string) (*victim, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	v := &victim{cmd: exec.CommandContext(ctx, program, append([]string{role}, args...)...)}
-	if v.in, err = v.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := v.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	v.answers, v.cmd.Stderr = json.NewDecoder(out), &v.log
-	if err := v.cmd.Start(); err != nil {
+	v := &victim{}
+	if v.Process, err = role.Start(exec.CommandContext(ctx, program, append([]string{name}, args...)...)); err != nil {
 		return nil, err
 	}
 	var s setup
-	if err := v.answer(&s); err != nil {
+	if err := v.Report(&s); err != nil {
 		return nil, err
 	}
 	if s.Root != nil {
 		root, err := x509.ParseCertificate(s.Root)
 		if err != nil {
-			return nil, fmt.Errorf("%w\n%s", err, v.stop())
+			return nil, fmt.Errorf("%w\n%s", err, v.Stop())
 		}
 		v.roots = x509.NewCertPool()
 		v.roots.AddCert(root)
@@ -58,25 +45,9 @@ func startVictim(ctx context.Context, role string, args ...string) (*victim, err
 	return v, nil
 }
 
-// stop ends the process and returns its complaints.
-func (v *victim) stop() string {
-	_ = v.in.Close()
-	_ = v.cmd.Wait() // the answers have told what there is to tell
-	return v.log.String()
-}
-
 func (v *victim) ask(question string) (s stats, err error) {
-	if _, err := io.WriteString(v.in, question+"\n"); err != nil {
-		return s, fmt.Errorf("%w\n%s", err, v.stop())
-	}
-	return s, v.answer(&s)
-}
-
-func (v *victim) answer(into any) error {
-	if err := v.answers.Decode(into); err != nil {
-		return fmt.Errorf("the server does not answer: %w\n%s", err, v.stop())
-	}
-	return nil
+	err = v.Ask(question, &s)
+	return s, err
 }
 
 // config is an honest client's.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/flightpath-dtls/flightpath/e2e/role"
 )
 
 // Host names one of the four namespaces of a lab.
@@ -188,6 +190,11 @@ func (l *Lab) Forget(ctx context.Context) error {
 // with Down.
 func (l *Lab) Command(ctx context.Context, h Host, program string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.namespace(h), program}, args...)...)
+}
+
+// Start starts a program on a host, as Command has it.
+func (l *Lab) Start(ctx context.Context, h Host, program string, args ...string) (*role.Process, error) {
+	return role.Start(l.Command(ctx, h, program, args...))
 }
 
 // Down takes the lab away, with all that still runs in it.

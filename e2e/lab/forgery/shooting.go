@@ -7,13 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/e2e/lab"
+	"github.com/flightpath-dtls/flightpath/e2e/role"
 )
 
 // pair is both ends of an association.
-type pair struct{ client, server *lab.Process }
+type pair struct{ client, server *role.Process }
 
 func (p *pair) stop() {
 	if p.client != nil {
@@ -50,7 +52,7 @@ func (r *shooting) open(ctx context.Context) (p *pair, ours, theirs report, err 
 }
 
 // startForger starts one that is ready to shoot.
-func (r *shooting) startForger(ctx context.Context, args ...string) (*lab.Process, error) {
+func (r *shooting) startForger(ctx context.Context, args ...string) (*role.Process, error) {
 	if r.family == ipv6 {
 		args = append(args, "-6")
 	}
@@ -62,11 +64,9 @@ func (r *shooting) startForger(ctx context.Context, args ...string) (*lab.Proces
 }
 
 // say has an end write n bytes, and returns what it reports.
-func say(end *lab.Process, n int) (r report, err error) {
-	if err := end.Say(fmt.Sprintln(n)); err != nil {
-		return r, fmt.Errorf("%w\n%s", err, end.Stop())
-	}
-	return r, end.Report(&r)
+func say(end *role.Process, n int) (r report, err error) {
+	err = end.Ask(strconv.Itoa(n), &r)
+	return r, err
 }
 
 // established shoots at both ends of an association. Nothing moves its MTU but
@@ -122,7 +122,7 @@ func (r *shooting) established(ctx context.Context) (string, error) {
 
 // fire has the target send something large, shoots, and waits until the notice
 // is there.
-func (r *shooting) fire(forger, target *lab.Process, s shot) error {
+func (r *shooting) fire(forger, target *role.Process, s shot) error {
 	const large = 1150 // bytes of data
 	now, err := say(target, large)
 	if err == nil && now.Error != "" {
@@ -136,11 +136,8 @@ func (r *shooting) fire(forger, target *lab.Process, s shot) error {
 	if err != nil {
 		return err
 	}
-	if err := forger.Say(string(line)); err != nil {
-		return err
-	}
 	var fired report
-	if err := forger.Report(&fired); err != nil {
+	if err := forger.Ask(string(line), &fired); err != nil {
 		return err
 	}
 	time.Sleep(time.Millisecond)
@@ -157,7 +154,7 @@ func (r *shooting) largeData(ctx context.Context, p *pair, ours, theirs report) 
 		return err
 	}
 	for _, end := range []struct {
-		from, to *lab.Process
+		from, to *role.Process
 		n        int
 	}{{p.client, p.server, ours.MaxData}, {p.server, p.client, theirs.MaxData}} {
 		was, err := say(end.to, 16)
@@ -196,7 +193,7 @@ func (r *shooting) narrows(ctx context.Context, p *pair) error {
 	if err := r.lab.Set(ctx, lab.Path{MTU: link}); err != nil {
 		return err
 	}
-	for name, end := range map[string]*lab.Process{"client": p.client, "server": p.server} {
+	for name, end := range map[string]*role.Process{"client": p.client, "server": p.server} {
 		if _, err := say(end, 1150); err != nil { // is lost
 			return err
 		}

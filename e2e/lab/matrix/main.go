@@ -16,18 +16,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/flightpath-dtls/flightpath/e2e/role"
 )
 
 func main() {
-	if len(os.Args) > 1 {
-		if play, ok := roles[os.Args[1]]; ok {
-			if err := play(os.Args[2:]); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			return
-		}
-	}
+	role.Play(roles)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := measure(ctx, os.Args[1:])
 	stop()
