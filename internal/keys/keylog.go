@@ -7,7 +7,6 @@ const LabelClientRandom = "CLIENT_RANDOM"
 
 // The labels of a [Schedule13]'s secrets in a key log (RFC 9850, Section 2.1).
 const (
-	LabelClientEarly     = "CLIENT_EARLY_TRAFFIC_SECRET"
 	LabelClientHandshake = "CLIENT_HANDSHAKE_TRAFFIC_SECRET"
 	LabelServerHandshake = "SERVER_HANDSHAKE_TRAFFIC_SECRET"
 	LabelClientTraffic0  = "CLIENT_TRAFFIC_SECRET_0"
