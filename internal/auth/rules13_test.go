@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
 // RFC 8446, Section 4.4.3 has the example: a server, and a hash of 32 times 01.
@@ -195,41 +196,20 @@ func TestChooseScheme13(t *testing.T) {
 
 // The signatures of two browsers.
 func TestRecordedCertificateVerify13(t *testing.T) {
-	recorded := readRecorded(t, "testdata/browsers13.txt")
+	recorded := must(dtlstest.ReadRecorded(must(os.ReadFile("testdata/browsers13.txt"))))
 	for _, side := range []string{"server", "client"} {
-		chain, err := ParseChain([][]byte{recorded[side+" certificate"]})
+		chain, err := ParseChain([][]byte{must(recorded.One(side + " certificate"))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		content := Signed13(side == "server", recorded[side+" transcript hash"])
-		signature := recorded[side+" signature"]
+		hash, signature := must(recorded.One(side+" transcript hash")), must(recorded.One(side+" signature"))
+		content := Signed13(side == "server", hash)
 		if err := Verify13(chain.PublicKey(), tls.ECDSAWithP256AndSHA256, content, signature); err != nil {
 			t.Errorf("%s: %v", side, err)
 		}
-		asOther := Signed13(side != "server", recorded[side+" transcript hash"])
+		asOther := Signed13(side != "server", hash)
 		wants(t, Verify13(chain.PublicKey(), tls.ECDSAWithP256AndSHA256, asOther, signature), alert.DecryptError)
 	}
-}
-
-// readRecorded reads names in lines of their own, and after each its bytes in
-// indented lines of hex.
-func readRecorded(t *testing.T, file string) map[string][]byte {
-	t.Helper()
-	text := must(os.ReadFile(file))
-	recorded := make(map[string][]byte)
-	name := ""
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		digits, indented := strings.CutPrefix(line, "\t")
-		switch {
-		case strings.HasPrefix(line, "#"):
-		case !indented:
-			name = line
-		default:
-			recorded[name] = append(recorded[name], must(hex.DecodeString(digits))...)
-		}
-	}
-	return recorded
 }
 
 func ExampleChooseScheme13() {

@@ -6,23 +6,31 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
-	"encoding/hex"
 	"os"
-	"strings"
 	"testing"
+
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
 // Two browsers agreed on what this package must arrive at: their records open with
 // TrafficKeys13, and what is in them has VerifyData13 at its end.
 func TestRecordedHandshake13(t *testing.T) {
 	const h = crypto.SHA256
-	recorded := readRecorded(t, "testdata/browsers13.txt")
+	file, err := os.ReadFile("testdata/browsers13.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded, err := dtlstest.ReadRecorded(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	one := func(name string) []byte {
 		t.Helper()
-		if len(recorded[name]) != 1 {
-			t.Fatalf("testdata has %d of %s", len(recorded[name]), name)
+		b, err := recorded.One(name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return recorded[name][0]
+		return b
 	}
 
 	var tr Transcript
@@ -114,34 +122,4 @@ func messages13(t *testing.T, record []byte) (messages [][]byte) {
 		record = record[12+length:]
 	}
 	return messages
-}
-
-// readRecorded reads names in lines of their own, and after each its bytes in
-// indented lines of hex.
-func readRecorded(t *testing.T, file string) map[string][][]byte {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recorded := make(map[string][][]byte)
-	name := ""
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		digits, indented := strings.CutPrefix(line, "\t")
-		switch {
-		case strings.HasPrefix(line, "#"):
-		case !indented:
-			name = line
-			recorded[name] = append(recorded[name], nil)
-		default:
-			part, err := hex.DecodeString(digits)
-			if err != nil {
-				t.Fatal(err)
-			}
-			last := &recorded[name][len(recorded[name])-1]
-			*last = append(*last, part...)
-		}
-	}
-	return recorded
 }
