@@ -15,7 +15,8 @@ import (
 // Door is the server's front door for strangers, without I/O: a hello is
 // answered with a cookie, and only the hello that brings the cookie back, and
 // so proves that its sender receives what is sent to its address, is let in
-// (RFC 6347, Section 4.2.1). Nothing is allocated for a stranger and no public
+// (RFC 6347, Section 4.2.1; RFC 9147, Section 5.1), unless Config.CookieMode
+// says otherwise. Nothing is allocated for a stranger and no public
 // key is touched. A stranger gets one answer for a hello at most, and never
 // more than three times the bytes that came from its address.
 //
@@ -37,7 +38,7 @@ type Door struct {
 type DoorStats struct {
 	Asked   uint64 // cookies sent
 	Proven  uint64 // hellos let in
-	Refused uint64 // cookies that were wrong or too old; those are asked anew
+	Refused uint64 // cookies that were wrong or too old: DTLS 1.2 asks anew, 1.3 answers with an alert
 	Held    uint64 // datagrams with a part of a hello that waits for the rest
 	Dropped uint64 // datagrams that do not begin with a hello
 
@@ -245,9 +246,9 @@ func (d *Door) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p he
 	return d.appendVerifyRequest(dst, now, from, p, j)
 }
 
-// appendVerifyRequest writes a HelloVerifyRequest. RFC 6347, Section 4.2.1: its version is DTLS 1.0 whatever comes later, and its
-// record repeats the number of the hello's record, so that no number is used
-// twice.
+// appendVerifyRequest writes a HelloVerifyRequest. RFC 6347, Section 4.2.1: its
+// version is DTLS 1.0 whatever comes later, and its record repeats the number of
+// the hello's record, so that no number is used twice.
 func (d *Door) appendVerifyRequest(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
 	dst = record.AppendHeader(dst, record.Header{
 		Type: record.TypeHandshake, Version: versionDTLS10, Number: record.Number{Seq: p.record.Seq},

@@ -34,7 +34,7 @@ type door13 struct {
 	sum            [sha512.Size384]byte
 	parts          [][]byte // that a cookie covers
 	head           [retryHeadLen + sha512.Size384]byte
-	header         [4]byte
+	header         [message.Header13Len]byte
 }
 
 func newDoor13() door13 { return door13{sha256: sha256.New(), sha384: sha512.New384()} }
@@ -47,9 +47,14 @@ type retryAnswer struct {
 	scan  message.HelloScan
 }
 
-func (a *retryAnswer) bodyLen() int {
-	n := 2 + 32 + 1 + 2 + 1 + 2 // version, random, session id, suite, compression, length of the extensions
-	n += 4 + 2                  // supported_versions
+// retryFixed is the size of version, random, session id, suite, compression and
+// of the length of the extensions.
+const retryFixed = 2 + 32 + 1 + 2 + 1 + 2
+
+func (a *retryAnswer) bodyLen() int { return retryFixed + a.extensionsLen() }
+
+func (a *retryAnswer) extensionsLen() int {
+	n := 4 + 2 // supported_versions
 	n += 4 + 2 + a.cookieLen()
 	if a.group != 0 {
 		n += 4 + 2
@@ -59,8 +64,7 @@ func (a *retryAnswer) bodyLen() int {
 
 func (a *retryAnswer) cookieLen() int { return retryHeadLen + a.suite.Hash.Size() + cookie.Len }
 
-// decide13 judges a whole hello that offers DTLS 1.3. size is that of what has
-// come with it from the address.
+// decide13 judges a whole hello that offers DTLS 1.3.
 func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *message.HelloScan, j judgement) judgement {
 	switch {
 	case len(s.Cookie) > 0:
@@ -182,8 +186,7 @@ func (d *Door) helloHash(s *suite.Suite, body []byte) []byte {
 		h = d.v13.sha384
 	}
 	h.Reset()
-	d.v13.header = [4]byte{byte(message.TypeClientHello), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}
-	h.Write(d.v13.header[:])
+	h.Write(message.AppendHeader13(d.v13.header[:0], message.TypeClientHello, len(body)))
 	h.Write(body)
 	return h.Sum(d.v13.sum[:0])
 }
@@ -212,8 +215,7 @@ func (a *retryAnswer) appendBody(dst, head []byte) []byte {
 	dst = append(dst, 0)
 	dst = binary.BigEndian.AppendUint16(dst, a.suite.ID)
 	dst = append(dst, 0)
-	extensions := a.bodyLen() - (2 + 32 + 1 + 2 + 1 + 2)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(extensions))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(a.extensionsLen()))
 	dst = appendExtension(dst, message.ExtensionSupportedVersions, 2)
 	dst = binary.BigEndian.AppendUint16(dst, VersionDTLS13)
 	if a.group != 0 {
@@ -234,7 +236,7 @@ func appendExtension(dst []byte, t uint16, n int) []byte {
 func (a *retryAnswer) retried(c []byte) *retried {
 	head := c[:len(c)-cookie.Len]
 	n := a.bodyLen()
-	raw := append(make([]byte, 0, 4+n), byte(message.TypeServerHello), byte(n>>16), byte(n>>8), byte(n))
+	raw := message.AppendHeader13(make([]byte, 0, message.Header13Len+n), message.TypeServerHello, n)
 	raw = append(a.appendBody(raw, head), c[len(head):]...)
 	return &retried{suite: a.suite, group: a.group, helloHash: append([]byte(nil), head[retryHeadLen:]...), raw: raw}
 }

@@ -64,7 +64,7 @@ type Conn struct {
 	// What follows is guarded by the mu of sock.demux.
 	stage    stage
 	accepted bool  // Accept or AcceptHandshake has returned it
-	seat     *seat // in the owner's crowd, during the handshake
+	seat     *seat // in the owner's crowd, during the handshake and while it lingers
 	restart  int64 // of its peer, without proof: when it was last let try, nanoseconds
 }
 
@@ -92,7 +92,7 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 		return c
 	}
 	c.hs = &opening{p: p}
-	c.sock.nonDTLS = p.nonDTLS
+	c.sock.foreign.take = p.nonDTLS
 	return c
 }
 
@@ -288,8 +288,8 @@ func (c *Conn) report(n int, tell func(*Engine, int)) {
 }
 
 // ProbeMTU sends one datagram of n bytes of UDP payload and returns nil once it
-// is acknowledged. DTLS 1.2 as spoken here has nothing that a peer would
-// acknowledge: the error is ErrNoProbeCarrier, or what ended the association.
+// is acknowledged. Nothing that is spoken here carries probes yet: the error is
+// ErrNoProbeCarrier, or what ended the association.
 func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -321,7 +321,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 }
 
 // NetConn returns the transport of Dial, Client and Server, and nil on the socket
-// of a Listener or an Endpoint, which others share. Reading or writing it directly disturbs the association.
+// of a Listener or an Endpoint, which others share. Reading or writing it directly
+// disturbs the association.
 func (c *Conn) NetConn() net.Conn { return c.sock.conn }
 
 // SetValue keeps v with the association, for the application.

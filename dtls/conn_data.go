@@ -341,14 +341,13 @@ var aLongTimeAgo = time.Unix(1, 0)
 func (c *Conn) read() {
 	buf := make([]byte, readBuffer)
 	var slow backOff
-	others := foreign{take: c.sock.nonDTLS}
 	from := peerAddr{addr: c.sock.conn.RemoteAddr()}
 	for {
 		n, _, err := c.sock.receive(buf)
 		switch {
 		case err == nil:
 			slow = 0
-			if !others.takes(buf[:n], from) {
+			if !c.sock.foreign.takes(buf[:n], from) {
 				c.deliver(time.Now(), buf[:n])
 			}
 		case isClosed(err):

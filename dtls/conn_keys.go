@@ -13,17 +13,12 @@ import (
 // ErrInterrupted leave the update under way. In DTLS 1.2, which has none, it is
 // an error. Keys are changed by themselves long before their limits.
 func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
+	if err := c.handshake(ctx, writeDeadline, true); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.hs != nil {
-		c.mu.Unlock()
-		err := c.handshake(ctx, writeDeadline, true)
-		c.mu.Lock()
-		if err != nil {
-			return err
-		}
-	}
-	if err := c.overErr(); err != nil {
+	if err := c.overErr(); err != nil { // Close may have come between
 		return err
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)

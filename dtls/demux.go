@@ -17,9 +17,8 @@ import (
 // the one it began or for the door, other plaintext for whom the direction
 // fits, and protected records for the one whose keys open them.
 type demux struct {
-	sock    *socket
-	foreign foreign
-	gone    atomic.Bool // the socket was closed here
+	sock *socket
+	gone atomic.Bool // the socket was closed here
 
 	spare []byte // the reader's, for datagrams that may be for several
 
@@ -35,9 +34,10 @@ type demux struct {
 }
 
 func newDemux(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *demux {
-	d := &demux{foreign: foreign{take: nonDTLS}}
+	d := &demux{}
 	d.sock = sharedSocket(pc, d.noticed)
 	d.sock.demux = d
+	d.sock.foreign.take = nonDTLS
 	return d
 }
 
@@ -68,7 +68,7 @@ func (d *demux) read() {
 
 // take routes one datagram. reply is a buffer, and returned for the next time.
 func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte) []byte {
-	if d.foreign.takes(datagram, from) {
+	if d.sock.foreign.takes(datagram, from) {
 		return reply
 	}
 	var newcomer, dialed *Conn

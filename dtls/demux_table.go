@@ -10,8 +10,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// table finds associations by the address of their peer. Only peers that have
-// proven their address are in it. The owner locks.
+// table finds associations by the address of their peer. The owner locks.
 type table struct {
 	byAddr shrinkingMap[netip.AddrPort, *Conn]
 	byName shrinkingMap[string, *Conn] // of transports other than UDP
@@ -117,11 +116,7 @@ func helloMark(datagram []byte) uint64 {
 		random   = fragment + 2      // after client_version
 		middle   = random + (32-8)/2 // some begin it with the time
 	)
-	if len(datagram) < random+32 || datagram[0] != byte(record.TypeHandshake) || !isPlaintext(datagram) ||
-		datagram[record.HeaderLen] != byte(message.TypeClientHello) {
-		return 0
-	}
-	if h, _, _, err := message.NextFragment(datagram[record.HeaderLen:]); err != nil || h.FragmentOffset != 0 {
+	if h, ok := helloHeader(datagram); !ok || h.FragmentOffset != 0 || len(datagram) < random+32 {
 		return 0
 	}
 	return binary.LittleEndian.Uint64(datagram[middle:]) | 1
@@ -130,23 +125,26 @@ func helloMark(datagram []byte) uint64 {
 // isHelloTail reports whether a datagram begins with a fragment of a ClientHello
 // that is not its first.
 func isHelloTail(datagram []byte) bool {
+	h, ok := helloHeader(datagram)
+	return ok && h.FragmentOffset > 0
+}
+
+// helloHeader is that of the fragment of a ClientHello that a datagram
+// begins with.
+func helloHeader(datagram []byte) (h message.Header, ok bool) {
 	if len(datagram) < record.HeaderLen+message.HeaderLen || datagram[0] != byte(record.TypeHandshake) || !isPlaintext(datagram) ||
 		datagram[record.HeaderLen] != byte(message.TypeClientHello) {
-		return false
+		return h, false
 	}
 	h, _, _, err := message.NextFragment(datagram[record.HeaderLen:])
-	return err == nil && h.FragmentOffset > 0
+	return h, err == nil
 }
 
 // isPlaintext reports whether the first record of a datagram is of epoch 0.
 func isPlaintext(datagram []byte) bool {
 	const epoch = 3 // offset in the header
-	return len(datagram) >= epoch+2 && !isUnified(datagram) && datagram[epoch] == 0 && datagram[epoch+1] == 0
+	return len(datagram) >= epoch+2 && !record.IsUnified(datagram[0]) && datagram[epoch] == 0 && datagram[epoch+1] == 0
 }
-
-// isUnified reports whether a datagram begins with the header that protected
-// records of DTLS 1.3 have (RFC 9147, Section 4).
-func isUnified(datagram []byte) bool { return datagram[0]>>5 == 0b001 }
 
 // directions tells who may have sent the first record of a datagram in the
 // clear. Most messages of a handshake are spoken by one side only.

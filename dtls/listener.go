@@ -10,9 +10,9 @@ import (
 
 // Listener accepts associations on one socket. One goroutine reads it for all
 // of them: it opens the records of those that are established, and answers
-// strangers without keeping anything. Handshakes of clients that have proven
-// their address run side by side on goroutines of their own, at most
-// Config.MaxHandshakes, which end with the handshake. An association that is
+// strangers through a Door. Handshakes of clients that were let in run side by
+// side on goroutines of their own, at most Config.MaxHandshakes, which end with
+// the handshake. An association that is
 // established costs memory and nothing else.
 //
 // A client that has restarted may begin anew from the address of an association
@@ -137,10 +137,10 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 	if l.p.needsDriver() {
 		return nil, errManualListen
 	}
-	return l.await(ctx, &l.ready, nil)
+	return l.await(ctx, new(backlog))
 }
 
-// AcceptHandshake waits for a client that has proven its address, and returns
+// AcceptHandshake waits for a client that the Door lets in, and returns
 // the association with its handshake not run: the caller drives it, as one of
 // Server, by Handshake or the first Read or Write, with deadlines, SetMTU and
 // errors that tell how it fares. The errors of AcceptHandshake itself are those
@@ -160,23 +160,20 @@ func (l *Listener) AcceptHandshake(ctx context.Context) (*Conn, error) {
 	l.d.mu.Lock()
 	l.driven = true
 	l.d.mu.Unlock()
-	return l.await(ctx, &l.ready, &l.offered)
+	return l.await(ctx, &l.offered)
 }
 
-// await returns the next association of either backlog; offered may be nil.
-func (l *Listener) await(ctx context.Context, ready, offered *backlog) (*Conn, error) {
-	var more <-chan struct{}
-	if offered != nil {
-		more = offered.more
-	}
+// await returns the next association: one that is ready, or else one that is
+// offered. Nobody comes to an empty backlog.
+func (l *Listener) await(ctx context.Context, offered *backlog) (*Conn, error) {
 	for {
-		c, err := l.next(ready, offered)
+		c, err := l.next(offered)
 		if c != nil || err != nil {
 			return c, err
 		}
 		select {
-		case <-ready.more:
-		case <-more:
+		case <-l.ready.more:
+		case <-offered.more:
 		case <-l.done:
 		case <-ctx.Done():
 			return nil, interrupted(ctx)
@@ -185,22 +182,20 @@ func (l *Listener) await(ctx context.Context, ready, offered *backlog) (*Conn, e
 }
 
 // next takes an association out of a backlog, if one is there.
-func (l *Listener) next(backlogs ...*backlog) (*Conn, error) {
+func (l *Listener) next(offered *backlog) (*Conn, error) {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
 	if l.closed {
 		return nil, ErrServerClosed
 	}
-	for _, b := range backlogs {
-		if b == nil {
-			continue
-		}
-		if c := b.pop(); c != nil {
-			c.accepted = true
-			return c, nil
-		}
+	c := l.ready.pop()
+	if c == nil {
+		c = offered.pop()
 	}
-	return nil, nil
+	if c != nil {
+		c.accepted = true
+	}
+	return c, nil
 }
 
 // Addr is the address of the socket.
@@ -211,13 +206,7 @@ func (l *Listener) Addr() net.Addr { return l.d.sock.localAddr() }
 // the last of them is closed and does not linger; that of an Endpoint lives on
 // by itself. A second Close does nothing.
 func (l *Listener) Close() error {
-	first, conns := l.shut(false)
-	for _, c := range conns {
-		_ = c.Close()
-	}
-	if first {
-		l.d.release(l)
-	}
+	l.end(false)
 	return nil
 }
 
@@ -231,13 +220,7 @@ func (l *Listener) Close() error {
 // matches ErrInterrupted, ctx.Err() and context.Cause(ctx). It may be called
 // after Close, for the associations that live on.
 func (l *Listener) Shutdown(ctx context.Context) error {
-	first, conns := l.shut(true)
-	for _, c := range conns {
-		_ = c.Close()
-	}
-	if first {
-		l.d.release(l)
-	}
+	l.end(true)
 	select {
 	case <-l.empty:
 		return nil
@@ -248,11 +231,22 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	_, conns = l.shut(true)
+	_, conns := l.shut(true)
 	for _, c := range conns {
 		c.close(false)
 	}
 	return interrupted(ctx)
+}
+
+// end closes the Listener, and everybody or those that are not accepted.
+func (l *Listener) end(everybody bool) {
+	first, conns := l.shut(everybody)
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	if first {
+		l.d.release(l)
+	}
 }
 
 // shut lets nobody in any more and returns all associations, or those that are

@@ -21,7 +21,7 @@ type socket struct {
 	cut     bool // IP may cut our datagrams; a Conn's own socket only
 	alarms  alarms
 
-	nonDTLS func(p []byte, from net.Addr) // of one peer's; a demux has its own
+	foreign foreign // the reader's
 
 	traffic struct{ datagramsIn, bytesIn, datagramsOut, bytesOut atomic.Uint64 }
 }
