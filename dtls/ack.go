@@ -268,11 +268,7 @@ func (e *Engine) flightAnswered() {
 	if len(o.msgs) == 0 || o.unsent() {
 		return
 	}
-	e.path.deliveredSize(o.biggest)
-	if o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
-		e.learnRTT(e.now.Sub(o.sentAt))
-	}
-	o.apply(flightReceived)
+	e.flightPassed()
 	o.drop()
 }
 

@@ -3,7 +3,6 @@ package dtls
 import (
 	"bytes"
 	"crypto/tls"
-	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -25,7 +24,7 @@ func startClient(hs *handshake) error {
 	h := newHello(p)
 	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the clock is
 	// nobody's business.
-	if _, err := io.ReadFull(p.rand, h.Random[:]); err != nil {
+	if err := p.random(h.Random[:]); err != nil {
 		return err
 	}
 	if p.offers(VersionDTLS13) {
@@ -43,8 +42,7 @@ func startClient(hs *handshake) error {
 	}
 	s.hello, s.first = h, h
 	s.firstShares, s.firstPSKs = s.shares, s.psks
-	s.raw = hs.flight[0].appendRaw(nil)
-	s.firstRaw = s.raw
+	s.firstRaw = hs.flight[0].appendRaw(nil)
 	hs.step = s
 	hs.sendFlight(false)
 	return nil
@@ -105,8 +103,7 @@ func addShares(h *message.ClientHello, p *params) ([]*kex.Key, error) {
 	var shares []*kex.Key
 	hybrid, classic := false, false
 	for _, g := range p.groups13 {
-		switch {
-		case kex.IsHybrid(g) && (hybrid || p.smallHello), !kex.IsHybrid(g) && classic:
+		if kex.IsHybrid(g) && (hybrid || p.smallHello) || !kex.IsHybrid(g) && classic {
 			continue
 		}
 		key, err := kex.Generate(g)
@@ -123,7 +120,6 @@ func addShares(h *message.ClientHello, p *params) ([]*kex.Key, error) {
 // awaitServerHello: a hello is out, perhaps not for the first time.
 type awaitServerHello struct {
 	hello *message.ClientHello // the present one
-	raw   []byte               // the same, with its header
 	first *message.ClientHello // the first one, which has no cookie
 	// RFC 8446, Section 4.1.4: a HelloRetryRequest answers the first hello, also
 	// if a forged HelloVerifyRequest came before it.
@@ -211,7 +207,7 @@ func (s awaitServerHello) verify(hs *handshake, m *message.HelloVerifyRequest, i
 	if err := hs.addHello(&hello, s.psks); err != nil {
 		return nil, err
 	}
-	s.hello, s.raw = &hello, hs.flight[0].appendRaw(nil)
+	s.hello = &hello
 	s.verifies++
 	s.asked = in.seq
 	s.doubted = false

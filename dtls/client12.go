@@ -124,7 +124,6 @@ func (awaitServerCertificate12) expects() message.Set {
 }
 
 func (s awaitServerCertificate12) take(hs *handshake, in received) (step, error) {
-	p := hs.p
 	chain, err := auth.ParseChain(in.Message.(*message.Certificate).Chain)
 	if err != nil {
 		return nil, err
@@ -132,15 +131,10 @@ func (s awaitServerCertificate12) take(hs *handshake, in received) (step, error)
 	if keyKind(chain.PublicKey()) != s.n.suite.Auth {
 		return nil, alert.Errorf(alert.UnsupportedCertificate, "the server's key does not fit %s", s.n.suite.Name)
 	}
-	err = chain.Verify(auth.Policy{
-		Roots: p.roots, ServerName: p.serverName, Now: p.validAt(hs.e.now), Skip: p.skipVerify,
-		VerifyPeerCertificate: p.verifyPeer,
-	})
-	if err != nil {
+	if err := hs.verifyPeer(chain); err != nil {
 		return nil, err
 	}
 	hs.transcript.Add(in.raw)
-	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
 	return awaitServerKeyExchange12{n: s.n, chain: chain}, nil
 }
 
@@ -271,13 +265,14 @@ func (s awaitServerHelloDone12) keyExchange(hs *handshake) (message.Message, []b
 	if !s.n.suite.UsesPSK() {
 		return &message.ClientKeyExchangeECDHE{Public: s.share}, s.secret, nil
 	}
-	psk, err := hs.p.clientPSK(ClientPSKInfo{ServerName: hs.p.serverName, Hint: s.hint})
+	list, err := hs.p.clientPSKs(ClientPSKInfo{ServerName: hs.p.serverName, Hint: s.hint})
 	if err != nil {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK: %w", err)
 	}
-	if psk == nil || len(psk.Key) == 0 || len(psk.Identity) > 65535 {
+	if len(list) == 0 || len(list[0].Key) == 0 || len(list[0].Identity) > 65535 {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK has no usable key: identities have at most 65535 bytes, keys at least one")
 	}
+	psk := list[0]
 	hs.e.state.PSKIdentity = bytes.Clone(psk.Identity)
 	defer keys.Wipe(s.secret)
 	if s.n.suite.UsesECDHE() {

@@ -70,11 +70,7 @@ func (s awaitServerHello) cameAgain(m *message.ServerHello, in received) bool {
 // reconsider13: the second hello is refused, perhaps because the
 // HelloRetryRequest before it was forged; if there was another, that is followed.
 func (s awaitServerHello) reconsider13(hs *handshake) (step, error) {
-	in := s.other
-	if in.Message == nil || s.retries >= maxHelloVerifies {
-		return s, nil
-	}
-	return s.follow13(hs, in.Message.(*message.ServerHello), in)
+	return s.follow13(hs, s.other.Message.(*message.ServerHello), s.other)
 }
 
 // fallback is what a state would rather do than believe that the server has
@@ -139,7 +135,7 @@ func (s awaitServerHello) follow13(hs *handshake, m *message.ServerHello, in rec
 		origin := s
 		s.origin, s.firstFlight = &origin, hs.e.out.msgs
 	}
-	s.hello, s.raw = &h, hs.flight[0].appendRaw(nil)
+	s.hello = &h
 	s.shares, s.psks = shares, psks
 	s.retry, s.retries, s.asked, s.other = m, s.retries+1, in.seq, received{}
 	s.askedAt = hs.e.now
@@ -154,7 +150,7 @@ func (s awaitServerHello) firstAnswered(in received) awaitServerHello {
 	if s.retry == nil && s.verifies == 0 || in.seq > s.asked {
 		return s
 	}
-	s.hello, s.raw, s.shares, s.psks = s.first, s.firstRaw, s.firstShares, s.firstPSKs
+	s.hello, s.shares, s.psks = s.first, s.firstShares, s.firstPSKs
 	s.retry, s.verifies = nil, 0
 	return s
 }
@@ -258,11 +254,7 @@ func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in rece
 		return nil, err
 	}
 	// RFC 9147, Section 5.8.1: the hello is acknowledged by what answers it.
-	e.path.deliveredSize(e.out.biggest)
-	if e.out.total == 1 && e.out.state == flightWaiting {
-		e.learnRTT(e.now.Sub(e.out.sentAt))
-	}
-	e.out.apply(flightReceived)
+	e.flightPassed()
 	return awaitEncryptedExtensions13{n, s.hello}, nil
 }
 
@@ -372,7 +364,6 @@ func (s awaitServerCertificate13) expects() message.Set {
 }
 
 func (s awaitServerCertificate13) take(hs *handshake, in received) (step, error) {
-	p := hs.p
 	m, ok := in.Message.(*message.Certificate13)
 	if !ok {
 		request := in.Message.(*message.CertificateRequest13)
@@ -399,15 +390,10 @@ func (s awaitServerCertificate13) take(hs *handshake, in received) (step, error)
 	if err != nil {
 		return nil, err
 	}
-	err = chain.Verify(auth.Policy{
-		Roots: p.roots, ServerName: p.serverName, Now: p.validAt(hs.e.now), Skip: p.skipVerify,
-		VerifyPeerCertificate: p.verifyPeer,
-	})
-	if err != nil {
+	if err := hs.verifyPeer(chain); err != nil {
 		return nil, err
 	}
 	hs.transcribe(in.raw)
-	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
 	return awaitServerCertificateVerify13{s.n, s.request, chain}, nil
 }
 
@@ -458,10 +444,7 @@ func (s awaitServerFinished13) take(hs *handshake, in received) (step, error) {
 	if err := hs.addFinished13(s.n, s.n.clientSecret); err != nil {
 		return nil, err
 	}
-	post, err := hs.enterApplication13(s.n, app)
-	if err != nil {
-		return nil, err
-	}
+	post := hs.enterApplication13(s.n, app)
 	if err := hs.e.keys.installWrite13(s.n.suite, epochData, app.client); err != nil {
 		return nil, err
 	}

@@ -117,12 +117,10 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 		return
 	}
 	if id == e.acks.id && id != 0 {
-		e.acks.now = true // again, with as many numbers as fit then
-		if e.path.refused(e.acks.size, hint, e.now) {
+		// again, with as many numbers as fit then
+		if e.acks.now = e.path.refused(e.acks.size, hint, e.now); e.acks.now {
 			e.pathChanged()
-			return
 		}
-		e.acks.now = false
 		return
 	}
 	size, ok := e.out.refused(id)

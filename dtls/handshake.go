@@ -143,7 +143,7 @@ func (hs *handshake) epochFits(t message.Type, epoch uint16) bool {
 // and fragment_length fields".
 func (hs *handshake) transcribe(raw []byte) {
 	if hs.e.speaks13() {
-		hs.transcript.Add(raw[:message.HeaderLen-8])
+		hs.transcript.Add(raw[:message.Header13Len])
 		raw = raw[message.HeaderLen:]
 	}
 	hs.transcript.Add(raw)
@@ -330,9 +330,7 @@ func (hs *handshake) handleTimeout(now time.Time) {
 
 // believe ends the handshake, unless the present state knows something better.
 func (hs *handshake) believe(err error) {
-	if s, ok := hs.step.(interface {
-		fallback(hs *handshake) (step, bool)
-	}); ok {
+	if s, ok := hs.step.(awaitServerHello); ok {
 		if next, ok := s.fallback(hs); ok {
 			hs.step, hs.suspicion = next, suspicion{}
 			return

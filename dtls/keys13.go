@@ -93,7 +93,7 @@ func (n *negotiated13) applicationSecrets(hs *handshake) applicationSecrets {
 
 // enterApplication13 makes what goes on after the handshake, when the transcript
 // ends with the client's Finished.
-func (hs *handshake) enterApplication13(n *negotiated13, app applicationSecrets) (*post13, error) {
+func (hs *handshake) enterApplication13(n *negotiated13, app applicationSecrets) *post13 {
 	post := &post13{
 		suite: n.suite, clientRandom: n.clientRandom, exporter: app.exporter, write: app.server, read: app.client, peerEpoch: epochData,
 	}
@@ -103,7 +103,7 @@ func (hs *handshake) enterApplication13(n *negotiated13, app applicationSecrets)
 	post.resumption = n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash))
 	n.schedule.Wipe()
 	keys.Wipe(n.clientSecret, n.serverSecret)
-	return post, nil
+	return post
 }
 
 // installWrite13 and installRead13 derive the keys of an epoch from its traffic

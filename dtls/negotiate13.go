@@ -103,9 +103,7 @@ func (c *choice13) chooseShare(p *params, h *message.ClientHello, retry *retried
 			continue
 		}
 		share := shareOf(h, g)
-		if c.group == 0 {
-			c.group, c.share = g, share
-		} else if c.share == nil && share != nil && !kex.IsHybrid(c.group) {
+		if c.group == 0 || c.share == nil && share != nil && !kex.IsHybrid(c.group) {
 			c.group, c.share = g, share
 		}
 	}

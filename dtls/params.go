@@ -56,7 +56,6 @@ type params struct {
 	skipVerify           bool
 	verifyPeer           func([][]byte, [][]*x509.Certificate) error
 	verifyConnection     func(ConnectionState) error
-	clientPSK            func(ClientPSKInfo) (*PSK, error)
 	clientPSKs           func(ClientPSKInfo) ([]PSK, error)
 	serverPSK            func(ServerPSKInfo) (*PSK, error)
 	pskHint              []byte // empty: none
@@ -507,15 +506,6 @@ func (p *params) wrapPSK(c *Config) {
 		timeout = defaultCallbackTimeout
 	}
 	if lookup := c.ClientPSK; lookup != nil {
-		p.clientPSK = func(info ClientPSKInfo) (*PSK, error) {
-			ctx, cancel := context.WithTimeout(context.Background(), timeout)
-			defer cancel()
-			list, err := lookup(ctx, info)
-			if err != nil || len(list) == 0 {
-				return nil, err
-			}
-			return &list[0], nil
-		}
 		p.clientPSKs = func(info ClientPSKInfo) ([]PSK, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), timeout)
 			defer cancel()

@@ -92,7 +92,7 @@ func (k *offeredPSK) binder(before, body []byte, binders int) []byte {
 	defer keys.Wipe(base)
 	sum := k.hash.New()
 	sum.Write(before)
-	sum.Write([]byte{byte(message.TypeClientHello), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))})
+	sum.Write(message.AppendHeader13(nil, message.TypeClientHello, len(body)))
 	sum.Write(body[:len(body)-binders])
 	return keys.VerifyData13(k.hash, base, sum.Sum(nil))
 }
@@ -117,20 +117,15 @@ func choosePSK13(hs *handshake, p *params, h *message.ClientHello, s *suite.Suit
 		if p.serverPSK == nil || s.Hash != externalHash {
 			continue
 		}
-		found, err := p.serverPSK(ServerPSKInfo{Identity: bytes.Clone(id.Identity), ServerName: h.ServerName, RemoteAddr: hs.e.peer})
-		switch {
-		case err != nil:
-			return nil, 0, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
-		case found != nil && len(found.Key) == 0:
-			return nil, 0, alert.Errorf(alert.InternalError, "ServerPSK returned an empty key")
-		case found != nil:
-			return &offeredPSK{identity: bytes.Clone(id.Identity), key: bytes.Clone(found.Key), hash: externalHash}, i, nil
-		case !p.usesCertificates():
-			decoy := make([]byte, 32)
-			if err := p.random(decoy); err != nil {
-				return nil, 0, err
-			}
-			return &offeredPSK{identity: bytes.Clone(id.Identity), key: decoy, hash: externalHash}, i, nil
+		key, err := p.findPSK(ServerPSKInfo{Identity: bytes.Clone(id.Identity), ServerName: h.ServerName, RemoteAddr: hs.e.peer})
+		if err == nil && key == nil && !p.usesCertificates() {
+			key, err = p.decoyPSK()
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		if key != nil {
+			return &offeredPSK{identity: bytes.Clone(id.Identity), key: key, hash: externalHash}, i, nil
 		}
 	}
 	return nil, 0, nil

@@ -598,19 +598,24 @@ func (e *Engine) transportSaid(err error) {
 	}
 }
 
-// sendFlight begins with the flight that was prepared: the peer's flight is
-// complete, so the one before it has arrived.
-func (hs *handshake) sendFlight(last bool) {
-	o := &hs.e.out
+// flightPassed: what answers our flight is here, so the flight has arrived.
+func (e *Engine) flightPassed() {
+	o := &e.out
 	if len(o.msgs) > 0 {
-		hs.e.path.deliveredSize(o.biggest)
+		e.path.deliveredSize(o.biggest)
 		// Karn: only a flight that was sent once gives a sample.
 		if o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
-			hs.e.learnRTT(hs.e.now.Sub(o.sentAt))
+			e.learnRTT(e.now.Sub(o.sentAt))
 		}
 	}
 	o.apply(flightReceived)
-	o.load(hs.flight, last)
+}
+
+// sendFlight begins with the flight that was prepared: the peer's flight is
+// complete, so the one before it has arrived.
+func (hs *handshake) sendFlight(last bool) {
+	hs.e.flightPassed()
+	hs.e.out.load(hs.flight, last)
 	hs.flight = nil
 	hs.e.acks.clear() // RFC 9147, Section 7.1: this flight acknowledges the peer's
 }

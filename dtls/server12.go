@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"io"
 	"slices"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
@@ -80,7 +78,7 @@ func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, err
 		HasRenegotiationInfo: h.HasRenegotiationInfo || slices.Contains(h.CipherSuites, scsvRenegotiation),
 		ALPN:                 c.alpn,
 	}
-	if _, err := io.ReadFull(p.rand, sh.Random[:]); err != nil {
+	if err := p.random(sh.Random[:]); err != nil {
 		return nil, err
 	}
 	if p.offers(VersionDTLS13) {
@@ -159,11 +157,9 @@ const (
 )
 
 func certificateRequest(p *params) *message.CertificateRequest {
-	m := &message.CertificateRequest{CertificateTypes: []byte{ecdsaSign, rsaSign}, SignatureSchemes: numbersOf(p.schemes)}
-	if p.roots != nil {
-		m.Authorities = p.roots.Subjects() //nolint:staticcheck // the system's roots, which it omits, are not what a server names
+	return &message.CertificateRequest{
+		CertificateTypes: []byte{ecdsaSign, rsaSign}, SignatureSchemes: numbersOf(p.schemes), Authorities: p.authorities(),
 	}
-	return m
 }
 
 // awaitClientCertificate12: RFC 5246, Section 7.4.6.
@@ -181,7 +177,7 @@ func (s awaitClientCertificate12) take(hs *handshake, in received) (step, error)
 	raw := in.Message.(*message.Certificate).Chain
 	next := awaitClientKeyExchange12{n: s.n, key: s.key}
 	if len(raw) == 0 {
-		if p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert {
+		if p.requiresClientCert() {
 			return nil, alert.Errorf(alert.HandshakeFailure, "client has no certificate, ClientAuth requires one")
 		}
 		hs.transcript.Add(in.raw)
@@ -191,16 +187,10 @@ func (s awaitClientCertificate12) take(hs *handshake, in received) (step, error)
 	if err != nil {
 		return nil, err
 	}
-	err = chain.Verify(auth.Policy{
-		Roots: p.roots, Now: p.validAt(hs.e.now), Skip: p.clientAuth < tls.VerifyClientCertIfGiven,
-		KeyUsages:             []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		VerifyPeerCertificate: p.verifyPeer,
-	})
-	if err != nil {
+	if err := hs.verifyPeer(chain); err != nil {
 		return nil, err
 	}
 	hs.transcript.Add(in.raw)
-	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
 	next.chain = chain
 	return next, nil
 }
@@ -263,20 +253,35 @@ func (s awaitClientKeyExchange12) premaster(hs *handshake, m message.Message) ([
 // the handshake then ends exactly as with a wrong key (RFC 4279, Section 2).
 func lookUpPSK(hs *handshake, identity []byte) ([]byte, error) {
 	identity = bytes.Clone(identity)
-	found, err := hs.p.serverPSK(ServerPSKInfo{Identity: identity, ServerName: hs.e.state.ServerName, RemoteAddr: hs.e.peer})
+	key, err := hs.p.findPSK(ServerPSKInfo{Identity: identity, ServerName: hs.e.state.ServerName, RemoteAddr: hs.e.peer})
 	if err != nil {
-		return nil, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
+		return nil, err
 	}
 	hs.e.state.PSKIdentity = identity
-	if found == nil {
-		decoy := make([]byte, 32)
-		_, err := io.ReadFull(hs.p.rand, decoy)
-		return decoy, err
+	if key == nil {
+		return hs.p.decoyPSK()
 	}
-	if len(found.Key) == 0 {
+	return key, nil
+}
+
+// findPSK asks ServerPSK for a key, and returns a copy; nil: nobody knows it.
+func (p *params) findPSK(info ServerPSKInfo) ([]byte, error) {
+	found, err := p.serverPSK(info)
+	switch {
+	case err != nil:
+		return nil, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
+	case found == nil:
+		return nil, nil
+	case len(found.Key) == 0:
 		return nil, alert.Errorf(alert.InternalError, "ServerPSK returned an empty key")
 	}
 	return bytes.Clone(found.Key), nil
+}
+
+// decoyPSK is a key for an identity that nobody knows.
+func (p *params) decoyPSK() ([]byte, error) {
+	decoy := make([]byte, 32)
+	return decoy, p.random(decoy)
 }
 
 // awaitCertificateVerify12: RFC 5246, Section 7.4.8.

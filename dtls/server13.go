@@ -3,8 +3,6 @@ package dtls
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
-	"io"
 	"slices"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
@@ -93,7 +91,7 @@ func answerHello13(hs *handshake, p *params, h *message.ClientHello, in received
 		Version: VersionDTLS12, SupportedVersion: VersionDTLS13, CipherSuite: c.suite.ID,
 		HasSelectedPSK: c.psk != nil, SelectedPSK: uint16(c.pskIndex),
 	}
-	if _, err := io.ReadFull(p.rand, sh.Random[:]); err != nil {
+	if err := p.random(sh.Random[:]); err != nil {
 		return nil, err
 	}
 	var secret []byte
@@ -187,11 +185,7 @@ func cmpOr(n, otherwise int) int {
 }
 
 func certificateRequest13(p *params) *message.CertificateRequest13 {
-	m := &message.CertificateRequest13{SignatureSchemes: numbersOf(p.schemes)}
-	if p.roots != nil {
-		m.Authorities = p.roots.Subjects() //nolint:staticcheck // the system's roots, which it omits, are not what a server names
-	}
-	return m
+	return &message.CertificateRequest13{SignatureSchemes: numbersOf(p.schemes), Authorities: p.authorities()}
 }
 
 // askAgain13 asks for a hello with a share of the group (RFC 8446, Section
@@ -238,7 +232,7 @@ func (s awaitClientCertificate13) take(hs *handshake, in received) (step, error)
 		return nil, alert.Errorf(alert.UnsupportedExtension, "certificate with %s, which was not asked for", message.ExtensionName(m.ExtensionTypes[0]))
 	}
 	if len(m.Chain) == 0 {
-		if p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert {
+		if p.requiresClientCert() {
 			// RFC 8446, Section 4.4.2.4.
 			return nil, alert.Errorf(alert.CertificateRequired, "client has no certificate, ClientAuth requires one")
 		}
@@ -249,16 +243,10 @@ func (s awaitClientCertificate13) take(hs *handshake, in received) (step, error)
 	if err != nil {
 		return nil, err
 	}
-	err = chain.Verify(auth.Policy{
-		Roots: p.roots, Now: p.validAt(hs.e.now), Skip: p.clientAuth < tls.VerifyClientCertIfGiven,
-		KeyUsages:             []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		VerifyPeerCertificate: p.verifyPeer,
-	})
-	if err != nil {
+	if err := hs.verifyPeer(chain); err != nil {
 		return nil, err
 	}
 	hs.transcribe(in.raw)
-	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
 	return awaitClientCertificateVerify13{s.n, s.app, chain}, nil
 }
 
@@ -298,10 +286,7 @@ func (s awaitClientFinished13) take(hs *handshake, in received) (step, error) {
 	if err := hs.checkConnection(); err != nil {
 		return nil, err
 	}
-	post, err := hs.enterApplication13(s.n, s.app)
-	if err != nil {
-		return nil, err
-	}
+	post := hs.enterApplication13(s.n, s.app)
 	if err := hs.e.keys.installRead13(s.n.suite, epochData, s.app.client, hs.e.p.replayWindow); err != nil {
 		return nil, err
 	}

@@ -130,6 +130,6 @@ func (s *session) fits(p *params, h *message.ClientHello, chosen *suite.Suite) b
 	if s.suite.Hash != chosen.Hash || s.serverName != h.ServerName {
 		return false
 	}
-	required := p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert
+	required := p.requiresClientCert()
 	return (!required || len(s.chain) > 0) && (p.clientAuth != tls.NoClientCert || len(s.chain) == 0)
 }
