@@ -11,7 +11,7 @@ import (
 // holds, and so do all later ones. Data that nobody has read is dropped. A
 // second Close does nothing.
 //
-// A peer that may still miss our last flight can ask for it for Config.Linger
+// In DTLS 1.2 a peer that may still miss our last flight can ask for it for Config.Linger
 // longer; until then the transport stays open and is read. That is so if we are
 // the server and have received nothing since the handshake, and it ends with
 // anything that the peer sends, such as its own close_notify.

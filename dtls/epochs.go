@@ -113,8 +113,8 @@ func (k *epochs) install12(n *negotiated12, master []byte, isClient bool, window
 	return nil
 }
 
-// setSeal and setRead put keys into a slot: that of the epoch, an empty one, or
-// else that of the oldest epoch, whose keys end.
+// setSeal and setRead put keys into a slot: an empty one, or else that of the
+// oldest epoch, whose keys end.
 func (k *epochs) setSeal(epoch uint16, s sealer) {
 	slot := &k.seal[0]
 	for i := range k.seal {

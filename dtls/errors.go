@@ -23,8 +23,8 @@ var (
 	ErrHandshakeTimeout = errors.New("dtls: handshake timed out")
 
 	// ErrNoProbeCarrier says that nothing which the peer acknowledges could
-	// carry a path MTU probe. Associations of DTLS 1.2 need heartbeats or
-	// connection IDs for it; ReportDelivered and ReportLost always work.
+	// carry a path MTU probe, which no version has here yet; ReportDelivered
+	// and ReportLost always work.
 	ErrNoProbeCarrier = errors.New("dtls: nothing negotiated that could carry an MTU probe")
 
 	// ErrNoSession says that there is no session to resume from, or not yet.

@@ -277,7 +277,7 @@ func (e *Engine) messagesArrived() {
 	}
 }
 
-// keysUpdated counts the updates of our keys.
+// keysUpdated grows with every update of our keys.
 func (e *Engine) keysUpdated() int {
 	if e.post == nil {
 		return 0

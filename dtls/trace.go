@@ -88,7 +88,8 @@ type RetransmissionCause uint8
 const (
 	// TimerExpired: nothing answered it in time.
 	TimerExpired RetransmissionCause = iota
-	// PeerRepeated: the peer repeated the flight before, so it misses this one.
+	// PeerRepeated: the peer repeated the flight before, so it misses this one, or
+	// it acknowledged only a part.
 	PeerRepeated
 )
 
