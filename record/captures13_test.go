@@ -292,8 +292,12 @@ func (s *side) open(u record.Unified, wire []byte) error {
 	}
 	e.tally[typ]++
 	padding := len(u.Body) - s.aead.TagLen() - 1 - len(plaintext)
-	if again, _, err := e.sealer.Seal(nil, typ, plaintext, padding); err != nil || !bytes.Equal(again, wire) {
-		return fmt.Errorf("record %+v, sealed again: %x, %w\ncaptured %x", number, again, err, wire)
+	again, _, err := e.sealer.Seal(nil, typ, plaintext, padding)
+	if err != nil {
+		return fmt.Errorf("record %+v, sealed again: %w", number, err)
+	}
+	if !bytes.Equal(again, wire) {
+		return fmt.Errorf("record %+v, sealed again: %x\ncaptured %x", number, again, wire)
 	}
 	return nil
 }
