@@ -164,9 +164,9 @@ func TestNoncesNeverRepeat13(t *testing.T) {
 			case 50:
 				s.next += uint64(i) * uint64(i) * uint64(i)
 			case 51:
-				s.Seal(nil, TypeTLS12CID, nil, 0) //nolint:errcheck // refused, and must change nothing
+				_, _, _ = s.Seal(nil, TypeTLS12CID, nil, 0) // refused, and must change nothing
 			case 52:
-				s.Seal(nil, TypeAlert, make([]byte, MaxPlaintext+1), 0) //nolint:errcheck // refused
+				_, _, _ = s.Seal(nil, TypeAlert, make([]byte, MaxPlaintext+1), 0) // refused
 			}
 			seal13(t, s, nil)
 		}
