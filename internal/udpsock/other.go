@@ -2,7 +2,10 @@
 
 package udpsock
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
 // kernel is what systems other than Linux do for one socket: perhaps, not to cut
 // datagrams.
@@ -20,11 +23,11 @@ func (k *kernel) open(fd uintptr, _ bool, opts Options) []error {
 func (*kernel) close() {}
 
 func (*Socket) readPktinfo([]byte) (n int, from netip.AddrPort, to netip.Addr, err error) {
-	panic("udpsock: no pktinfo here")
+	return 0, netip.AddrPort{}, netip.Addr{}, errors.ErrUnsupported
 }
 
 func (*Socket) writePktinfo([]byte, netip.AddrPort, netip.Addr) error {
-	panic("udpsock: no pktinfo here")
+	return errors.ErrUnsupported
 }
 
 func (*Socket) drain(func(Notice)) int { return 0 }
