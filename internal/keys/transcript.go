@@ -19,15 +19,15 @@ type Transcript struct {
 // is copied.
 //
 // DTLS 1.3 has the header of TLS here, 4 bytes of type and length: RFC 9147,
-// Section 5.2 "requires removing the message_seq, fragment_offset, and
+// Section 5.5 "requires removing the message_seq, fragment_offset, and
 // fragment_length fields". ClientHello and HelloRetryRequest count, see
 // [Transcript.Replace].
 //
-// DTLS 1.2 keeps its own header of 12 bytes. RFC 6347, Section 4.2.6: the header counts "as if each handshake message had
-// been sent as a single fragment": fragment_offset is 0, fragment_length is
-// length. An initial ClientHello that was answered by a HelloVerifyRequest is
-// not part of it, nor is the HelloVerifyRequest; HelloRequest never is (RFC
-// 5246, Section 7.4.1.1).
+// DTLS 1.2 keeps its own header of 12 bytes. RFC 6347, Section 4.2.6: the header
+// counts "as if each handshake message had been sent as a single fragment":
+// fragment_offset is 0, fragment_length is length. An initial ClientHello that
+// was answered by a HelloVerifyRequest is not part of it, nor is the
+// HelloVerifyRequest; HelloRequest never is (RFC 5246, Section 7.4.1.1).
 func (t *Transcript) Add(raw []byte) { t.raw = append(t.raw, raw...) }
 
 // Sum returns the hash of all messages added so far. More may follow.
