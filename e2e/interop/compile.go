@@ -109,31 +109,15 @@ func (c *compiled) dial(t testing.TB, addr string, o Options, suite string) Endp
 func (c *compiled) start(t testing.TB, role, port, suite string, o Options, more ...string) *process {
 	t.Helper()
 	args := append([]string{role, "port=" + port, "suite=" + suite, fmt.Sprintf("mtu=%d", o.MTU)}, more...)
-	if o.Chain != nil {
-		f, err := o.Chain.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "cert="+f.Chain, "key="+f.Key)
-	}
-	if o.Roots != nil {
-		f, err := o.Roots.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "ca="+f.Root)
-		if role == "client" {
-			args = append(args, "name="+o.ServerName)
-		}
+	args = append(args, o.arguments(t)...)
+	if o.Roots != nil && role == "client" {
+		args = append(args, "name="+o.ServerName)
 	}
 	if o.PSK != nil {
 		args = append(args, fmt.Sprintf("psk=%x", o.PSK.Key), fmt.Sprintf("identity=%x", o.PSK.Identity))
 		if role == "server" && o.PSK.Hint != nil {
 			args = append(args, fmt.Sprintf("hint=%x", o.PSK.Hint))
 		}
-	}
-	if o.ALPN != "" {
-		args = append(args, "alpn="+o.ALPN)
 	}
 	e := start(t, c.pkg, c.build(t), args...)
 	e.established = "established "

@@ -38,23 +38,7 @@ func (Erlang) Dial(t testing.TB, addr string, o Options) Endpoint {
 func startErlang(t testing.TB, role, port string, o Options) *process {
 	t.Helper()
 	args := []string{filepath.Join(sources, "dtls.escript"), role, "port=" + port, "suite=" + iana.Name(o.Suite)}
-	if o.Chain != nil {
-		f, err := o.Chain.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "cert="+f.Chain, "key="+f.Key)
-	}
-	if o.Roots != nil {
-		f, err := o.Roots.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "ca="+f.Root)
-	}
-	if o.ALPN != "" {
-		args = append(args, "alpn="+o.ALPN)
-	}
+	args = append(args, o.arguments(t)...)
 	e := start(t, "erlang-ssl", "escript", args...)
 	e.established = "established "
 	e.agrees = []string{"established dtlsv1.2 " + iana.Name(o.Suite)}

@@ -104,18 +104,11 @@ func (GnuTLS) common(t testing.TB, o Options) []string {
 		"--mtu", strconv.Itoa(o.MTU),
 	}
 	if o.Chain != nil {
-		f, err := o.Chain.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := files(t, o.Chain)
 		args = append(args, "--x509certfile", f.Chain, "--x509keyfile", f.Key)
 	}
 	if o.Roots != nil {
-		f, err := o.Roots.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "--x509cafile", f.Root)
+		args = append(args, "--x509cafile", files(t, o.Roots).Root)
 	}
 	if o.ALPN != "" {
 		args = append(args, "--alpn", o.ALPN)

@@ -31,10 +31,7 @@ func (p LibCoAP) Serve(t testing.TB, o Options) (Endpoint, string) {
 		args = append(args, "-k", string(o.PSK.Key), "-h", string(o.PSK.Hint))
 	}
 	if o.Chain != nil {
-		f, err := o.Chain.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := files(t, o.Chain)
 		args = append(args, "-n", "-c", f.Chain, "-j", f.Key)
 	}
 	e := start(t, "libcoap3-bin", "coap-server-"+string(p), args...)
@@ -50,11 +47,7 @@ func (p LibCoAP) Dial(t testing.TB, addr string, o Options) Endpoint {
 		args = append(args, "-u", string(o.PSK.Identity), "-k", string(o.PSK.Key))
 	}
 	if o.Roots != nil {
-		f, err := o.Roots.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "-R", f.Root)
+		args = append(args, "-R", files(t, o.Roots).Root)
 	}
 	return start(t, "libcoap3-bin", "coap-client-"+string(p), append(args, fmt.Sprintf("coaps://%s/lamps/7", addr))...)
 }

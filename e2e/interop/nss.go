@@ -78,24 +78,7 @@ func (p NSS) start(t testing.TB, args []string, o Options) *nssProcess {
 	if o.Suite != 0 {
 		args = append(args, fmt.Sprintf("suites=%04x", o.Suite))
 	}
-	if o.Chain != nil {
-		f, err := o.Chain.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "cert="+f.Chain, "key="+f.Key)
-	}
-	if o.Roots != nil {
-		f, err := o.Roots.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "ca="+f.Root)
-	}
-	if o.ALPN != "" {
-		args = append(args, "alpn="+o.ALPN)
-	}
-	return &nssProcess{process: start(t, "libnss3-dev", nssProgram.build(t), args...), options: o}
+	return &nssProcess{process: start(t, "libnss3-dev", nssProgram.build(t), append(args, o.arguments(t)...)...), options: o}
 }
 
 // nssProcess is a process that has one association after the other. What it says

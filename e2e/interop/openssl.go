@@ -92,21 +92,14 @@ func (OpenSSL) common(t testing.TB, o Options) []string {
 		"-mtu", opensslMTU(o.MTU),
 	}
 	if o.Chain != nil {
-		f, err := o.Chain.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := files(t, o.Chain)
 		args = append(args, "-cert", f.Leaf, "-key", f.Key)
 		if f.Intermediates != "" {
 			args = append(args, "-cert_chain", f.Intermediates)
 		}
 	}
 	if o.Roots != nil {
-		f, err := o.Roots.Write(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "-CAfile", f.Root)
+		args = append(args, "-CAfile", files(t, o.Roots).Root)
 	}
 	if o.PSK != nil {
 		args = append(args, "-psk", hex.EncodeToString(o.PSK.Key), "-psk_identity", string(o.PSK.Identity))
