@@ -72,7 +72,7 @@ func TestNSSRefusals(t *testing.T) {
 					cfg.MinVersion, cfg.CurvePreferences = dtls.VersionDTLS13, []tls.CurveID{tls.X25519}
 				}
 				s := play(t, r == weServe, us, them, NSS{Args: []string{"groups=1d"}}, network{})
-				s.until("refusal", func() bool {
+				waitUntil(t, "refusal", func() bool {
 					// A listener refuses a first hello without a word but to the client.
 					told := strings.Contains(s.ours.Log(), c.alert.String()) ||
 						strings.Contains(s.trace.String(), fmt.Sprintf("alert %d]", c.alert))

@@ -107,11 +107,10 @@ func (s *scene) dial(us Options) {
 	s.ours.start(s.T, s.ours.dialing(s.relay.Addr().String()))
 }
 
-// await returns when something has come true, and ends the test when an end has
-// given up or time is over.
+// await is waitUntil that also ends the test when an end has given up.
 func (s *scene) await(what string, done func() bool) {
 	s.Helper()
-	s.until(what, func() bool {
+	waitUntil(s.T, what, func() bool {
 		err := s.theirs.Failed()
 		if !s.closed {
 			err = errors.Join(err, s.ours.Failed())
@@ -124,16 +123,6 @@ func (s *scene) await(what string, done func() bool) {
 		}
 		return false
 	})
-}
-
-// until is await where ends may fail.
-func (s *scene) until(what string, done func() bool) {
-	s.Helper()
-	for deadline := time.Now().Add(caseTimeout); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.Fatalf("after %v there is no %s", caseTimeout, what)
-		}
-	}
 }
 
 // talk returns when a line of each end has arrived at the other. Lines may be

@@ -208,3 +208,14 @@ func converse(t *testing.T, server, client Endpoint) {
 		}
 	}
 }
+
+// waitUntil returns when something has come true, and ends the test when time is
+// over.
+func waitUntil(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(caseTimeout); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v there is no %s", caseTimeout, what)
+		}
+	}
+}

@@ -54,18 +54,15 @@ func refused(t *testing.T, client Client, c Case, spoil func(*PSK)) (sent []int)
 		cfg.Retransmit = dtls.RetransmitPolicy{Initial: time.Minute, NoRTT: true} // no timer of ours in between
 	}
 	p := connect(t, Flightpath{}, client, serving, dialing, c)
-	deadline := time.Now().Add(caseTimeout)
-	for finished := 0; finished < 2; time.Sleep(10 * time.Millisecond) {
-		finished = 0
+	waitUntil(t, "second Finished of the client", func() bool {
+		finished := 0
 		for _, d := range p.trace.seen(dtlstest.ToServer) {
 			if strings.Contains(describe(d), " [1.") {
 				finished++
 			}
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no second Finished of the client after %v", caseTimeout)
-		}
-	}
+		return finished >= 2
+	})
 	if p.server.Established() || p.client.Established() {
 		t.Error("the handshake succeeds")
 	}
@@ -97,10 +94,9 @@ func TestWrongKey(t *testing.T) {
 					dialing.PSK.Identity[0] ^= 1
 				}
 				e := connect(t, p.peer, Flightpath{}, serving, dialing, c)
-				for deadline := time.Now().Add(caseTimeout); e.client.Failed() == nil; time.Sleep(10 * time.Millisecond) {
-					if time.Now().After(deadline) || e.client.Established() {
-						t.Fatal("the handshake does not fail")
-					}
+				waitUntil(t, "end of the handshake", func() bool { return e.client.Failed() != nil || e.client.Established() })
+				if e.client.Established() {
+					t.Fatal("the handshake succeeds")
 				}
 				err := e.client.Failed()
 				alert, ok := errors.AsType[*dtls.AlertError](err)
