@@ -77,19 +77,15 @@ func (r *runner) all(ctx context.Context, cells []*cell) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var (
-		wg    sync.WaitGroup
-		work  = make(chan *cell)
-		fails = make(chan error, r.parallel)
-	)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	work := make(chan *cell)
 	for range r.parallel {
 		wg.Go(func() {
 			for c := range work {
 				if err := r.cell(ctx, c); err != nil {
-					fails <- err
-					cancel()
+					cancel(err)
 					return
 				}
 			}
@@ -103,8 +99,7 @@ func (r *runner) all(ctx context.Context, cells []*cell) error {
 	}
 	close(work)
 	wg.Wait()
-	close(fails)
-	return errors.Join(<-fails, context.Cause(ctx))
+	return context.Cause(ctx)
 }
 
 // cell runs the tries of one, in a lab of its own. An error is the lab's, or

@@ -26,15 +26,9 @@ func (c *cell) summary() string {
 	if len(c.tries) == 0 {
 		return "–"
 	}
-	complete := 0
-	for _, t := range c.tries {
-		if t.complete {
-			complete++
-		}
-	}
-	s := fmt.Sprintf("%d of %d", complete, len(c.tries))
-	if complete > 0 {
-		times := c.times()
+	times := c.times()
+	s := fmt.Sprintf("%d of %d", len(times), len(c.tries))
+	if len(times) > 0 {
 		s += fmt.Sprintf(", %s (%s), %d", seconds(median(times)), seconds(slices.Max(times)), median(c.datagrams()))
 	}
 	return s
@@ -75,42 +69,33 @@ func table(cells []*cell, version string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| DTLS %s, middle link | too large | no loss | 10 %% lost | 30 %% lost |\n|---|---|---|---|---|\n", version)
 	type row struct {
-		v6, blackHole bool
-		link          int
+		family    string
+		blackHole bool
+		link      int
 	}
 	var order []row
 	columns := map[row]map[int]string{}
 	for _, c := range cells {
-		k := row{c.v6, c.blackHole, c.link}
+		k := row{c.family(), c.blackHole, c.link}
 		if columns[k] == nil {
 			columns[k] = map[int]string{}
 			order = append(order, k)
 		}
 		columns[k][c.loss] = c.summary()
 	}
-	slices.SortStableFunc(order, func(a, b row) int { return order6(a.v6) - order6(b.v6) })
+	slices.SortStableFunc(order, func(a, b row) int { return strings.Compare(a.family, b.family) })
 	for _, k := range order {
-		family, told := "IPv4", "ICMP"
-		if k.v6 {
-			family = "IPv6"
-		}
+		told := "ICMP"
 		if k.blackHole {
 			told = "silence"
 		}
-		fmt.Fprintf(&b, "| %s, %d | %s |", family, k.link, told)
+		fmt.Fprintf(&b, "| %s, %d | %s |", k.family, k.link, told)
 		for _, loss := range []int{0, 10, 30} {
 			fmt.Fprintf(&b, " %s |", columns[k][loss])
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
-}
-
-func order6(v6 bool) int {
-	if v6 {
-		return 1
-	}
-	return 0
 }
 
 // replaceTable puts a table between the marks of its version in a file.
