@@ -8,6 +8,8 @@
 // the host. r1 also loses packets, on their way through it. There is no delay:
 // a round trip takes some 0.1 ms.
 //
-// It needs root, iproute2 and nftables. The program in the directory matrix
-// runs the library through it and writes the table of docs/mtu.md.
+// It needs root, iproute2 and nftables. Two programs run the library through it:
+// that in the directory matrix measures handshakes and writes the table of
+// docs/mtu.md, and that in forgery sends forged "packet too big" messages to both
+// ends.
 package lab

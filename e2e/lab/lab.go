@@ -25,19 +25,16 @@ const (
 
 var hosts = []Host{Client, R1, R2, Server}
 
-// Addresses of the two ends, and of the client's router as it is seen from the
-// server's side.
+// Addresses of the two ends.
 const (
 	Client4, Client6 = "10.77.1.2", "fd77:1::2"
-	R1Middle4        = "10.77.2.1"
 	Server4, Server6 = "10.77.3.2", "fd77:3::2"
 )
 
 // Lab is a path that is up. Its methods must not be called concurrently, but
-// for Command.
+// for Command and Start.
 type Lab struct {
 	prefix string // of the namespaces' names
-	path   Path
 }
 
 // labs counts the ones of this process, so that their names differ.
@@ -166,12 +163,8 @@ func (l *Lab) Set(ctx context.Context, p Path) error {
 			return err
 		}
 	}
-	l.path = p
 	return nil
 }
-
-// Path is the one in force.
-func (l *Lab) Path() Path { return l.path }
 
 // Forget makes both ends forget what they have learned of the path: a path MTU
 // outlives the process that learned it, by ten minutes.
