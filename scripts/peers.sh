@@ -22,10 +22,7 @@ need gcc command -v gcc                              # the race detector links w
 need libc6-dev test -e /usr/include/stdlib.h         # and with this
 need openssl command -v openssl
 need gnutls-bin eval 'command -v gnutls-cli && command -v gnutls-serv'
-if [ "${1-}" = lab ]; then
-	need iproute2 command -v ip
-	need nftables command -v nft
-fi
+if [ "${1-}" = lab ]; then need nftables command -v nft; fi
 need chromium command -v chromium                    # e2e/browser
 need firefox-esr command -v firefox-esr              # its NSS for e2e/interop, too
 need iproute2 eval 'command -v ip || test -x /usr/sbin/ip'
