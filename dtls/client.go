@@ -136,12 +136,13 @@ type awaitServerHello struct {
 	retries int                  // how many were followed
 	other   received             // one that asks for something else, with a nil Message if there is none
 	asked   uint16               // message_seq of what was followed last, of either kind
-	askedAt time.Time            // when a HelloRetryRequest was followed
+	askedAt time.Time            // when a HelloRetryRequest was followed, or the handshake begun anew
 
 	// What to begin anew with, once a HelloRetryRequest was followed: the state
 	// before, and the flight with the first hello, cut as it was.
 	origin      *awaitServerHello
 	firstFlight []outMessage
+	anew        bool // this has been done
 }
 
 // maxHelloVerifies is how many cookies are followed: an honest server has one,

@@ -78,14 +78,17 @@ func (s awaitServerHello) reconsider13(hs *handshake) (step, error) {
 // 9147, Section 5.1: the alert "allows the client to restart the connection from
 // scratch without a cookie".
 func (s awaitServerHello) fallback(hs *handshake) (next step, ok bool) {
+	age := hs.e.now.Sub(s.askedAt)
 	switch {
-	case s.retry == nil:
-		return s, s.retries > 0 // begun anew: the alert was about the hello before
-	case s.retries > 1 && hs.e.now.Sub(s.askedAt) < freshCookie:
+	case s.retry == nil && !s.anew:
+		return s, false
+	case (s.anew || s.retries > 1) && age < 2*hs.p.retransmit.Initial:
 		return s, true // the alert may be about the hello before this one
+	case s.anew && (s.retry == nil || age < freshCookie):
+		return s, false // it is about something else
 	}
 	again := *s.origin
-	again.retries = s.retries
+	again.retries, again.anew, again.askedAt = s.retries, true, hs.e.now
 	hs.e.state.Version = 0
 	hs.e.out.nextSeq = 1
 	hs.transcript.Reset()
@@ -212,6 +215,11 @@ func (s awaitServerHello) checkHello13(m *message.ServerHello) (*suite.Suite, er
 // agree13 takes the ServerHello of a server that chose DTLS 1.3 (RFC 8446,
 // Section 4.1.3).
 func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in received) (step, error) {
+	if s.retry == nil && s.verifies == 0 && in.seq > 0 {
+		// A server's second message answers no first hello: this one is for a
+		// client that had our port before.
+		return s, errIgnore
+	}
 	s = s.firstAnswered(in)
 	chosen, err := s.checkHello13(m)
 	if err != nil {
@@ -338,7 +346,7 @@ func (s awaitEncryptedExtensions13) take(hs *handshake, in received) (step, erro
 	}
 	hs.transcribe(in.raw)
 	hs.e.state.NegotiatedProtocol = m.ALPN
-	hs.e.setPeerLimit13(m.RecordSizeLimit)
+	hs.e.limitRecords13(m.RecordSizeLimit)
 	if s.n.psk != nil {
 		if old := s.n.psk.session; old != nil {
 			if err := old.restore(&hs.e.state); err != nil {

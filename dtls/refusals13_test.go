@@ -1,0 +1,127 @@
+package dtls
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/record"
+)
+
+// TestRefusalBehindCookie: a Listener refuses what a client with a good cookie
+// wants. The client hears why, within seconds: that a cookie has become too old
+// explains an alert once.
+func TestRefusalBehindCookie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := listen(t, func(client, server *Config) {
+			client.NextProtos, server.NextProtos = []string{"coap"}, []string{"mqtt"}
+		})
+		defer l.Close()
+		conn := l.net.dial(l.Addr())
+		c := Client(conn, l.client)
+		defer c.Close()
+		began := time.Now()
+		err := c.HandshakeContext(t.Context())
+		var ae *AlertError
+		if !errors.As(err, &ae) || !ae.Remote || ae.Alert != alert.NoApplicationProtocol {
+			t.Errorf("the client hears %v", err)
+		}
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("after %v", took)
+		}
+	})
+}
+
+// TestServerHelloOfAnother: a server still repeats its flight for a client that
+// has vanished, and the next one has its port. The second message of a server is
+// no answer to a first hello.
+func TestServerHelloOfAnother(t *testing.T) {
+	var stale []byte
+	client, server := simConfigs13(dtlstest.P256, 0)
+	old := newSim(t, client, server)
+	old.path = func(from side, n int, d []byte) []time.Duration {
+		if from == serverSide && n == 1 {
+			_, _, rest, err := record.Next(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stale = bytes.Clone(d[:len(d)-len(rest)])
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	old.handshake()
+
+	client, server = simConfigs13(dtlstest.P256, 0)
+	s := newSim(t, client, server)
+	s.path = func(from side, n int, d []byte) []time.Duration {
+		if from == clientSide && n == 0 {
+			s.inject(clientSide, stale)
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	if !s.run(2*time.Second, s.established) {
+		t.Errorf("%v; %v\n%s", s.eng[0], s.eng[1], s.history())
+	}
+}
+
+// TestRecordSizeLimit13: each side keeps to the other's limit, and takes no
+// record over its own (RFC 8449, Section 4), whatever GetConfigForClient says:
+// its limits have no effect.
+func TestRecordSizeLimit13(t *testing.T) {
+	for at := range side(2) {
+		for _, other := range []int{0, 1000} {
+			configs := [2]*Config{}
+			configs[clientSide], configs[serverSide] = simConfigs13(dtlstest.P256, 0)
+			configs[clientSide].RecordSizeLimit = record.MaxPlaintext + 1 // asks for the server's
+			configs[at].RecordSizeLimit = 200
+			if at == serverSide {
+				another := configs[serverSide].Clone()
+				another.RecordSizeLimit = other
+				configs[serverSide].GetConfigForClient = func(*tls.ClientHelloInfo) (*Config, error) { return another, nil }
+			} else {
+				configs[serverSide].RecordSizeLimit = other
+			}
+			s := newSim(t, configs[clientSide], configs[serverSide])
+			s.handshake()
+			s.settle()
+			s.echo("within it")
+			if got := s.eng[at.other()].MaxData(); got != 199 {
+				t.Errorf("%v, %d: a Write may have %d bytes", at, other, got)
+			}
+			if got := s.eng[at].MaxData(); other == 0 && got <= 199 {
+				t.Errorf("%v: its own Write may have %d bytes", at, got)
+			}
+			s.inject(at, s.authentic(at.other(), record.TypeApplicationData, make([]byte, 200)...))
+			var ae *AlertError
+			if err := s.eng[at].Err(); !errors.As(err, &ae) || ae.Alert != alert.RecordOverflow {
+				t.Errorf("%v, %d: %v behind a record over the limit", at, other, err)
+			}
+		}
+	}
+}
+
+// TestTicketsOfAnotherConfig: the keys of tickets are those of the Config that
+// served the client, when they are made and when they come back.
+func TestTicketsOfAnotherConfig(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	another := &Config{Certificates: server.Certificates, ClientCAs: server.ClientCAs, Time: server.Time}
+	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*Config, error) { return another, nil }
+	s := newSim(t, client, server)
+	s.handshake()
+	s.settle()
+	session, err := s.eng[clientSide].Session()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Session = session
+	s = newSim(t, client, server)
+	s.handshake()
+	if !s.eng[clientSide].ConnectionState().DidResume {
+		t.Error("the ticket of the Config that served the client was not taken")
+	}
+}
