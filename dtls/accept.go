@@ -227,7 +227,7 @@ func (d *Door) count(now time.Time, j *judgement) {
 		return
 	}
 	d.load.hello(now)
-	if len(j.hello.Cookie) > 0 {
+	if len(j.hello.Cookie) > 0 || j.retryCookie != nil {
 		d.stats.Refused++
 	}
 }

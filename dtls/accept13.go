@@ -152,6 +152,7 @@ func chooseScanned(ours []*suite.Suite, theirs []byte) *suite.Suite {
 // connection from scratch without a cookie."
 func (d *Door) checkRetry(now time.Time, from netip.AddrPort, s *message.HelloScan, j judgement) judgement {
 	c := s.RetryCookie
+	j.retryCookie = c
 	if len(c) < retryHeadLen {
 		return j.refuse(alert.IllegalParameter)
 	}
@@ -165,7 +166,7 @@ func (d *Door) checkRetry(now time.Time, from netip.AddrPort, s *message.HelloSc
 		return j.refuse(alert.IllegalParameter)
 	}
 	j.proven, j.verdict = true, letIn
-	j.retry, j.retryCookie = a, c
+	j.retry = a
 	return j
 }
 

@@ -60,9 +60,9 @@ type Engine struct {
 	peer      netip.AddrPort
 	state     ConnectionState
 	secrets   secrets12
-	maxData   int  // SetMaxData, 0: none
-	limited   bool // the peer has to obey Config.RecordSizeLimit
-	peerLimit int  // longest content of a protected record the peer takes (RFC 8449), 0: not said
+	maxData   int // SetMaxData, 0: none
+	ownLimit  int // longest content of a record we take, Config.RecordSizeLimit; 0: any
+	peerLimit int // longest content of a protected record the peer takes (RFC 8449), 0: not said
 	nextID    uint64
 	dataID    uint64 // ID of the last datagram with data of Write
 	dataSize  int

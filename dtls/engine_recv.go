@@ -93,7 +93,7 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 	typ, plaintext, n, err := opener.Open(u)
 	if err != nil {
 		e.recordFault(err, true)
-		if errors.Is(err, record.ErrBadMAC) && opener.Remaining() < rekeyBefore {
+		if errors.Is(err, record.ErrBadMAC) && opener.Failed() >= opener.Remaining() {
 			e.rekeyPeer()
 		}
 		return

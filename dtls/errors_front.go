@@ -113,6 +113,7 @@ func IsFatal(err error) bool {
 	for _, retry := range []error{
 		ErrAgain, ErrInterrupted, ErrGotApplicationData, ErrShortBuffer, ErrInHandler,
 		ErrNoProbeCarrier, ErrNoSession, errBelowMinimumMTU, errHandshakeOngoing, errMaxDataRange,
+		errNoRenegotiation, errNoKeyUpdate, errTooManyUpdates, errExporterNeedsEMS,
 	} {
 		if errors.Is(err, retry) {
 			return false

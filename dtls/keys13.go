@@ -95,7 +95,8 @@ func (n *negotiated13) applicationSecrets(hs *handshake) applicationSecrets {
 // ends with the client's Finished.
 func (hs *handshake) enterApplication13(n *negotiated13, app applicationSecrets) *post13 {
 	post := &post13{
-		suite: n.suite, clientRandom: n.clientRandom, exporter: app.exporter, write: app.server, read: app.client, peerEpoch: epochData,
+		suite: n.suite, clientRandom: n.clientRandom, exporter: app.exporter, keyLog: hs.p.keyLog,
+		write: app.server, read: app.client, peerEpoch: epochData,
 	}
 	if hs.p.isClient {
 		post.write, post.read = post.read, post.write
@@ -163,26 +164,21 @@ func (hs *handshake) verifySignature13(n *negotiated13, chain *auth.Chain, m *me
 	return scheme, auth.Verify13(chain.PublicKey(), scheme, auth.Signed13(server, hs.transcript.Sum(n.suite.Hash)), m.Signature)
 }
 
-// setPeerLimit13: RFC 8449, Section 4: in DTLS 1.3 the limit counts the content
-// type, which stands in each record.
-func (e *Engine) setPeerLimit13(limit uint16) {
-	if limit > 0 {
-		e.peerLimit = min(int(limit)-1, record.MaxPlaintext)
+// limitRecords13: both sides have sent record_size_limit, the peer with that
+// value; 0: it has not. RFC 8449, Section 4: in DTLS 1.3 the limit counts the
+// content type, which stands in each record.
+func (e *Engine) limitRecords13(limit uint16) {
+	if limit == 0 {
+		return
+	}
+	e.peerLimit = min(int(limit)-1, record.MaxPlaintext)
+	if e.p.recordSizeLimit > 0 {
+		e.ownLimit = e.p.recordSizeLimit - 1
 	}
 }
 
 // peerOverLimit reports whether a record has more content than we take.
-func (e *Engine) peerOverLimit(n int) bool {
-	return e.limited && n > e.p.recordSizeLimit-e.typeByte()
-}
-
-// typeByte is what the content type takes of a record size limit.
-func (e *Engine) typeByte() int {
-	if e.speaks13() {
-		return 1
-	}
-	return 0
-}
+func (e *Engine) peerOverLimit(n int) bool { return e.ownLimit > 0 && n > e.ownLimit }
 
 // keepOld is how long keys stay for records that were overtaken by those of the
 // next epoch; keepHandshake, how long a server keeps those of the handshake to

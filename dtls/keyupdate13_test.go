@@ -184,7 +184,13 @@ func TestForgeriesAskForKeys(t *testing.T) {
 	e.keys.openerByBits(epochData).SetLimit(100)
 	forged := bytes.Repeat([]byte{0x2f}, 60)
 	forged[3], forged[4] = 0, 55
-	for range 99 {
+	for i := range 99 {
+		if i == 49 {
+			s.flush(serverSide)
+			if s.settle(); e.post.peerEpoch != epochData {
+				t.Errorf("client writes in epoch %d after 49 forgeries of 100", e.post.peerEpoch)
+			}
+		}
 		if err := e.HandleDatagram(s.now, bytes.Clone(forged), s.addr[clientSide]); err != nil {
 			t.Fatal(err)
 		}

@@ -356,6 +356,9 @@ func TestAlteredCookies13(t *testing.T) {
 	if hello != nil || len(reply) == 0 {
 		t.Error("the cookie of another address is taken")
 	}
+	if n, want := door.Stats().Refused, uint64(8*len(honest.RetryCookie)+254+1); n != want {
+		t.Errorf("%d cookies were refused, want %d", n, want)
+	}
 	if _, hello := door.Handle(simStart, datagram, testAddr, localAddr, nil); hello == nil {
 		t.Error("the honest cookie is not taken")
 	}

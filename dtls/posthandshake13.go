@@ -23,6 +23,7 @@ type post13 struct {
 	write, read []byte // traffic secrets of the newest epochs
 	exporter    []byte
 	resumption  []byte // of tickets to come
+	keyLog      func(string)
 	peerEpoch   uint16 // in which the peer's next message must be
 	seenEpoch   uint16 // the newest one that a record has opened in
 
@@ -73,7 +74,7 @@ func (hs *handshake) finish13(post *post13) {
 		e.keys.forgetSealBefore(epochData)
 		e.keys.retire = e.now.Add(keepHandshake)
 		e.credit.unlimited = true
-		e.sendTickets13()
+		e.sendTickets13(hs.p)
 	}
 	e.trace.keys(epochData, post.suite.ID)
 	hs.announce()
@@ -286,7 +287,7 @@ func (e *Engine) keysUpdated() int {
 }
 
 func (e *Engine) logTraffic(client bool, generation int, secret []byte) {
-	e.p.keyLog(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret))
+	e.post.keyLog(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret))
 }
 
 // rekeyBefore is how many records before the limit of our keys new ones are made
@@ -318,19 +319,19 @@ const ticketsPerHandshake = 2
 // sendTickets13 gives the client what it can resume with (RFC 8446, Section
 // 4.6.1). A failure to make one costs the client a full handshake some day,
 // nothing else.
-func (e *Engine) sendTickets13() {
-	p := e.post
+func (e *Engine) sendTickets13(p *params) {
+	post := e.post
 	defer func() {
-		keys.Wipe(p.resumption)
-		p.resumption = nil
+		keys.Wipe(post.resumption)
+		post.resumption = nil
 	}()
-	if e.p.tickets == nil {
+	if p.tickets == nil {
 		return
 	}
 	var list []outMessage
 	for i := range ticketsPerHandshake {
 		nonce := []byte{byte(i)}
-		m, err := e.issueTicket(keys.TicketPSK13(p.suite.Hash, p.resumption, nonce))
+		m, err := e.issueTicket(p, keys.TicketPSK13(post.suite.Hash, post.resumption, nonce))
 		if err != nil {
 			return
 		}

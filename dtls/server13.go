@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"slices"
 
@@ -132,9 +133,8 @@ func (hs *handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 	if h.RecordSizeLimit > 0 {
 		// RFC 8449, Section 4: ours is as large as records get, unless the config
 		// says otherwise.
-		ee.RecordSizeLimit = uint16(min(record.MaxPlaintext+1, cmpOr(p.recordSizeLimit, record.MaxPlaintext+1)))
-		e.limited = p.recordSizeLimit > 0
-		e.setPeerLimit13(h.RecordSizeLimit)
+		ee.RecordSizeLimit = uint16(cmp.Or(e.p.recordSizeLimit, record.MaxPlaintext+1))
+		e.limitRecords13(h.RecordSizeLimit)
 	}
 	if err := hs.add(ee); err != nil {
 		return nil, err
@@ -175,13 +175,6 @@ func (hs *handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 		return awaitClientCertificate13{n, app}, nil
 	}
 	return awaitClientFinished13{n, app}, nil
-}
-
-func cmpOr(n, otherwise int) int {
-	if n != 0 {
-		return n
-	}
-	return otherwise
 }
 
 func certificateRequest13(p *params) *message.CertificateRequest13 {

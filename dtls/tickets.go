@@ -8,12 +8,12 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
 
-// issueTicket makes a ticket for a pre-shared key (RFC 8446, Section 4.6.1). Its
-// nonce is the caller's.
-func (e *Engine) issueTicket(secret []byte) (*message.NewSessionTicket13, error) {
-	now := e.p.validAt(e.now)
+// issueTicket makes a ticket for a pre-shared key (RFC 8446, Section 4.6.1), with
+// the keys of those params. Its nonce is the caller's.
+func (e *Engine) issueTicket(p *params, secret []byte) (*message.NewSessionTicket13, error) {
+	now := p.validAt(e.now)
 	var age [4]byte
-	if err := e.p.random(age[:]); err != nil {
+	if err := p.random(age[:]); err != nil {
 		return nil, err
 	}
 	s := &session{
@@ -27,7 +27,7 @@ func (e *Engine) issueTicket(secret []byte) (*message.NewSessionTicket13, error)
 	}
 	defer clear(plain)
 	return &message.NewSessionTicket13{
-		Lifetime: uint32(ticket.Lifetime / time.Second), AgeAdd: s.ageAdd, Ticket: e.p.tickets.Seal(plain, now),
+		Lifetime: uint32(ticket.Lifetime / time.Second), AgeAdd: s.ageAdd, Ticket: p.tickets.Seal(plain, now),
 	}, nil
 }
 
