@@ -101,11 +101,11 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 // saves the time-outs that find out where it is not.
 func (e *Engine) flightLimit() int {
 	limit := e.path.limit()
-	first := &e.out.msgs[0]
-	if first.typ != message.TypeClientHello || first.ccs || e.path.mode != MTUAuto || e.path.confirmed > e.path.fallback() {
+	hello := e.out.hello()
+	if hello == nil || e.path.mode != MTUAuto || e.path.confirmed > e.path.fallback() {
 		return limit
 	}
-	if record.HeaderLen+message.HeaderLen+len(first.body) > limit {
+	if hello.datagram() > limit {
 		limit = min(limit, e.path.fallback())
 	}
 	return limit

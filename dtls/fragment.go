@@ -6,6 +6,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/interval"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // Fragmenting and joining handshake messages (RFC 6347, Section 4.2.3). One
@@ -21,7 +22,7 @@ const minFragment = 32
 // outMessage is a message of ours, whole, with the places where it was cut.
 // Cuts nest: a smaller limit only divides fragments that are too long, and no
 // cut ever moves within a flight, so that peers which cannot join overlapping
-// fragments still finish.
+// fragments still finish. A hello that was cut may go out whole again.
 type outMessage struct {
 	typ   message.Type
 	ccs   bool // not a message: the change_cipher_spec that stands in its place
@@ -168,6 +169,14 @@ func (m *outMessage) divide(lo, hi uint32, size int) {
 	}
 	m.cuts = slices.Insert(m.cuts, at, fresh...)
 }
+
+// rejoin forgets the cuts.
+func (m *outMessage) rejoin() {
+	m.cuts, m.edge = nil, 0
+}
+
+// datagram is how long one with all of a plaintext message is.
+func (m *outMessage) datagram() int { return record.HeaderLen + message.HeaderLen + len(m.body) }
 
 // appendRaw appends the message as the transcript sees it: one fragment
 // (RFC 6347, Section 4.2.6).

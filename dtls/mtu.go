@@ -106,11 +106,19 @@ type PathInfo struct {
 // In a handshake the limit follows a ladder of rungs: full size, then the
 // fallback of the address family, then (IPv4) the floor. The number of silent
 // tries at each rung is in tries(). Refusals and hints skip rungs.
+//
+// A hello that the fallback takes whole is a case of its own. Many servers
+// cannot join the fragments of one, and hardly any path carries less than 548
+// bytes, while many lose a few hellos in a row. So after four tries it goes out
+// by turns cut and whole; and since its silence says nothing of larger datagrams,
+// what follows it begins at the full size.
 type pathMTU struct {
 	mode      MTUMode
 	v6        bool  // fallback is 1232: IPv6 links carry 1280
 	rttTimer  bool  // the flight's timer came from a measured round trip
 	rung      uint8 // rungFull, rungFallback, rungFloor
+	byTurns   bool  // a hello alternates between the floor and the rung before
+	before    uint8
 	source    MTUSource
 	full      int // size of the first rung: config, SetMTU or a hint
 	ceiling   int // SetMTU or Config.MaxMTU, 0: none
@@ -132,10 +140,12 @@ func newPathMTU(p *params, now time.Time) pathMTU {
 }
 
 // limit is the largest datagram to send now.
-func (m *pathMTU) limit() int {
+func (m *pathMTU) limit() int { return m.limitAt(m.rung) }
+
+func (m *pathMTU) limitAt(rung uint8) int {
 	n := m.full
 	if m.mode == MTUAuto {
-		switch m.rung {
+		switch rung {
 		case rungFallback:
 			n = min(n, m.fallback())
 		case rungFloor:
@@ -171,6 +181,7 @@ func (m *pathMTU) set(n int, start int, now time.Time) {
 		m.ceiling, m.full = n, n
 	}
 	m.rung, m.silent, m.confirmed, m.told = rungFull, 0, 0, 0
+	m.byTurns = false
 	m.source, m.at = FromConfig, now
 }
 
@@ -276,6 +287,50 @@ func (m *pathMTU) silence(size int, timer time.Duration, now time.Time) bool {
 	m.rung, m.silent = rung, 0
 	m.source, m.at = FromSilence, now
 	return true
+}
+
+// helloTries is how many transmissions a hello gets that the fallback takes
+// whole, before it is cut.
+const helloTries = 4
+
+// silentHello is silence about such a hello, of size bytes. It reports whether the
+// limit changed, and whether the hello is cut now for the first time.
+func (m *pathMTU) silentHello(size int, now time.Time) (changed, first bool) {
+	if m.mode != MTUAuto || m.v6 || size <= minMTU || size <= m.confirmed {
+		return false, false
+	}
+	if m.silent++; m.silent < helloTries {
+		return false, false
+	}
+	switch {
+	case m.byTurns && m.rung == rungFloor:
+		m.rung = m.before
+	case m.byTurns:
+		m.rung = rungFloor
+	default:
+		first, m.byTurns, m.before, m.rung = true, true, m.rung, rungFloor
+	}
+	m.source, m.at = FromSilence, now
+	return true, first
+}
+
+// answered: what answers a flight is here, whose largest datagram had size bytes.
+func (m *pathMTU) answered(size int) {
+	if m.byTurns {
+		return // whole or cut, nobody knows which one it was
+	}
+	m.deliveredSize(size)
+}
+
+// follow begins a flight; hello says that it is one. It reports whether the limit
+// changed.
+func (m *pathMTU) follow(hello bool, now time.Time) (changed bool) {
+	if !m.byTurns || hello {
+		return false
+	}
+	changed = m.rung != m.before
+	m.byTurns, m.silent, m.rung, m.at = false, 0, m.before, now
+	return changed
 }
 
 // lostLarge: an ACK says that small datagrams arrive and large ones do not. It

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // kinds13 are the handshakes of DTLS 1.3 among simKinds.
@@ -73,10 +75,19 @@ func TestBlackHole13(t *testing.T) {
 					if !s.run(2*time.Minute, s.established) {
 						t.Fatalf("%v; %v\n%s", s.eng[0], s.eng[1], s.history())
 					}
-					// Both sides climb down their own ladders: the client's hello at
-					// the first path MTU, then the server's flight, then the client's.
-					if took := s.now.Sub(s.start); took > 11*time.Second {
-						t.Errorf("took %v\n%s", took, s.history())
+					// Both sides climb down their own ladders, one after the other, with
+					// the timers that they have. Where ACKs have a say, each waits for a
+					// quarter of one.
+					_, server := kind.configs()
+					most := 3*simRTT + 3*time.Second/4
+					if narrow.has[clientSide] {
+						most += max(helloLadder(n), serverLadder(n, true)) // of its second flight, if not learned before
+					}
+					if narrow.has[serverSide] {
+						most += serverLadder(n, server.CookieMode == CookieAlways)
+					}
+					if took := s.now.Sub(s.start); took > most {
+						t.Errorf("took %v, want at most %v\n%s", took, most, s.history())
 					}
 					s.settle()
 					s.echo("data")
@@ -84,6 +95,32 @@ func TestBlackHole13(t *testing.T) {
 			}
 		}
 	}
+}
+
+// helloLadder is how long a client takes to find out that its path carries n
+// bytes: its hello is cut for the fallback from the start, and three of these go
+// out before it is cut again.
+func helloLadder(n int) time.Duration {
+	if n >= fallbackMTU4 {
+		return 0
+	}
+	return (1 + 2 + 4) * time.Second
+}
+
+// serverLadder is that of a server, which begins at the full size. Its timer is
+// short where a cookie has measured the round trip.
+func serverLadder(n int, measured bool) time.Duration {
+	full, timer := time.Second, time.Second
+	if measured {
+		full, timer = 2*200*ms, 200*ms
+	}
+	switch {
+	case n >= defaultMTU:
+		return 0
+	case n >= fallbackMTU4:
+		return full
+	}
+	return full + (1+2)*timer
 }
 
 // TestEvidenceByACKs: an ACK that covers small datagrams, and none of two large
@@ -203,4 +240,61 @@ func TestMTUAtRandom13(t *testing.T) {
 		s.settle()
 		s.echo("data")
 	}
+}
+
+// TestHelloByTurns: a hello that offers both versions fits one datagram of 548
+// bytes. When four were lost it goes out cut and whole by turns, which gets through
+// to a server that cannot join it, as to one behind a narrow link. What follows it
+// begins at the full size.
+func TestHelloByTurns(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		passes func(n int, d []byte) bool // of the client's datagrams
+		limit  int                        // the client's in the end
+		most   time.Duration
+	}{
+		{"three are lost", func(n int, _ []byte) bool { return n >= 3 }, defaultMTU, 7200 * ms},
+		{"four are lost", func(n int, _ []byte) bool { return n >= 4 }, defaultMTU, 15200 * ms},
+		{"a cut one is lost, too", func(n int, _ []byte) bool { return n >= 6 }, defaultMTU, 16200 * ms},
+		{"the server cannot join", func(n int, d []byte) bool { return n >= 4 && !isCutHello(d) }, defaultMTU, 16400 * ms},
+		{"nor later", func(n int, d []byte) bool { return n >= 8 && !isCutHello(d) }, defaultMTU, 22400 * ms},
+		{"a path of 300 bytes", func(_ int, d []byte) bool { return len(d) <= 300 }, minMTU, 19 * time.Second},
+		{"which loses the first cut one", func(n int, d []byte) bool { return n >= 6 && len(d) <= 300 }, minMTU, 22 * time.Second},
+	} {
+		for _, version := range []uint16{VersionDTLS12, VersionDTLS13} {
+			t.Run(test.name+", "+VersionName(version), func(t *testing.T) {
+				client, server := simConfigs(dtlstest.P256, 3000)
+				client.MaxVersion, server.MaxVersion = 0, version
+				server.CurvePreferences = []tls.CurveID{tls.X25519} // the second hello fits as well
+				client.Certificates, server.ClientAuth = server.Certificates, tls.RequireAndVerifyClientCert
+				s := newSim(t, client, server)
+				s.path = func(from side, n int, d []byte) []time.Duration {
+					if from == clientSide && !test.passes(n, d) {
+						return nil
+					}
+					return []time.Duration{simRTT / 2}
+				}
+				if s.run(2*time.Minute, s.established); !s.established() {
+					t.Fatalf("%v; %v\n%s", s.eng[0], s.eng[1], s.history())
+				}
+				if took := s.now.Sub(s.start); took > test.most {
+					t.Errorf("took %v, want at most %v\n%s", took, test.most, s.history())
+				}
+				if got := s.eng[clientSide].MTU(); got != test.limit {
+					t.Errorf("the limit is %d, want %d\n%s", got, test.limit, s.history())
+				}
+				s.echo("data")
+			})
+		}
+	}
+}
+
+// isCutHello reports whether a datagram has a fragment of a hello.
+func isCutHello(d []byte) bool {
+	h, payload, _, err := record.Next(d)
+	if err != nil || h.Epoch > 0 || h.Type != record.TypeHandshake {
+		return false
+	}
+	m, _, _, err := message.NextFragment(payload)
+	return err == nil && m.Type == message.TypeClientHello && m.FragmentLength < m.Length
 }

@@ -471,6 +471,14 @@ func (o *outbox) drop() {
 	}
 }
 
+// hello is the client's, if the flight is one.
+func (o *outbox) hello() *outMessage {
+	if len(o.msgs) != 1 || o.msgs[0].ccs || o.msgs[0].typ != message.TypeClientHello {
+		return nil
+	}
+	return &o.msgs[0]
+}
+
 // names lists the messages of the flight for error texts.
 func (o *outbox) names() string {
 	if len(o.msgs) == 0 {
@@ -530,10 +538,19 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 }
 
 // silence tells the ladder of the MTU that a transmission was not answered. It
-// reports whether that lowered the limit.
+// reports whether a smaller limit is to be tried now.
 func (e *Engine) silence() bool {
-	e.path.rttTimer = e.out.measured
-	if !e.path.silence(e.out.biggest, e.out.timeout, e.now) {
+	o := &e.out
+	if hello := o.hello(); hello != nil && hello.datagram() <= e.path.limitAt(rungFallback) {
+		changed, first := e.path.silentHello(hello.datagram(), e.now)
+		if changed {
+			hello.rejoin() // its cuts at the floor are the same each time
+			e.pathChanged()
+		}
+		return first
+	}
+	e.path.rttTimer = o.measured
+	if !e.path.silence(o.biggest, o.timeout, e.now) {
 		return false
 	}
 	e.pathChanged()
@@ -602,7 +619,7 @@ func (e *Engine) transportSaid(err error) {
 func (e *Engine) flightPassed() {
 	o := &e.out
 	if len(o.msgs) > 0 {
-		e.path.deliveredSize(o.biggest)
+		e.path.answered(o.biggest)
 		// Karn: only a flight that was sent once gives a sample.
 		if o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
 			e.learnRTT(e.now.Sub(o.sentAt))
@@ -614,10 +631,14 @@ func (e *Engine) flightPassed() {
 // sendFlight begins with the flight that was prepared: the peer's flight is
 // complete, so the one before it has arrived.
 func (hs *handshake) sendFlight(last bool) {
-	hs.e.flightPassed()
-	hs.e.out.load(hs.flight, last)
+	e := hs.e
+	e.flightPassed()
+	e.out.load(hs.flight, last)
+	if e.path.follow(e.out.hello() != nil, e.now) {
+		e.pathChanged()
+	}
 	hs.flight = nil
-	hs.e.acks.clear() // RFC 9147, Section 7.1: this flight acknowledges the peer's
+	e.acks.clear() // RFC 9147, Section 7.1: this flight acknowledges the peer's
 }
 
 // add appends a message to the flight under preparation and to the transcript.

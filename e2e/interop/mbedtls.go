@@ -15,8 +15,9 @@ var mbedTLS = &compiled{name: "mbedtls", pkg: "libmbedtls-dev", libs: []string{"
 func (MbedTLS) Name() string     { return "mbedtls" }
 func (MbedTLS) Suites() []uint16 { return allSuites() }
 
-// Limits: with the first retransmission its MTU falls to 508.
-func (MbedTLS) Limits() Limits { return Limits{Cautious: true} }
+// Limits: with the first retransmission its MTU falls to 508, and its server
+// refuses a hello in fragments.
+func (MbedTLS) Limits() Limits { return Limits{Hello: 548, Cautious: true} }
 
 // PSK: its suites of RFC 8442 have CBC only, and its server has no hint.
 func (MbedTLS) PSK() Abilities {

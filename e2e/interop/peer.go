@@ -51,6 +51,7 @@ type Client interface {
 type Limits struct {
 	MTU      int  // it sends datagrams of up to this size whatever it is told, and takes none larger; 0: it does as it is told
 	Least    int  // it finds the MTU by itself, from above, but none below this one; 0: it does as it is told
+	Hello    int  // its server takes no hello in fragments: one of ours that offers both versions needs this MTU, below it offers 1.2 alone
 	InOrder  bool // a flight of several datagrams, one of which is lost or overtaken, ends its handshake
 	SaysOnce bool // its server does not repeat a last flight that was lost
 	NoEMS    bool // it has no extended master secret (RFC 7627)

@@ -65,7 +65,8 @@ static void credentials(mbedtls_ssl_config *conf, int server)
 }
 
 /* shake completes the handshake. A server answers the first hello with a
- * cookie, forgets it, and begins anew with the next datagram. */
+ * cookie, forgets it, and begins anew with the next datagram; as it does after
+ * a hello that it cannot read, such as one in fragments. */
 static void shake(int server)
 {
 	unsigned char address[16];
@@ -82,7 +83,7 @@ again:
 	do
 		r = mbedtls_ssl_handshake(&ssl);
 	while (r == MBEDTLS_ERR_SSL_WANT_READ || r == MBEDTLS_ERR_SSL_WANT_WRITE);
-	if (r == MBEDTLS_ERR_SSL_HELLO_VERIFY_REQUIRED)
+	if (r == MBEDTLS_ERR_SSL_HELLO_VERIFY_REQUIRED || r == MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO)
 		goto again;
 	check("mbedtls_ssl_handshake", r);
 }
