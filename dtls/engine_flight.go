@@ -1,0 +1,181 @@
+package dtls
+
+import (
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/message"
+)
+
+// How the engine drives the outbox of retransmit.go: timers, repetitions by the
+// peer, and the flights of a handshake.
+
+// handleFlightTimeout retransmits if the timer has fired.
+func (e *Engine) handleFlightTimeout(now time.Time) {
+	o := &e.out
+	if !o.paceAt.IsZero() && !now.Before(o.paceAt) {
+		o.paceAt, o.burst = time.Time{}, 0
+	}
+	if o.stalled || o.deadline.IsZero() || now.Before(o.deadline) {
+		return
+	}
+	if o.early {
+		o.apply(flightRepeated)
+		e.trace.retransmission(o, PeerRepeated, e.path.limit())
+		return
+	}
+	if o.tries++; o.tries > o.policy.MaxTries {
+		if e.optional() {
+			o.rest()
+			return
+		}
+		e.fail(e.timeoutError())
+		return
+	}
+	if e.silence() {
+		// Smaller datagrams are a first try, not the next one of a row that
+		// nobody answered: timer and count begin anew.
+		o.timeout, o.tries = o.rto, 0
+	} else {
+		o.backOff()
+	}
+	o.hinted = false
+	if o.answer != answerAwaited {
+		o.timeout, o.answer = o.patience, answerAsked
+	}
+	o.apply(flightTimer)
+	e.trace.retransmission(o, TimerExpired, e.path.limit())
+}
+
+// silence tells the ladder of the MTU that a transmission was not answered. It
+// reports whether a smaller limit is to be tried now.
+func (e *Engine) silence() bool {
+	o := &e.out
+	if hello := o.hello(); hello != nil && hello.datagram() <= e.path.limitAt(rungFallback) {
+		changed, first := e.path.silentHello(hello.datagram(), e.now)
+		if changed {
+			hello.rejoin() // its cuts at the floor are the same each time
+			e.pathChanged()
+		}
+		return first
+	}
+	e.path.rttTimer = o.measured
+	if !e.path.silence(o.biggest, o.timeout, e.now) {
+		return false
+	}
+	e.pathChanged()
+	return true
+}
+
+// peerRepeated: the peer sent again what was complete here, so it misses our
+// answer. RFC 6347, Section 4.2.4: retransmit at once.
+func (e *Engine) peerRepeated() {
+	o := &e.out
+	if o.state != flightWaiting && o.state != flightFinished || !o.mayAnswerRepeat(e.now) || len(o.msgs) == 0 {
+		return
+	}
+	// RFC 9147, Section 5.8.1: only "when none of the messages that it sent in
+	// response to that flight have been acknowledged".
+	if o.acknowledged() {
+		return
+	}
+	if e.hs == nil && !e.repeats.allow() {
+		return
+	}
+	e.silence()
+	o.tries = 0
+	o.timeout, o.answer = o.rto, answerAwaited
+	o.apply(flightRepeated)
+	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+}
+
+// repeatGuard bounds how often the last flight is sent again after the
+// handshake.
+type repeatGuard uint8
+
+const maxLastFlights = 32
+
+func (g *repeatGuard) allow() bool {
+	if *g >= maxLastFlights {
+		return false
+	}
+	*g++
+	return true
+}
+
+// learnRTT takes a round-trip sample for the timers to come.
+func (e *Engine) learnRTT(rtt time.Duration) { e.out.learn(rtt) }
+
+// timeoutError says what the handshake died waiting for.
+func (e *Engine) timeoutError() error {
+	t := &handshakeTimeoutError{sent: e.out.names(), tries: e.out.total, mtu: e.path.limit(), awaited: "nothing"}
+	if e.hs != nil {
+		t.awaited = e.hs.awaited()
+		t.elapsed = e.now.Sub(e.hs.began)
+		t.heard = e.hs.heard
+		t.transport = e.hs.trouble
+	}
+	return t
+}
+
+// transportSaid notes an error that may explain why nothing comes.
+func (e *Engine) transportSaid(err error) {
+	if e.hs != nil {
+		e.hs.trouble = err
+	}
+}
+
+// flightPassed: what answers our flight is here, so the flight has arrived.
+func (e *Engine) flightPassed() {
+	o := &e.out
+	if len(o.msgs) > 0 {
+		e.path.answered(o.biggest)
+		// Karn: only a flight that was sent once gives a sample.
+		if o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
+			e.learnRTT(e.now.Sub(o.sentAt))
+		}
+	}
+	o.apply(flightReceived)
+}
+
+// sendFlight begins with the flight that was prepared: the peer's flight is
+// complete, so the one before it has arrived.
+func (hs *handshake) sendFlight(last bool) {
+	e := hs.e
+	e.flightPassed()
+	e.out.load(hs.flight, last)
+	if e.path.follow(e.out.hello() != nil, e.now) {
+		e.pathChanged()
+	}
+	hs.flight = nil
+	e.acks.clear() // RFC 9147, Section 7.1: this flight acknowledges the peer's
+}
+
+// add appends a message to the flight under preparation and to the transcript.
+func (hs *handshake) add(m message.Message) error {
+	body, err := m.AppendBody(nil)
+	if err != nil {
+		return err
+	}
+	o := hs.e.newMessage(m.Type(), body)
+	hs.flight = append(hs.flight, o)
+	hs.transcribe(o.appendRaw(nil))
+	return nil
+}
+
+// newMessage numbers a message of ours, for the epoch that is written now.
+func (e *Engine) newMessage(typ message.Type, body []byte) outMessage {
+	o := outMessage{typ: typ, seq: e.out.nextSeq, epoch: e.keys.writeEpoch(), body: body}
+	switch typ {
+	case message.TypeClientHello, message.TypeServerHello, message.TypeHelloVerifyRequest:
+		o.whole = true // many peers cannot join the fragments of these
+	default:
+	}
+	e.out.nextSeq++
+	return o
+}
+
+// addCCS appends a change_cipher_spec; it is no handshake message and has no
+// part in the transcript (RFC 5246, Section 7.1).
+func (hs *handshake) addCCS() {
+	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.writeEpoch()})
+}
