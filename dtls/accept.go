@@ -155,9 +155,10 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 	}
 	j.hello = hello
 	if d.p.offers(VersionDTLS13) {
-		// Its version is in the extensions, so it takes all of the hello to know.
+		// Its version is in the extensions, so it takes all of the hello to know,
+		// or a cookie.
 		if !whole {
-			return j
+			return d.decideBeginning13(now, from, body, j)
 		}
 		s, ok := message.ScanClientHello(body)
 		switch {

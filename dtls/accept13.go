@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
@@ -19,13 +20,21 @@ import (
 // The door in DTLS 1.3. A stranger's hello is answered with a HelloRetryRequest
 // whose cookie has all that the handshake needs of it (RFC 9147, Section 5.1):
 //
-//	| suite, 2 bytes | group asked for, 2 bytes | Hash(ClientHello1), 32 or 48 bytes | cookie of internal/cookie |
+//	| suite, 2 | group asked for, 2 | fixed, 16 | Hash(ClientHello1), 32 or 48 bytes | cookie of internal/cookie |
 //
-// The last part is bound to the address, to the parts before it, and to
-// everything that the second hello has to repeat (RFC 8446, Section 4.1.2).
+// The last part is bound to the address, to the parts before it, and to the fields
+// before the extensions. So a hello in several datagrams proves its address with
+// the first of them that has the cookie: it is let in, and the engine takes the
+// rest as it comes, however long that takes. "fixed" is the hash of everything that
+// the second hello has to repeat (RFC 8446, Section 4.1.2). It is compared when all
+// of the hello is here.
 
-// retryHeadLen is the length of suite and group in bytes.
-const retryHeadLen = 2 + 2
+// The parts of a cookie, in bytes.
+const (
+	retryFixedAt  = 2 + 2
+	retryFixedLen = 16
+	retryHeadLen  = retryFixedAt + retryFixedLen // what stands before the hash
+)
 
 // door13 is what a Door needs for DTLS 1.3; its buffers are there so that nothing
 // is allocated for a stranger.
@@ -43,15 +52,16 @@ func newDoor13() door13 { return door13{sha256: sha256.New(), sha384: sha512.New
 type retryAnswer struct {
 	suite *suite.Suite
 	group kex.Group // 0: the hello has a share that will do
+	fixed []byte    // hash of what the second hello must repeat
 	body  []byte    // of the hello it answers
 	scan  message.HelloScan
 }
 
-// retryFixed is the size of version, random, session id, suite, compression and
+// retryBase is the size of version, random, session id, suite, compression and
 // of the length of the extensions.
-const retryFixed = 2 + 32 + 1 + 2 + 1 + 2
+const retryBase = 2 + 32 + 1 + 2 + 1 + 2
 
-func (a *retryAnswer) bodyLen() int { return retryFixed + a.extensionsLen() }
+func (a *retryAnswer) bodyLen() int { return retryBase + a.extensionsLen() }
 
 func (a *retryAnswer) extensionsLen() int {
 	n := 4 + 2 // supported_versions
@@ -151,32 +161,60 @@ func chooseScanned(ours []*suite.Suite, theirs []byte) *suite.Suite {
 // with an "illegal_parameter" alert. This allows the client to restart the
 // connection from scratch without a cookie."
 func (d *Door) checkRetry(now time.Time, from netip.AddrPort, s *message.HelloScan, j judgement) judgement {
-	c := s.RetryCookie
-	j.retryCookie = c
-	if len(c) < retryHeadLen {
+	j.retryCookie = s.RetryCookie
+	if !d.checkCookie(now, from, &j) || !bytes.Equal(appendFixed(d.v13.sum[:0], d.v13.sha256, s), j.retry.fixed) {
 		return j.refuse(alert.IllegalParameter)
 	}
-	a := retryAnswer{suite: suite.Lookup(binary.BigEndian.Uint16(c)), group: kex.Group(binary.BigEndian.Uint16(c[2:]))}
-	if a.suite == nil || !a.suite.Is13() || len(c) != a.cookieLen() {
-		return j.refuse(alert.IllegalParameter)
-	}
-	head := c[:len(c)-cookie.Len]
-	j.rtt, j.known, j.byWord = d.jar.Check(now, c[len(head):], from, d.covered(head, s)...)
-	if !j.byWord {
-		return j.refuse(alert.IllegalParameter)
-	}
-	j.proven, j.verdict = true, letIn
-	j.retry = a
 	return j
 }
 
-// covered is what a cookie is bound to besides the address.
-func (d *Door) covered(head []byte, s *message.HelloScan) [][]byte {
-	d.v13.parts = append(d.v13.parts[:0], head)
-	for part := range s.Fixed() {
-		d.v13.parts = append(d.v13.parts, part)
+// decideBeginning13 judges a hello of which the rest is still to come: a cookie in
+// the part that is here lets it in.
+func (d *Door) decideBeginning13(now time.Time, from netip.AddrPort, body []byte, j judgement) judgement {
+	_, c, ok := message.ScanRetryCookie(body)
+	if !ok || len(j.hello.Cookie) > 0 || d.p.cookieMode == AddressProven {
+		return j
 	}
+	held := j
+	if j.retryCookie = c; d.checkCookie(now, from, &j) {
+		return j
+	}
+	return held // all of it gets the alert
+}
+
+// checkCookie fills in what the cookie says, if it is one of ours for this address
+// and for the fields before the extensions.
+func (d *Door) checkCookie(now time.Time, from netip.AddrPort, j *judgement) bool {
+	c := j.retryCookie
+	if len(c) < retryHeadLen {
+		return false
+	}
+	a := retryAnswer{suite: suite.Lookup(binary.BigEndian.Uint16(c)), group: kex.Group(binary.BigEndian.Uint16(c[2:]))}
+	if a.suite == nil || !a.suite.Is13() || len(c) != a.cookieLen() {
+		return false
+	}
+	a.fixed = c[retryFixedAt:retryHeadLen]
+	head := c[:len(c)-cookie.Len]
+	if j.rtt, j.known, j.byWord = d.jar.Check(now, c[len(head):], from, d.covered(head, &j.hello)...); !j.byWord {
+		return false
+	}
+	j.proven, j.verdict, j.retry = true, letIn, a
+	return true
+}
+
+// covered is what a cookie is bound to besides the address.
+func (d *Door) covered(head []byte, p *message.HelloPrefix) [][]byte {
+	d.v13.parts = append(d.v13.parts[:0], head, p.Covered[0], p.Covered[1])
 	return d.v13.parts
+}
+
+// appendFixed appends the hash of what a second hello must repeat, by SHA-256.
+func appendFixed(dst []byte, h hash.Hash, s *message.HelloScan) []byte {
+	h.Reset()
+	for part := range s.Fixed() {
+		h.Write(part)
+	}
+	return h.Sum(dst)[:len(dst)+retryFixedLen]
 }
 
 // helloHash is the hash of a hello as the transcript has it (RFC 9147, Section
@@ -204,9 +242,10 @@ func (d *Door) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.A
 	dst = message.Header{Type: message.TypeServerHello, Length: n, Seq: p.Seq, FragmentLength: n}.Append(dst)
 	head := binary.BigEndian.AppendUint16(d.v13.head[:0], a.suite.ID)
 	head = binary.BigEndian.AppendUint16(head, uint16(a.group))
+	head = appendFixed(head, d.v13.sha256, &a.scan)
 	head = append(head, d.helloHash(a.suite, a.body)...)
 	dst = a.appendBody(dst, head)
-	return d.jar.Mint(dst, now, from, d.covered(head, &a.scan)...)
+	return d.jar.Mint(dst, now, from, d.covered(head, &a.scan.HelloPrefix)...)
 }
 
 // appendBody writes the body up to the last part of the cookie, which ends it.
@@ -239,7 +278,10 @@ func (a *retryAnswer) retried(c []byte) *retried {
 	n := a.bodyLen()
 	raw := message.AppendHeader13(make([]byte, 0, message.Header13Len+n), message.TypeServerHello, n)
 	raw = append(a.appendBody(raw, head), c[len(head):]...)
-	return &retried{suite: a.suite, group: a.group, helloHash: append([]byte(nil), head[retryHeadLen:]...), raw: raw}
+	return &retried{
+		suite: a.suite, group: a.group, raw: raw,
+		fixed: bytes.Clone(head[retryFixedAt:retryHeadLen]), helloHash: bytes.Clone(head[retryHeadLen:]),
+	}
 }
 
 // refuse is the judgement of a hello that gets an alert, from nobody in

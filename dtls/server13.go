@@ -3,8 +3,8 @@ package dtls
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
-	"slices"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/auth"
@@ -22,6 +22,7 @@ import (
 type retried struct {
 	suite     *suite.Suite
 	group     kex.Group // asked for, 0: none was
+	fixed     []byte    // hash of what the second hello must repeat
 	helloHash []byte    // of the first hello
 	raw       []byte    // the HelloRetryRequest as the transcript has it
 }
@@ -39,10 +40,16 @@ func (s awaitClientHello) take13(hs *handshake, p *params, h *message.ClientHell
 	return answerHello13(hs, p, h, in, hs.retry)
 }
 
+// repeats reports whether a hello repeats what it must of the first one. RFC 8446,
+// Section 4.1.2 lists what it may change.
+func (r *retried) repeats(hello []byte) bool {
+	s, ok := message.ScanClientHello(hello)
+	return ok && bytes.Equal(appendFixed(nil, sha256.New(), &s), r.fixed)
+}
+
 // awaitSecondHello13: the first hello had no share that we want.
 type awaitSecondHello13 struct {
 	p     *params
-	first []byte // body
 	retry *retried
 }
 
@@ -51,21 +58,7 @@ func (awaitSecondHello13) expects() message.Set {
 }
 
 func (s awaitSecondHello13) take(hs *handshake, in received) (step, error) {
-	h := in.Message.(*message.ClientHello)
-	if !sameHello(s.first, in.raw[message.HeaderLen:]) {
-		return nil, alert.Errorf(alert.IllegalParameter, "the second hello differs from the first in more than was asked for")
-	}
-	return answerHello13(hs, s.p, h, in, s.retry)
-}
-
-// sameHello: RFC 8446, Section 4.1.2 lists what a second hello may change.
-func sameHello(first, second []byte) bool {
-	a, ok := message.ScanClientHello(first)
-	if !ok {
-		return false
-	}
-	b, ok := message.ScanClientHello(second)
-	return ok && slices.EqualFunc(slices.Collect(a.Fixed()), slices.Collect(b.Fixed()), bytes.Equal)
+	return answerHello13(hs, s.p, in.Message.(*message.ClientHello), in, s.retry)
 }
 
 // answerHello13 sends the server's flight, or asks for another hello. retry is
@@ -80,6 +73,9 @@ func answerHello13(hs *handshake, p *params, h *message.ClientHello, in received
 		return nil, alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
 	}
 	body := in.raw[message.HeaderLen:]
+	if retry != nil && !retry.repeats(body) {
+		return nil, alert.Errorf(alert.IllegalParameter, "the second hello differs from the first in more than was asked for")
+	}
 	c, err := choose13(hs, p, h, body, retry)
 	if err != nil {
 		return nil, err
@@ -194,6 +190,9 @@ func askAgain13(hs *handshake, p *params, c choice13, in received) (step, error)
 	hs.transcript.Reset()
 	hs.transcribe(in.raw)
 	retry := &retried{suite: c.suite, group: c.group, helloHash: hs.transcript.Sum(c.suite.Hash)}
+	if s, ok := message.ScanClientHello(in.raw[message.HeaderLen:]); ok { // what Parse takes, it takes
+		retry.fixed = appendFixed(nil, sha256.New(), &s)
+	}
 	hs.transcript.Reset()
 	e.out.nextSeq = in.seq
 	if err := hs.add(hrr); err != nil {
@@ -201,7 +200,7 @@ func askAgain13(hs *handshake, p *params, c choice13, in received) (step, error)
 	}
 	retry.raw = bytes.Clone(hs.transcript.Bytes())
 	hs.sendFlight(false)
-	return awaitSecondHello13{p, bytes.Clone(in.raw[message.HeaderLen:]), retry}, nil
+	return awaitSecondHello13{p, retry}, nil
 }
 
 // awaitClientCertificate13: RFC 8446, Section 4.4.2.

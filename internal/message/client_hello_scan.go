@@ -40,6 +40,26 @@ func ScanClientHello(body []byte) (s HelloScan, ok bool) {
 	return s, true
 }
 
+// ScanRetryCookie finds the cookie extension in the beginning of a ClientHello body, which may be cut off anywhere. Without
+// ok it is not there, or not all of it.
+func ScanRetryCookie(body []byte) (p HelloPrefix, cookie []byte, ok bool) {
+	p, ok = PeekClientHello(body)
+	list := cryptobyte.String(body)
+	if !ok || !list.Skip(p.size()+2) {
+		return HelloPrefix{}, nil, false
+	}
+	var t uint16
+	var data cryptobyte.String
+	for list.ReadUint16(&t) && list.ReadUint16LengthPrefixed(&data) {
+		if t == ExtensionCookie {
+			var s HelloScan
+			ok = s.scanExtension(t, data)
+			return p, s.RetryCookie, ok
+		}
+	}
+	return HelloPrefix{}, nil, false
+}
+
 // Offers reports whether supported_versions lists a version.
 func (s *HelloScan) Offers(version uint16) bool { return contains16(s.SupportedVersions, version) }
 

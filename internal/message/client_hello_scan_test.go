@@ -43,6 +43,10 @@ func withoutUnscanned(body []byte, s *HelloScan) (short []byte, ok bool) {
 // compareScan says how Parse and ScanClientHello contradict each other about a body, or "".
 func compareScan(body []byte) string {
 	s, ok := ScanClientHello(body)
+	if p, cookie, found := ScanRetryCookie(body); ok && (found != (s.RetryCookie != nil) || !bytes.Equal(cookie, s.RetryCookie) ||
+		found && !reflect.DeepEqual(p, s.HelloPrefix)) {
+		return fmt.Sprintf("the cookie %x of the beginning is not %x", cookie, s.RetryCookie)
+	}
 	m, err := Parse(TypeClientHello, 0, body)
 	switch {
 	case !ok && !reflect.DeepEqual(s, HelloScan{}):
@@ -437,5 +441,29 @@ func BenchmarkScanClientHello(b *testing.B) {
 		if _, ok := ScanClientHello(body); !ok {
 			b.Fatal("not ok")
 		}
+	}
+}
+
+// TestScanRetryCookie: the cookie is found as soon as all of it is there, and never
+// before.
+func TestScanRetryCookie(t *testing.T) {
+	found := 0
+	for _, sample := range samples {
+		if sample.m.Type() != TypeClientHello || sample.m.(*ClientHello).RetryCookie == nil {
+			continue
+		}
+		want := sample.m.(*ClientHello).RetryCookie
+		body := sample.body(t)
+		end := bytes.Index(body, want) + len(want)
+		for n := range len(body) + 1 {
+			_, cookie, ok := ScanRetryCookie(body[:n])
+			if ok != (n >= end) || ok && !bytes.Equal(cookie, want) {
+				t.Fatalf("%d of %d bytes, the cookie ends at %d: %v, %x", n, len(body), end, ok, cookie)
+			}
+		}
+		found++
+	}
+	if found == 0 {
+		t.Fatal("no sample has a cookie")
 	}
 }
