@@ -51,7 +51,8 @@ interop-full: ## e2e with the whole product of suites, roles, MTUs, loss, …
 lab: ## narrow, lossy and silent paths in network namespaces (root, Linux); docs/mtu.md
 	scripts/peers.sh lab
 	$(GO) run ./e2e/lab/forgery
-	$(GO) run ./e2e/lab/matrix -write docs/mtu.md
+	$(GO) run ./e2e/lab/matrix -version 1.2 -write docs/mtu.md
+	$(GO) run ./e2e/lab/matrix -version 1.3 -write docs/mtu.md
 
 flood: ## a listener among crowds of strangers, and what that costs; idle machine, 5 min
 	$(GO) run ./e2e/flood
