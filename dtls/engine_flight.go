@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -156,9 +157,11 @@ func (hs *handshake) add(m message.Message) error {
 	if err != nil {
 		return err
 	}
-	o := hs.e.newMessage(m.Type(), body)
+	// A flight may wait for a minute: what it keeps is no larger than it must be.
+	o := hs.e.newMessage(m.Type(), bytes.Clone(body))
 	hs.flight = append(hs.flight, o)
-	hs.transcribe(o.appendRaw(nil))
+	hs.transcribe(o.header(0, uint32(len(body))).Append(nil))
+	hs.transcript.Add(body)
 	return nil
 }
 

@@ -51,6 +51,7 @@ func (hs *handshake) enterHandshake13(n *negotiated13, shared []byte) error {
 	}
 	n.schedule = keys.NewSchedule13(h, psk)
 	n.schedule.EnterHandshake(shared)
+	hs.transcript.Settle(h)
 	sum := hs.transcript.Sum(h)
 	n.clientSecret, n.serverSecret = n.schedule.ClientHandshakeTraffic(sum), n.schedule.ServerHandshakeTraffic(sum)
 	hs.p.keyLog(keys.KeyLogLine(keys.LabelClientHandshake, n.clientRandom, n.clientSecret))

@@ -1,18 +1,23 @@
 package keys
 
-import "crypto"
+import (
+	"crypto"
+	"hash"
+)
 
 // Transcript is the handshake so far: every handshake message sent or received,
 // in the order of its message_seq. The zero value is empty and ready for use.
 //
-// It keeps the bytes, not a hash state. The hash is unknown until ServerHello,
-// and one handshake may need several: the cipher suite's for Finished and the
-// session hash, another for the client's CertificateVerify (RFC 5246, Section
-// 7.4.8), and with Ed25519 no hash but the bytes themselves (RFC 8422, Section
-// 5.10). A handshake is a few kilobytes and hashed three times or so, which is
-// less work than keeping several states in step.
+// It keeps the bytes, not a hash state, until [Transcript.Settle]. The hash is
+// unknown until ServerHello, and one handshake of DTLS 1.2 may need several: the
+// cipher suite's for Finished and the session hash, another for the client's
+// CertificateVerify (RFC 5246, Section 7.4.8), and with Ed25519 no hash but the
+// bytes themselves (RFC 8422, Section 5.10). A handshake is a few kilobytes and
+// hashed three times or so, which is less work than keeping several states in
+// step.
 type Transcript struct {
-	raw []byte
+	raw   []byte
+	state hash.Hash // nil: not settled
 }
 
 // Add appends one whole handshake message. raw is its header and its body, and
@@ -28,10 +33,28 @@ type Transcript struct {
 // fragment_offset is 0, fragment_length is length. An initial ClientHello that
 // was answered by a HelloVerifyRequest is not part of it, nor is the
 // HelloVerifyRequest; HelloRequest never is (RFC 5246, Section 7.4.1.1).
-func (t *Transcript) Add(raw []byte) { t.raw = append(t.raw, raw...) }
+func (t *Transcript) Add(raw []byte) {
+	if t.state != nil {
+		t.state.Write(raw)
+		return
+	}
+	t.raw = append(t.raw, raw...)
+}
+
+// Settle chooses the hash: from here on Sum is asked for no other, nor Bytes and
+// Replace for anything, as in DTLS 1.3 once the ServerHello is there. The bytes
+// are let go, which is most of the memory of a handshake that waits.
+func (t *Transcript) Settle(h crypto.Hash) {
+	t.state = h.New()
+	t.state.Write(t.raw)
+	t.raw = nil
+}
 
 // Sum returns the hash of all messages added so far. More may follow.
 func (t *Transcript) Sum(h crypto.Hash) []byte {
+	if t.state != nil {
+		return t.state.Sum(nil)
+	}
 	state := h.New()
 	state.Write(t.raw)
 	return state.Sum(nil)
@@ -59,8 +82,8 @@ func (t *Transcript) Bytes() []byte { return t.raw[:len(t.raw):len(t.raw)] }
 
 // Reset empties the transcript and keeps its memory: for the ClientHello that
 // follows a HelloVerifyRequest.
-func (t *Transcript) Reset() { t.raw = t.raw[:0] }
+func (t *Transcript) Reset() { t.raw, t.state = t.raw[:0], nil }
 
 // Release empties the transcript and frees its memory: for a handshake that is
 // over.
-func (t *Transcript) Release() { t.raw = nil }
+func (t *Transcript) Release() { *t = Transcript{} }

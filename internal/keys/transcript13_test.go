@@ -73,3 +73,31 @@ func TestLabelTraffic(t *testing.T) {
 		}
 	}
 }
+
+// TestTranscriptSettle: the state of the hash is as good as the bytes, and Reset
+// goes back to them.
+func TestTranscriptSettle(t *testing.T) {
+	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384} {
+		var kept, settled Transcript
+		for i := range 5 {
+			message := bytes.Repeat([]byte{byte(i)}, 100*i)
+			kept.Add(message)
+			if settled.Add(message); i == 2 {
+				settled.Settle(h)
+			}
+			for range 2 { // a sum changes nothing
+				if !bytes.Equal(kept.Sum(h), settled.Sum(h)) {
+					t.Errorf("%v: after message %d: %x, want %x", h, i, settled.Sum(h), kept.Sum(h))
+				}
+			}
+		}
+		if settled.raw != nil {
+			t.Errorf("%v: %d bytes are kept", h, len(settled.raw))
+		}
+		settled.Reset()
+		settled.Add([]byte("again"))
+		if string(settled.Bytes()) != "again" || settled.state != nil {
+			t.Errorf("%v: after Reset: %q", h, settled.Bytes())
+		}
+	}
+}
