@@ -107,6 +107,9 @@ func (c *Config) sessions(p *params) func(now time.Time) *session {
 			if err != nil || s.serverName != p.serverName || !s.alive(now) || !p.usesSuite13(s.suite.ID) {
 				return nil
 			}
+			if n := len(s.ticket); n == 0 || n > maxTicket {
+				return nil
+			}
 			if !shared.spend(s, now) {
 				return nil
 			}

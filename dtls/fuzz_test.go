@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -36,9 +37,13 @@ func (s *script) take(n int) []byte {
 	return b
 }
 
+// mutations is how many things there are that mutate does to a datagram.
+const mutations = 16
+
 // mutate returns what arrives in place of a datagram; earlier are those that
-// were sent before.
-func (s *script) mutate(d []byte, earlier [][]byte) [][]byte {
+// were sent before. harmless: it is what any path may do, or a forgery that has no
+// part in any handshake.
+func (s *script) mutate(t testing.TB, d []byte, earlier [][]byte) (arrives [][]byte, harmless bool) {
 	flip := func(b []byte) []byte {
 		b = bytes.Clone(b)
 		if len(b) > 0 {
@@ -53,87 +58,128 @@ func (s *script) mutate(d []byte, earlier [][]byte) [][]byte {
 		}
 		return earlier[s.next()%len(earlier)]
 	}
-	switch op := s.next() % 12; op {
+	switch op := s.next() % mutations; op {
 	case 1:
-		return nil // lost
+		return nil, true // lost
 	case 2:
-		return [][]byte{d, d}
+		return [][]byte{d, d}, true
 	case 3:
-		return [][]byte{flip(d)}
+		return [][]byte{flip(d)}, false
 	case 4:
-		return [][]byte{flip(d), d}
+		return [][]byte{flip(d), d}, false
 	case 5:
-		return [][]byte{d, flip(d)}
+		return [][]byte{d, flip(d)}, false
 	case 6:
-		return [][]byte{cut(d), d}
+		return [][]byte{cut(d), d}, false
 	case 7:
-		return [][]byte{append(cut(d), old()...), d}
+		return [][]byte{append(cut(d), old()...), d}, false
 	case 8:
-		return [][]byte{old(), d}
+		return [][]byte{old(), d}, true
 	case 9: // arbitrary bytes
-		return [][]byte{bytes.Clone(s.take(s.next())), d}
+		return [][]byte{bytes.Clone(s.take(s.next())), d}, false
 	case 10: // an arbitrary record of arbitrary bytes
 		n := record.Number{Epoch: uint64(s.next() % 3), Seq: uint64(s.number())}
-		return [][]byte{forgeRecordAt(record.ContentType(20+s.next()%7), VersionDTLS12, n, s.take(s.next())...), d}
+		return [][]byte{forgeRecordAt(record.ContentType(20+s.next()%7), VersionDTLS12, n, s.take(s.next())...), d}, false
 	case 11: // bytes of a record replaced where they stand
 		b := bytes.Clone(d)
 		if len(b) > 0 {
 			copy(b[s.number()%len(b):], s.take(s.next()%32))
 		}
-		return [][]byte{b, d}
+		return [][]byte{b, d}, false
+	case 12: // a protected record of DTLS 1.3, any bits in its header
+		return [][]byte{append([]byte{0x20 | byte(s.next()&0x1f)}, s.take(s.next())...), d}, true
+	case 13: // an ACK in the clear
+		return [][]byte{s.forgedACK(), d}, true
+	case 14: // a HelloRetryRequest for a group, or with a cookie, or for nothing
+		group := [...]uint16{0, 23, 24, 29, 0x11ec}[s.next()%5]
+		return [][]byte{forgedRetry(t, uint16(s.next()%3), group, s.take(s.next()%40)...), d}, false
+	case 15:
+		cookie := s.take(s.next() % 40)
+		body := append([]byte{0xfe, 0xff, byte(len(cookie))}, cookie...)
+		return [][]byte{forgeMessage(message.TypeHelloVerifyRequest, uint16(s.next()%3), body...), d}, false
 	}
-	return [][]byte{d}
+	return [][]byte{d}, true
 }
 
-// fuzzEngine runs a handshake with data in both directions. Whatever the script
-// does: no panic, nothing delivered that was not sent, no storm of answers, and
-// an end.
-func fuzzEngine(t *testing.T, input []byte, victim side) {
-	s := script(input)
-	client, server := pskConfigs()
-	mode := s.next()
-	client.PlaintextAlerts = PlaintextAlerts(mode % 3)
-	server.PlaintextAlerts = PlaintextAlerts(mode / 3 % 3)
-	server.CookieMode = []CookieMode{CookieAlways, AddressProven, CookieNever}[mode/9%3]
+// forgedACK is one of a few numbers, perhaps with other bytes behind them.
+func (s *script) forgedACK() []byte {
+	var list []record.Number
+	for range s.next() % 8 {
+		list = append(list, record.Number{Epoch: uint64(s.next() % 5), Seq: uint64(s.next())})
+	}
+	body := append(message.AppendACK(nil, list), s.take(s.next()%4)...)
+	return forgeRecordAt(record.TypeACK, VersionDTLS12, record.Number{Epoch: uint64(s.next() % 4), Seq: uint64(s.number())}, body...)
+}
+
+// fuzzConfigs makes the configs of a handshake out of a script's first byte.
+type fuzzConfigs func(mode int) (client, server *Config)
+
+func fuzzConfigs12(mode int) (client, server *Config) {
+	client, server = pskConfigs()
 	if mode >= 128 {
 		client.CipherSuites, server.CipherSuites = []uint16{0x00a8}, []uint16{0x00a8}
 	}
+	return client, server
+}
+
+// fuzzEngine runs a handshake with data in both directions, and in DTLS 1.3 with
+// new keys. Whatever the script does: no panic, nothing delivered that was not
+// sent, no storm of answers, and an end. What is established stays so.
+func fuzzEngine(t *testing.T, input []byte, victim side, configs fuzzConfigs) {
+	s := script(input)
+	mode := s.next()
+	client, server := configs(mode)
+	client.PlaintextAlerts = PlaintextAlerts(mode % 3)
+	server.PlaintextAlerts = PlaintextAlerts(mode / 3 % 3)
+	server.CookieMode = []CookieMode{CookieAlways, AddressProven, CookieNever}[mode/9%3]
 	client.MTU = 228 + s.number()%1200
 	server.MTU = 228 + s.number()%1200
+	lost := s.number() // of the first datagrams to the other side: a bit each
 	p := newSim(t, client, server)
+	for _, w := range p.wire {
+		w.misled = client.MaxVersion != VersionDTLS12
+		w.refuses = w.misled
+	}
 	var earlier [][]byte
-	received := 0
+	received, destroyed, harmless := 0, 0, true
 	p.onDeliver = func(to side, d []byte) []byte {
 		if to != victim {
+			lose := lost&1 == 1
+			if lost >>= 1; lose {
+				destroyed++
+				return nil
+			}
 			return d
 		}
-		for _, copy := range s.mutate(d, earlier) {
+		arrives, gentle := s.mutate(t, d, earlier)
+		for _, copy := range arrives {
 			p.deliver(to, copy)
 			received++
 		}
+		if !slices.ContainsFunc(arrives, func(a []byte) bool { return bytes.Equal(a, d) }) {
+			destroyed++
+		}
+		harmless = harmless && gentle
 		earlier = append(earlier, d)
 		return nil
 	}
+	ended := p.watchEnds()
 	sent := map[string]bool{}
 	for i := range 4 {
 		p.run(2*time.Minute, func() bool { return p.established() || p.over() })
 		for at, e := range p.eng {
+			if i == 1+at {
+				_ = e.UpdateKeys(p.now, i == 1)
+			}
 			text := []byte{'d', 'a', 't', 'a', byte(at), byte(i)}
 			if e.Established() && e.Write(p.now, text) == nil {
 				sent[string(text)] = true
 			}
+			p.flush(side(at))
 		}
 		p.run(time.Second, func() bool { return len(p.queue) == 0 && p.sent[0] > 0 })
 	}
-	for at, data := range p.data {
-		got := map[string]bool{}
-		for _, d := range data {
-			if !sent[string(d)] || side(d[4]) == side(at) || got[string(d)] {
-				t.Fatalf("%s got %q\n%s", side(at), d, p.history())
-			}
-			got[string(d)] = true
-		}
-	}
+	p.onlySent(sent)
 	if p.sent[victim] > 400+20*received {
 		t.Fatalf("%d datagrams of the %s for %d\n%s", p.sent[victim], victim, received, p.history())
 	}
@@ -142,26 +188,73 @@ func fuzzEngine(t *testing.T, input []byte, victim side) {
 			t.Fatalf("%s hangs\n%s", side(at), p.history())
 		}
 	}
+	ended(destroyed)
+	if harmless && destroyed <= fewLosses {
+		p.onDeliver = nil
+		p.handshake()
+	}
+}
+
+// fewLosses leaves each flight some of its tries.
+const fewLosses = 4
+
+// watchEnds returns a check of how engines have ended. Whoever is on the path and
+// has no keys ends no established association; what may end one is that its peer
+// never came so far and said why, or is silent to the last try of a flight.
+func (s *sim) watchEnds() func(destroyed int) {
+	var up [2]bool
+	s.onEvent = func(at side, ev Event) { up[at] = up[at] || ev.Kind == EventEstablished }
+	return func(destroyed int) {
+		s.t.Helper()
+		for at, e := range s.eng {
+			if !up[at] || e.Err() == nil {
+				continue
+			}
+			peer := side(at).other()
+			ended, _ := errors.AsType[*AlertError](s.eng[peer].Err())
+			switch a, isAlert := errors.AsType[*AlertError](e.Err()); {
+			case !up[peer] && isAlert && a.Remote && ended != nil && a.Alert == ended.Alert:
+			case errors.Is(e.Err(), ErrHandshakeTimeout) && (!up[peer] || destroyed > RetransmitDefault.MaxTries):
+			default:
+				s.t.Fatalf("%s was established: %v; %v\n%s", side(at), e, s.eng[peer], s.history())
+			}
+		}
+	}
+}
+
+// onlySent holds what was delivered against what was sent: texts whose fifth byte
+// is the side that sent them.
+func (s *sim) onlySent(sent map[string]bool) {
+	s.t.Helper()
+	for at, data := range s.data {
+		got := map[string]bool{}
+		for _, d := range data {
+			if !sent[string(d)] || side(d[4]) == side(at) || got[string(d)] {
+				s.t.Fatalf("%s got %q\n%s", side(at), d, s.history())
+			}
+			got[string(d)] = true
+		}
+	}
 }
 
 func fuzzSeeds(f *testing.F) {
 	f.Add([]byte{})
-	for op := range byte(12) {
+	for op := range byte(mutations) {
 		for mode := range byte(3) {
-			f.Add([]byte{mode * 9, 4, 0, 4, 0, op, 0, 30, 7, op, 1, 2, 3, op, 0, 14, 255, op, 2, 0, 1})
+			f.Add([]byte{mode * 9, 4, 0, 4, 0, 0, 5 * mode, op, 0, 30, 7, op, 1, 2, 3, op, 0, 14, 255, op, 2, 0, 1})
 		}
-		f.Add([]byte{128, 0, 0, 0, 0, 0, op, 0, 1, 2, op, 0, 60, 16, op, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9})
+		f.Add([]byte{128, 0, 0, 0, 0, 0, 0, 0, op, 0, 1, 2, op, 0, 60, 16, op, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9})
 	}
 }
 
 func FuzzEngineServer(f *testing.F) {
 	fuzzSeeds(f)
-	f.Fuzz(func(t *testing.T, input []byte) { fuzzEngine(t, input, serverSide) })
+	f.Fuzz(func(t *testing.T, input []byte) { fuzzEngine(t, input, serverSide, fuzzConfigs12) })
 }
 
 func FuzzEngineClient(f *testing.F) {
 	fuzzSeeds(f)
-	f.Fuzz(func(t *testing.T, input []byte) { fuzzEngine(t, input, clientSide) })
+	f.Fuzz(func(t *testing.T, input []byte) { fuzzEngine(t, input, clientSide, fuzzConfigs12) })
 }
 
 // FuzzDoor: the door says nothing, or asks with less than it got; it lets in

@@ -29,6 +29,18 @@ func (s *sim) authenticIn(from side, epoch uint16, typ record.ContentType, paylo
 	return out
 }
 
+// nextKeys has a side write with its next keys, as behind a KeyUpdate that it did
+// not make itself.
+func (s *sim) nextKeys(from side) {
+	e := s.eng[from]
+	next := keys.NextTraffic13(e.post.suite.Hash, e.post.write)
+	if err := e.keys.installWrite13(e.post.suite, e.keys.write+1, next); err != nil {
+		s.t.Fatal(err)
+	}
+	e.post.write = next
+	e.keys.startWriting(e.keys.write + 1)
+}
+
 // says13 are the alerts that an engine wants to send, opened by the other one.
 func (s *sim) says13(at side) (alerts []alert.Alert) {
 	s.t.Helper()
@@ -265,12 +277,7 @@ func TestPostHandshakeFloods(t *testing.T) {
 				for _, ok := e.PollEvent(); ok; _, ok = e.PollEvent() {
 				}
 				if test.typ == message.TypeKeyUpdate && e.Err() == nil {
-					next := keys.NextTraffic13(peer.post.suite.Hash, peer.post.write)
-					if err := peer.keys.installWrite13(peer.post.suite, peer.keys.write+1, next); err != nil {
-						t.Fatal(err)
-					}
-					peer.post.write = next
-					peer.keys.startWriting(peer.keys.write + 1)
+					s.nextKeys(test.to.other())
 				}
 			}
 			took, grown := time.Since(began), int64(liveHeap()-before)

@@ -61,6 +61,12 @@ const kinds12 = 3
 func resumable13() (client, server *Config) {
 	client, server = simConfigs13(dtlstest.P256, 3000)
 	server.CookieMode = CookieAuto
+	giveSession(client, server)
+	return client, server
+}
+
+// giveSession runs a handshake after which the client has one.
+func giveSession(client, server *Config) {
 	s := bareSim(nil)
 	s.eng[clientSide], _ = NewClientEngine(client, s.now)
 	s.eng[serverSide], _ = NewServerEngine(server, nil, s.now)
@@ -69,7 +75,6 @@ func resumable13() (client, server *Config) {
 		client.Session = blob
 		return err == nil
 	})
-	return client, server
 }
 
 // fate is what happens to one datagram.

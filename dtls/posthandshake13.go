@@ -364,6 +364,9 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 		// 604800 seconds (7 days)."
 		return alert.Errorf(alert.IllegalParameter, "ticket for %d seconds", m.Lifetime)
 	}
+	if len(m.Ticket) > maxTicket {
+		return nil
+	}
 	s := &session{
 		suite: p.suite, secret: keys.TicketPSK13(p.suite.Hash, p.resumption, m.Nonce), ticket: bytes.Clone(m.Ticket),
 		ageAdd: m.AgeAdd, at: e.p.validAt(e.now), lifetime: time.Duration(m.Lifetime) * time.Second,

@@ -29,6 +29,11 @@ type session struct {
 // maxTicketLifetime: RFC 8446, Section 4.6.1, seconds.
 const maxTicketLifetime = 7 * 24 * 60 * 60
 
+// maxTicket is the longest ticket that is kept and offered, in bytes. The
+// extensions of a hello have 2^16 together (RFC 8446, Section 4.1.2), and a hello
+// that does not fit would fail where a handshake without the ticket succeeds.
+const maxTicket = 1 << 15
+
 // sessionFormat begins what marshal makes; another one means another version of
 // the library.
 const sessionFormat = 1

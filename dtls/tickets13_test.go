@@ -1,8 +1,12 @@
 package dtls
 
 import (
+	"bytes"
 	"testing"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
 // TestUnacknowledgedTickets: a client that falls silent before it has
@@ -35,5 +39,53 @@ func TestUnacknowledgedTickets(t *testing.T) {
 	s.echo("with new keys")
 	if n := s.eng[serverSide].keys.write; n != epochData+1 {
 		t.Errorf("the server writes in epoch %d", n)
+	}
+}
+
+// TestTicketsOfAnyLength: however long a ticket is, the next handshake succeeds: it
+// is offered if there is room for it in a hello.
+func TestTicketsOfAnyLength(t *testing.T) {
+	for _, n := range []int{1, 10_000, maxTicket, maxTicket + 1, 65_000} {
+		client, server := simConfigs13(dtlstest.P256, 0)
+		server.CookieMode = CookieAuto // a server that gives long tickets takes long hellos
+		s := newSim(t, client, server)
+		s.handshake()
+		s.settle()
+		m := &message.NewSessionTicket13{Lifetime: 3600, Ticket: bytes.Repeat([]byte{7}, n)}
+		body, err := m.AppendBody(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := s.eng[serverSide]
+		e.out.extend([]outMessage{e.newMessage(m.Type(), body)})
+		s.settle()
+		if client.Session, err = s.eng[clientSide].Session(); err != nil {
+			t.Fatal(err)
+		}
+		old, err := parseSession(client.Session)
+		if kept := err == nil && len(old.ticket) == n; kept != (n <= maxTicket) {
+			t.Errorf("a ticket of %d bytes is kept: %v, %v", n, kept, err)
+		}
+		newSim(t, client, server).handshake()
+	}
+}
+
+// TestSessionWithoutTicket: what nobody can show a server is not offered.
+func TestSessionWithoutTicket(t *testing.T) {
+	for _, n := range []int{0, maxTicket + 1, 65_000} {
+		client, server := resumable13()
+		old, err := parseSession(client.Session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old.ticket = make([]byte, n)
+		if client.Session, err = old.marshal(); err != nil {
+			t.Fatal(err)
+		}
+		s := newSim(t, client, server)
+		s.handshake()
+		if s.eng[clientSide].ConnectionState().DidResume {
+			t.Errorf("resumed with a ticket of %d bytes", n)
+		}
 	}
 }

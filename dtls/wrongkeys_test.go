@@ -125,8 +125,10 @@ func TestRandomMutations(t *testing.T) {
 			input[i] = byte(r.Uint32())
 		}
 		victim := side(seed % 2)
-		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { fuzzEngine(t, input, victim) }) {
-			return
+		for i, configs := range []fuzzConfigs{fuzzConfigs12, fuzzConfigs13} {
+			if !t.Run(fmt.Sprintf("1.%d, seed %d", 2+i, seed), func(t *testing.T) { fuzzEngine(t, input, victim, configs) }) {
+				return
+			}
 		}
 	}
 }
