@@ -16,7 +16,7 @@ import (
 
 // laterThreats are rows of THREATS.md that do not concern DTLS 1.2 as it is
 // here: DTLS 1.3, resumption, connection IDs, renegotiation beyond refusal.
-var laterThreats = []int{4, 24, 25, 39, 40, 41, 56, 62, 63, 64, 65, 80, 81, 82, 85, 86}
+var laterThreats = []int{4, 24, 25, 56, 62, 63, 64, 65, 80, 81, 82, 85, 86}
 
 const lastThreat = 86
 
