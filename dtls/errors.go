@@ -34,7 +34,11 @@ var (
 	ErrShortBuffer = errors.New("dtls: buffer shorter than the record, the rest is discarded")
 
 	// ErrPeerRestarted says that the peer has begun a new association from the
-	// same address (RFC 6347, Section 4.2.8).
+	// same address (RFC 6347, Section 4.2.8; RFC 9147, Section 5.11). A Listener
+	// has it complete by then. With a Server over a net.Conn, the peer has brought
+	// a cookie back and has been silent since: hand the net.Conn to another Server
+	// with the same Config, and its next hello is answered. The old Conn has let go
+	// of it; Close would close it.
 	ErrPeerRestarted = errors.New("dtls: peer has restarted from the same address")
 
 	errHandshakeOngoing = errors.New("dtls: handshake not complete")

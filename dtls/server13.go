@@ -36,8 +36,22 @@ func (r *retried) transcript() []byte {
 
 // take13 answers a hello in DTLS 1.3.
 func (s awaitClientHello) take13(hs *handshake, p *params, h *message.ClientHello, in received) (step, error) {
-	return answerHello13(hs, p, h, in, hs.retry)
+	if len(h.RetryCookie) == 0 || hs.cookie != nil {
+		return answerHello13(hs, p, h, in, hs.retry)
+	}
+	retry := hs.e.recallRetry(in.raw[message.HeaderLen:])
+	if retry == nil {
+		return nil, errUnknownCookie
+	}
+	next, err := answerHello13(hs, p, h, in, retry)
+	if err == nil {
+		hs.e.credit.unlimited = true // the cookie proves the address
+	}
+	return next, err
 }
+
+// errUnknownCookie: RFC 9147, Section 5.1.
+var errUnknownCookie = alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
 
 // awaitSecondHello13: the first hello had no share that we want.
 type awaitSecondHello13 struct {
@@ -52,6 +66,9 @@ func (awaitSecondHello13) expects() message.Set {
 
 func (s awaitSecondHello13) take(hs *handshake, in received) (step, error) {
 	h := in.Message.(*message.ClientHello)
+	if len(h.RetryCookie) > 0 && hs.cookie == nil {
+		return nil, errUnknownCookie
+	}
 	if !sameHello(s.first, in.raw[message.HeaderLen:]) {
 		return nil, alert.Errorf(alert.IllegalParameter, "the second hello differs from the first in more than was asked for")
 	}
@@ -74,10 +91,6 @@ func answerHello13(hs *handshake, p *params, h *message.ClientHello, in received
 	// RFC 9147, Section 5.3.
 	if len(h.Cookie) > 0 {
 		return nil, alert.Errorf(alert.IllegalParameter, "a hello of DTLS 1.3 with a legacy_cookie")
-	}
-	if len(h.RetryCookie) > 0 && hs.cookie == nil {
-		// RFC 9147, Section 5.1: not one of ours, since none was asked for.
-		return nil, alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
 	}
 	body := in.raw[message.HeaderLen:]
 	c, err := choose13(hs, p, h, body, retry)
