@@ -321,7 +321,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	// to or higher than the record which is being acknowledged".
 	out, _, err := s.Seal(dst, record.TypeACK, e.recordVersion(), message.AppendACK(nil, numbers))
 	if err != nil {
-		e.end(errKeysExhausted)
+		e.end(e.exhausted())
 		return dst, false
 	}
 	if e.hs == nil {

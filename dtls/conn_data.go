@@ -487,7 +487,7 @@ func (c *Conn) hear() {
 			c.wake()
 		case EventSession:
 			c.flags.sessions = true
-		case EventKeysUpdated:
+		case EventKeysUpdated, EventKeysKept:
 			c.wake()
 		}
 	}

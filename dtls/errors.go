@@ -18,7 +18,8 @@ var (
 	ErrLargePacket = errors.New("dtls: packet too large for the path")
 
 	// ErrHandshakeTimeout matches the fatal error that ends a handshake whose
-	// retransmissions or time are used up. The error says what was sent last
+	// retransmissions or time are used up, or an association of DTLS 1.3 whose
+	// peer is silent about what came after it. The error says what was sent last
 	// and what was awaited; its Timeout method returns true.
 	ErrHandshakeTimeout = errors.New("dtls: handshake timed out")
 

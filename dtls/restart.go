@@ -149,7 +149,10 @@ func (e *Engine) asksForLife() bool {
 	if e.post == nil {
 		return false
 	}
-	return e.post.update.out || e.startUpdate(false) == nil
+	if e.post.update.out {
+		return !e.out.rests() // else this peer does not answer that
+	}
+	return e.startUpdate(false) == nil
 }
 
 // heard notes that an authentic record came.

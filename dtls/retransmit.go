@@ -134,6 +134,7 @@ type outbox struct {
 	measured bool          // rto came from a round trip
 	timeout  time.Duration // the timer's present value
 	deadline time.Time     // when it fires, zero: not running
+	began    time.Time     // when the flight first went out, zero: not yet
 	sentAt   time.Time     // end of the last transmission
 	early    bool          // the timer was brought forward by an ACK: its expiry is no silence
 	hinted   bool          // a plaintext ACK has had its say since the timer last fired
@@ -205,7 +206,7 @@ func (o *outbox) load(msgs []outMessage, last bool) {
 	o.ledger.clear()
 	o.timeout = o.rto
 	o.tries, o.total, o.missing, o.answer = 0, 0, 0, answerAwaited
-	o.hinted = false
+	o.hinted, o.began = false, time.Time{}
 	o.apply(flightReady)
 }
 
@@ -507,8 +508,7 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 		return
 	}
 	if o.tries++; o.tries > o.policy.MaxTries {
-		if e.optional() {
-			o.rest()
+		if e.giveRest() {
 			return
 		}
 		e.fail(e.timeoutError())
@@ -579,16 +579,15 @@ func (g *repeatGuard) allow() bool {
 // learnRTT takes a round-trip sample for the timers to come.
 func (e *Engine) learnRTT(rtt time.Duration) { e.out.learn(rtt) }
 
-// timeoutError says what the handshake died waiting for.
+// timeoutError says what the handshake died waiting for, or what came after it.
 func (e *Engine) timeoutError() error {
-	t := &handshakeTimeoutError{sent: e.out.names(), tries: e.out.total, mtu: e.path.limit(), awaited: "nothing"}
-	if e.hs != nil {
-		t.awaited = e.hs.awaited()
-		t.elapsed = e.now.Sub(e.hs.began)
-		t.heard = e.hs.heard
-		t.transport = e.hs.trouble
+	if e.hs == nil {
+		return e.unanswered()
 	}
-	return t
+	return &handshakeTimeoutError{
+		sent: e.out.names(), awaited: e.hs.awaited(), tries: e.out.total, elapsed: e.now.Sub(e.hs.began),
+		mtu: e.path.limit(), heard: e.hs.heard, transport: e.hs.trouble,
+	}
 }
 
 // transportSaid notes an error that may explain why nothing comes.
