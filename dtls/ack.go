@@ -10,83 +10,10 @@ import (
 )
 
 // Acknowledgements of DTLS 1.3 (RFC 9147, Section 7). What the peer acknowledges
-// are records; a ledger says which bytes of which messages were in them, and
+// are records; the ledger says which bytes of which messages were in them, and
 // what no record in any ACK has carried is all that is sent again.
 
 // ---- what the peer has ---------------------------------------------------------
-
-// sentRecord is what a handshake record of ours carried.
-type sentRecord struct {
-	number record.Number
-	id     uint64 // of its datagram
-	size   int    // of its datagram
-	acked  bool
-	parts  []sentPart
-}
-
-// ledger has the records of an outstanding flight, all its transmissions, in the
-// order of their numbers. That is the order they were sent in for each epoch, and
-// lets a list of thousands of numbers be looked up in microseconds.
-type ledger struct {
-	on      bool // the peer may acknowledge: DTLS 1.3 is offered or agreed on
-	records []sentRecord
-}
-
-// maxLedger bounds the ledger: a flight of 64 KiB in datagrams of 228 bytes,
-// twice. What is older is simply sent again.
-const maxLedger = 1024
-
-func (l *ledger) clear() { l.records = l.records[:0] }
-
-func (l *ledger) note(id uint64, size int, records []sentRecord) {
-	if !l.on {
-		return
-	}
-	for _, r := range records {
-		r.id, r.size = id, size
-		at, _ := l.search(r.number)
-		l.records = slices.Insert(l.records, at, r)
-	}
-	if n := len(l.records) - maxLedger; n > 0 {
-		l.records = slices.Delete(l.records, 0, n)
-	}
-}
-
-// forget drops the records of a datagram that never left.
-func (l *ledger) forget(id uint64) {
-	l.records = slices.DeleteFunc(l.records, func(r sentRecord) bool { return r.id == id })
-}
-
-func (l *ledger) find(n record.Number) *sentRecord {
-	if i, found := l.search(n); found {
-		return &l.records[i]
-	}
-	return nil
-}
-
-func (l *ledger) search(n record.Number) (at int, found bool) {
-	return slices.BinarySearchFunc(l.records, n, func(r sentRecord, n record.Number) int { return compareNumbers(r.number, n) })
-}
-
-// sizes tells what an ACK says about the path: the largest datagram of which a
-// record was acknowledged, and how many distinct datagrams over the given size
-// went out before an acknowledged one and have nothing acknowledged in them.
-func (l *ledger) sizes(over int) (largest, missing int) {
-	last := uint64(0)
-	for i := range l.records {
-		if r := &l.records[i]; r.acked {
-			largest, last = max(largest, r.size), max(last, r.id)
-		}
-	}
-	var seen uint64 // records of a datagram in two epochs do not stand together
-	for i := range l.records {
-		if r := &l.records[i]; !r.acked && r.size > over && r.id < last && r.id > seen {
-			seen = r.id
-			missing++
-		}
-	}
-	return largest, missing
-}
 
 // handleACK takes an ACK that came in a record with number n (RFC 9147, Section
 // 7.2).
@@ -144,15 +71,10 @@ func (e *Engine) handlePlaintextACK(list message.ACKList) {
 		e.drops.ACK++
 		return
 	}
-	var has []sentPart
-	for i := range list.Len() {
-		if r := o.ledger.find(list.At(i)); r != nil {
-			has = append(has, r.parts...)
-		}
-	}
+	o.ledger.name(list)
 	o.hinted = true
 	o.apply(flightRepeated)
-	for _, part := range has {
+	for part := range o.ledger.takeNamed(false, false) {
 		o.msgs[part.msg].sent.Add(part.lo, part.hi)
 	}
 	if !o.unsent() {
@@ -197,14 +119,11 @@ func (e *Engine) awaitsHello() {
 func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	o := &e.out
 	e.credit.unlimited = true // RFC 9147, Section 5.1: the address has answered under its keys
+	// What is named and not in the ledger is of a flight before, or was never
+	// sent; either way it says nothing here.
 	news := false
-	for i := range list.Len() {
-		r := o.ledger.find(list.At(i))
-		if r == nil || r.acked {
-			continue // of a flight before, or never sent; either way it says nothing here
-		}
-		r.acked = true
-		for _, part := range r.parts {
+	if any, _ := o.ledger.name(list); any {
+		for part := range o.ledger.takeNamed(true, o.backwards()) {
 			if o.msgs[part.msg].acknowledge(part.lo, part.hi) {
 				news = true
 			}
@@ -332,10 +251,14 @@ func compareNumbers(a, b record.Number) int {
 	switch {
 	case a == b:
 		return 0
-	case a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Seq < b.Seq:
+	case numberLess(a, b):
 		return -1
 	}
 	return 1
+}
+
+func numberLess(a, b record.Number) bool {
+	return a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Seq < b.Seq
 }
 
 // arm sets the timer, if it is not running.
@@ -398,7 +321,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	// to or higher than the record which is being acknowledged".
 	out, _, err := s.Seal(dst, record.TypeACK, e.recordVersion(), message.AppendACK(nil, numbers))
 	if err != nil {
-		e.end(errKeysExhausted)
+		e.end(e.exhausted())
 		return dst, false
 	}
 	if e.hs == nil {

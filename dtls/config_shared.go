@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 // tickets, and which sessions were offered.
 type configShares struct {
 	mu      sync.Mutex
+	cookies []byte // secret of the cookies for peers that restart, made when needed
 	tickets ticket.Ring
 	spent   map[[sha256.Size]byte]time.Time // sessions that were offered, and when they end
 }
@@ -25,6 +27,18 @@ func (c *Config) shared() *configShares {
 		c.shares = &configShares{}
 	}
 	return c.shares
+}
+
+// restartKeys has the secret that a Server over a net.Conn makes cookies with.
+// What it has asked a peer for that has restarted comes back to its successor.
+func (s *configShares) restartKeys() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cookies == nil {
+		s.cookies = make([]byte, 32)
+		rand.Read(s.cookies) // never fails
+	}
+	return [][]byte{s.cookies}
 }
 
 // SetSessionTicketKeys sets the keys that seal and open a server's tickets, for

@@ -80,7 +80,8 @@ func Client(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, confi
 
 // Server returns the server side of an association over conn, as Client does.
 // The address of conn is taken as the caller's choice: no cookie is asked for,
-// unless Config.CookieMode is CookieAlways.
+// unless Config.CookieMode is CookieAlways. A peer that loses its state and says
+// hello again ends the association with ErrPeerRestarted, which says what to do.
 func Server(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, config, false) }
 
 func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {

@@ -347,14 +347,14 @@ func (c *Conn) read() {
 		switch {
 		case err == nil:
 			slow = 0
-			if !c.sock.foreign.takes(buf[:n], from) {
-				c.deliver(time.Now(), buf[:n])
+			if !c.sock.foreign.takes(buf[:n], from) && !c.deliver(time.Now(), buf[:n]) && c.letGo() {
+				return
 			}
 		case isClosed(err):
 			c.fail(&transportError{err: err, closed: true})
 			return
 		default:
-			if c.closedAfter(err) {
+			if c.letGo() || c.closedAfter(err) {
 				return
 			}
 			slow.pause()
@@ -377,15 +377,16 @@ func (c *Conn) closedAfter(err error) bool {
 }
 
 // deliver takes a datagram from the socket's reader; the bytes are decrypted in
-// place. It never blocks: in a handshake the datagram goes to the inbox.
-func (c *Conn) deliver(now time.Time, datagram []byte) {
+// place. It never blocks: in a handshake the datagram goes to the inbox. It
+// reports whether the association was there to take it.
+func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 	c.mu.Lock()
 	if c.sock.demux == nil {
 		c.awaitRoom(len(datagram)) // nobody else waits for this reader
 	}
 	if c.isOver() {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	if c.hs != nil {
 		if !c.hs.inbox.push(datagram) {
@@ -396,10 +397,11 @@ func (c *Conn) deliver(now time.Time, datagram []byte) {
 		}
 		c.wake()
 		c.mu.Unlock()
-		return
+		return true
 	}
 	_ = c.eng.HandleDatagram(now, datagram, c.peer.ap) // hear asks Err
 	c.settle()
+	return true
 }
 
 // awaitRoom waits until the inbox takes a datagram of n bytes, or is needed no
@@ -485,7 +487,7 @@ func (c *Conn) hear() {
 			c.wake()
 		case EventSession:
 			c.flags.sessions = true
-		case EventKeysUpdated:
+		case EventKeysUpdated, EventKeysKept:
 			c.wake()
 		}
 	}

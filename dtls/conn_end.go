@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -72,6 +73,27 @@ func (c *Conn) over(err error) {
 	c.flags.output = true
 	c.leave()
 	c.wakeAll()
+	if c.leavesTransport() {
+		_ = c.sock.conn.SetReadDeadline(aLongTimeAgo) // the reader lets go
+	}
+}
+
+// leavesTransport reports, with mu held, whether the next association of the
+// transport may have it: its datagrams are not ours any more.
+func (c *Conn) leavesTransport() bool {
+	return c.sock.conn != nil && !c.flags.closed && errors.Is(c.err, ErrPeerRestarted)
+}
+
+// letGo is what a reader asks behind each datagram that nobody wanted and each
+// error. It reports whether the transport is another one's now.
+func (c *Conn) letGo() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.leavesTransport() {
+		return false
+	}
+	_ = c.sock.conn.SetReadDeadline(time.Time{})
+	return true
 }
 
 // isOver reports whether nothing that comes can matter any more, with mu held.

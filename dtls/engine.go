@@ -50,6 +50,8 @@ type Engine struct {
 	keys epochs
 	post *post13 // what DTLS 1.3 goes on with after the handshake, else nil
 
+	restart *restartWatch // server that nobody else takes hellos for, else nil
+
 	events  events
 	alerts  []queuedAlert // to be sent, in order
 	data    [][]byte      // records of Write, to be sent, in order
@@ -118,7 +120,8 @@ func newClientEngine(p *params, now time.Time) (*Engine, error) {
 
 // NewServerEngine returns a server that waits for a hello. hello is what a Door
 // let in; nil says that the first datagrams come to HandleDatagram, with a
-// cookie asked only if Config.CookieMode is CookieAlways.
+// cookie asked only if Config.CookieMode is CookieAlways. Such an engine also
+// finds out that its peer has restarted: HandleTimeout returns ErrPeerRestarted.
 func NewServerEngine(config *Config, hello *ProvenHello, now time.Time) (*Engine, error) {
 	p, err := resolve(config, false)
 	if err != nil {
@@ -142,18 +145,22 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 		return nil, err
 	}
 	e.hs.step = awaitClientHello{}
-	switch {
-	case hello != nil:
+	if hello != nil {
 		e.admit(hello)
-	case p.cookieMode == CookieAlways:
-		door, err := newDoor(p, now)
+		return e, nil
+	}
+	e.restart = &restartWatch{}
+	switch p.cookieMode {
+	case CookieAlways:
+		door, err := newDoor(p.recognizing(), now)
 		if err != nil {
 			return nil, err
 		}
 		e.door = door
 		e.credit.unlimited = true
+	case CookieNever, CookieUnderLoad:
 	default:
-		e.credit.unlimited = p.cookieMode != CookieNever && p.cookieMode != CookieUnderLoad
+		e.credit.unlimited = true
 	}
 	return e, nil
 }
@@ -201,6 +208,9 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	if from.IsValid() && !e.peer.IsValid() {
 		e.setPeer(from)
 	}
+	if e.hearsRestart(datagram) {
+		return e.err
+	}
 	e.credit.in += len(datagram)
 	if e.hs != nil {
 		e.hs.heard++
@@ -229,6 +239,7 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 	if e.err == nil {
 		e.acks.handleTimeout(now, e.out.rto, e.p.retransmit.Max)
 		e.retireKeys(now)
+		e.restart.handleTimeout(e)
 	}
 	e.lingerOn()
 	return e.err
@@ -244,7 +255,8 @@ func (e *Engine) NextTimeout() time.Time {
 	if e.hs != nil {
 		t = earliest(t, e.hs.nextTimeout())
 	}
-	return earliest(earliest(t, e.keys.retire), e.closing.until)
+	t = earliest(earliest(t, e.keys.retire), e.closing.until)
+	return earliest(t, e.restart.nextTimeout())
 }
 
 // advance notes the time of an input. The clock may jump; it never runs

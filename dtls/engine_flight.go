@@ -25,8 +25,7 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 		return
 	}
 	if o.tries++; o.tries > o.policy.MaxTries {
-		if e.optional() {
-			o.rest()
+		if e.giveRest() {
 			return
 		}
 		e.fail(e.timeoutError())
@@ -106,16 +105,15 @@ func (g *repeatGuard) allow() bool {
 // learnRTT takes a round-trip sample for the timers to come.
 func (e *Engine) learnRTT(rtt time.Duration) { e.out.learn(rtt) }
 
-// timeoutError says what the handshake died waiting for.
+// timeoutError says what the handshake died waiting for, or what came after it.
 func (e *Engine) timeoutError() error {
-	t := &handshakeTimeoutError{sent: e.out.names(), tries: e.out.total, mtu: e.path.limit(), awaited: "nothing"}
-	if e.hs != nil {
-		t.awaited = e.hs.awaited()
-		t.elapsed = e.now.Sub(e.hs.began)
-		t.heard = e.hs.heard
-		t.transport = e.hs.trouble
+	if e.hs == nil {
+		return e.unanswered()
 	}
-	return t
+	return &handshakeTimeoutError{
+		sent: e.out.names(), awaited: e.hs.awaited(), tries: e.out.total, elapsed: e.now.Sub(e.hs.began),
+		mtu: e.path.limit(), heard: e.hs.heard, transport: e.hs.trouble,
+	}
 }
 
 // transportSaid notes an error that may explain why nothing comes.

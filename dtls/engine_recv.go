@@ -107,6 +107,7 @@ func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext
 	protected := n.Epoch > 0
 	if protected {
 		e.heard = e.now
+		e.restart.heard()
 	}
 	if protected && e.speaks13() && len(plaintext) == 0 && (typ == record.TypeHandshake || typ == record.TypeAlert) {
 		// RFC 8446, Section 5.4: "MUST NOT send Handshake and Alert records that

@@ -83,6 +83,9 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	}
 	e.nextID++
 	tx := Transmit{Data: d.buf, To: e.peer, ID: e.nextID}
+	if o.began.IsZero() {
+		o.began = e.now
+	}
 	o.wasSent(tx.ID, d.buf[len(dst):], d.parts, d.records)
 	e.credit.out += len(d.buf) - len(dst)
 	if o.finishTransmission(e.now) {
@@ -212,7 +215,7 @@ func (d *datagram) flush() bool {
 func (d *datagram) seal(s sealer, typ record.ContentType, payload []byte) bool {
 	buf, n, err := s.Seal(d.buf, typ, d.e.recordVersion(), payload)
 	if err != nil {
-		d.e.end(errKeysExhausted)
+		d.e.end(d.e.exhausted())
 		return false
 	}
 	d.buf = buf
@@ -360,7 +363,7 @@ func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
 		// RFC 9147, Section 4.5.3 gives the limits; 1.2 cannot change keys
 		// without a new handshake, so the association is over.
 		e.sendAlert(alert.Warning, alert.CloseNotify)
-		e.end(errKeysExhausted)
+		e.end(e.exhausted())
 		return dst, e.err
 	}
 	e.out.noteQuote(out[len(dst):])

@@ -18,7 +18,8 @@ var (
 	ErrLargePacket = errors.New("dtls: packet too large for the path")
 
 	// ErrHandshakeTimeout matches the fatal error that ends a handshake whose
-	// retransmissions or time are used up. The error says what was sent last
+	// retransmissions or time are used up, or an association of DTLS 1.3 whose
+	// peer is silent about what came after it. The error says what was sent last
 	// and what was awaited; its Timeout method returns true.
 	ErrHandshakeTimeout = errors.New("dtls: handshake timed out")
 
@@ -34,7 +35,11 @@ var (
 	ErrShortBuffer = errors.New("dtls: buffer shorter than the record, the rest is discarded")
 
 	// ErrPeerRestarted says that the peer has begun a new association from the
-	// same address (RFC 6347, Section 4.2.8).
+	// same address (RFC 6347, Section 4.2.8; RFC 9147, Section 5.11). A Listener
+	// has it complete by then. With a Server over a net.Conn, the peer has brought
+	// a cookie back and has been silent since: hand the net.Conn to another Server
+	// with the same Config, and its next hello is answered. The old Conn has let go
+	// of it; Close would close it.
 	ErrPeerRestarted = errors.New("dtls: peer has restarted from the same address")
 
 	errHandshakeOngoing = errors.New("dtls: handshake not complete")

@@ -96,7 +96,8 @@ func (e *interruptedError) Temporary() bool { return true }
 // IsFatal reports whether the association that returned err is over, so that
 // every later call on it returns the same error. It is false for nil, for
 // ErrAgain, ErrInterrupted, ErrGotApplicationData and ErrLargePacket (unless
-// nothing smaller can work), for a warning alert of the peer, for mistakes of
+// nothing smaller can work), for a warning alert of the peer, for a key update
+// that it does not acknowledge while it is there, for mistakes of
 // the caller such as SetMTU(5), and for transient errors of the transport. It
 // sees through wrapping.
 func IsFatal(err error) bool {
@@ -118,6 +119,9 @@ func IsFatal(err error) bool {
 		if errors.Is(err, retry) {
 			return false
 		}
+	}
+	if isKeysKept(err) {
+		return false
 	}
 	var a *AlertError
 	if errors.As(err, &a) {

@@ -44,6 +44,8 @@ func TestIsFatal(t *testing.T) {
 		{"an ICMP error of the transport", &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.ECONNREFUSED)}, false},
 		{"handshake time-out", &handshakeTimeoutError{}, true},
 		{"handshake time-out behind ICMP errors", &handshakeTimeoutError{transport: syscall.ECONNREFUSED}, true},
+		{"silence after the handshake", &unansweredError{}, true},
+		{"a KeyUpdate that is not acknowledged", &keysKeptError{}, false},
 		{"closed", errConnClosed, true},
 		{"the keys are used up", errKeysExhausted, true},
 		{"a wrong config", badConfig("x"), true},

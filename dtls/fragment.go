@@ -46,8 +46,7 @@ func (m *outMessage) done() bool {
 
 // unsend marks everything that is not acknowledged as not handed to the network.
 func (m *outMessage) unsend() {
-	m.sent.Clear()
-	m.keepAcked()
+	m.sent.Assign(&m.acked)
 	m.empty = false
 }
 
@@ -58,10 +57,6 @@ func (m *outMessage) unsendRange(lo, hi uint32) {
 		return
 	}
 	m.sent.Remove(lo, hi)
-	m.keepAcked()
-}
-
-func (m *outMessage) keepAcked() {
 	for lo, hi := range m.acked.Ranges() {
 		m.sent.Add(lo, hi)
 	}
@@ -69,7 +64,9 @@ func (m *outMessage) keepAcked() {
 
 // acknowledge notes that the peer has [lo, hi), and reports whether that is news.
 func (m *outMessage) acknowledge(lo, hi uint32) bool {
-	m.sent.Add(lo, hi)
+	if !m.done() {
+		m.sent.Add(lo, hi)
+	}
 	return m.acked.Add(lo, hi) > 0
 }
 

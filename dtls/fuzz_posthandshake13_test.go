@@ -243,7 +243,9 @@ func (p *postScript) sendACK(to side) {
 	if err == nil {
 		for i := range acked.Len() {
 			// A lie: the peer will never get what it needs to go on.
-			if r := e.out.ledger.find(acked.At(i)); r != nil && !r.acked && !p.arrived[to][r.id] {
+			if slices.ContainsFunc(e.out.ledger.records, func(r sentRecord) bool {
+				return r.number == acked.At(i) && !r.acked && !p.arrived[to][r.id]
+			}) {
 				p.rogue = true
 			}
 		}

@@ -77,6 +77,7 @@ type params struct {
 	maxPerPrefix     int // likewise
 	cookieMode       CookieMode
 	cookieKeys       [][]byte
+	restartKeys      [][]byte // for cookies of a Server over a net.Conn, without cookieKeys
 	plaintextAlerts  PlaintextAlerts
 	trace            *Trace
 	nonDTLS          func(p []byte, from net.Addr)
@@ -493,6 +494,7 @@ func (p *params) resolveSessions(c *Config) error {
 		}
 		return nil
 	}
+	p.restartKeys = c.shared().restartKeys()
 	if !c.SessionTicketsDisabled && p.offers(VersionDTLS13) {
 		p.tickets = &c.shared().tickets
 	}

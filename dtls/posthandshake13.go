@@ -34,9 +34,11 @@ type post13 struct {
 
 // keyUpdate is what there is to do about our own keys.
 type keyUpdate struct {
-	out     bool // a KeyUpdate is not acknowledged yet
-	again   bool // another one follows it
-	request bool // that one asks for the peer's
+	out     bool           // a KeyUpdate is not acknowledged yet
+	asks    bool           // it asks for the peer's
+	again   bool           // another one follows it
+	request bool           // that one asks for the peer's
+	kept    *keysKeptError // why it rests, if it does
 }
 
 var errTooManyUpdates = errors.New("dtls: no more key updates in this association, a new one is needed")
@@ -203,7 +205,8 @@ func (p *post13) peerUpdates(e *Engine, requested bool) error {
 
 // UpdateKeys sends a KeyUpdate of DTLS 1.3 (RFC 9147, Section 8): records are
 // protected with new keys once the peer has acknowledged it, which
-// EventKeysUpdated tells. requestPeer asks the peer to do the same. In DTLS 1.2
+// EventKeysUpdated tells; EventKeysKept, that it does not and is there all the
+// same. requestPeer asks the peer to do the same. In DTLS 1.2
 // it is an error: keys change with a new handshake there.
 func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 	e.advance(now)
@@ -217,6 +220,10 @@ func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 	case e.closing.sent || e.closing.received:
 		return errConnClosed
 	}
+	if u := &e.post.update; u.out && e.out.rests() && (u.asks || !requestPeer) {
+		e.rouse() // the one that is out will do
+		return nil
+	}
 	return e.startUpdate(requestPeer)
 }
 
@@ -229,6 +236,7 @@ func (e *Engine) startUpdate(request bool) error {
 	u := &e.post.update
 	if u.out {
 		u.again, u.request = true, u.request || request
+		e.rouse()
 		return nil
 	}
 	if e.keys.write == lastEpoch || e.out.nextSeq == lastSeq {
@@ -239,7 +247,7 @@ func (e *Engine) startUpdate(request bool) error {
 	if err != nil {
 		return err
 	}
-	u.out = true
+	u.out, u.asks = true, request
 	e.out.extend([]outMessage{e.newMessage(m.Type(), body)})
 	return nil
 }
@@ -296,9 +304,11 @@ func (e *Engine) logTraffic(client bool, generation int, secret []byte) {
 const rekeyBefore = 1 << 16
 
 func (e *Engine) rekey() {
-	if !e.post.update.out {
-		_ = e.startUpdate(false)
+	if e.post.update.out {
+		e.rouse()
+		return
 	}
+	_ = e.startUpdate(false)
 }
 
 // rekeyPeer asks for new keys of the peer when half of the forgeries that those
@@ -344,12 +354,6 @@ func (e *Engine) sendTickets13(p *params) {
 	}
 	e.out.extend(list)
 }
-
-// optional reports whether the association can go on without an acknowledgement
-// of what is outstanding: the peer has gone to sleep, or is one that does not
-// acknowledge a ticket that is repeated because its first ACK was lost. NSS 3.125
-// is like that.
-func (e *Engine) optional() bool { return e.post != nil && !e.p.isClient && !e.post.update.out }
 
 // maxSessions is how many unused tickets an association keeps.
 const maxSessions = 4

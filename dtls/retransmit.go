@@ -134,6 +134,7 @@ type outbox struct {
 	measured bool          // rto came from a round trip
 	timeout  time.Duration // the timer's present value
 	deadline time.Time     // when it fires, zero: not running
+	began    time.Time     // when the flight first went out, zero: not yet
 	sentAt   time.Time     // end of the last transmission
 	early    bool          // the timer was brought forward by an ACK: its expiry is no silence
 	hinted   bool          // a plaintext ACK has had its say since the timer last fired
@@ -205,7 +206,7 @@ func (o *outbox) load(msgs []outMessage, last bool) {
 	o.ledger.clear()
 	o.timeout = o.rto
 	o.tries, o.total, o.missing, o.answer = 0, 0, 0, answerAwaited
-	o.hinted = false
+	o.hinted, o.began = false, time.Time{}
 	o.apply(flightReady)
 }
 

@@ -37,7 +37,18 @@ func (r *retried) transcript() []byte {
 
 // take13 answers a hello in DTLS 1.3.
 func (s awaitClientHello) take13(hs *handshake, p *params, h *message.ClientHello, in received) (step, error) {
-	return answerHello13(hs, p, h, in, hs.retry)
+	if len(h.RetryCookie) == 0 || hs.cookie != nil {
+		return answerHello13(hs, p, h, in, hs.retry)
+	}
+	retry := hs.e.recallRetry(in.raw[message.HeaderLen:])
+	if retry == nil {
+		return nil, errUnknownCookie
+	}
+	next, err := answerHello13(hs, p, h, in, retry)
+	if err == nil {
+		hs.e.credit.unlimited = true // the cookie proves the address
+	}
+	return next, err
 }
 
 // repeats reports whether a hello repeats what it must of the first one. RFC 8446,
@@ -46,6 +57,9 @@ func (r *retried) repeats(hello []byte) bool {
 	s, ok := message.ScanClientHello(hello)
 	return ok && bytes.Equal(appendFixed(nil, sha256.New(), &s), r.fixed)
 }
+
+// errUnknownCookie: RFC 9147, Section 5.1.
+var errUnknownCookie = alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
 
 // awaitSecondHello13: the first hello had no share that we want.
 type awaitSecondHello13 struct {
@@ -58,7 +72,11 @@ func (awaitSecondHello13) expects() message.Set {
 }
 
 func (s awaitSecondHello13) take(hs *handshake, in received) (step, error) {
-	return answerHello13(hs, s.p, in.Message.(*message.ClientHello), in, s.retry)
+	h := in.Message.(*message.ClientHello)
+	if len(h.RetryCookie) > 0 && hs.cookie == nil {
+		return nil, errUnknownCookie
+	}
+	return answerHello13(hs, s.p, h, in, s.retry)
 }
 
 // answerHello13 sends the server's flight, or asks for another hello. retry is
@@ -67,10 +85,6 @@ func answerHello13(hs *handshake, p *params, h *message.ClientHello, in received
 	// RFC 9147, Section 5.3.
 	if len(h.Cookie) > 0 {
 		return nil, alert.Errorf(alert.IllegalParameter, "a hello of DTLS 1.3 with a legacy_cookie")
-	}
-	if len(h.RetryCookie) > 0 && hs.cookie == nil {
-		// RFC 9147, Section 5.1: not one of ours, since none was asked for.
-		return nil, alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
 	}
 	body := in.raw[message.HeaderLen:]
 	if retry != nil && !retry.repeats(body) {

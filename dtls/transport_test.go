@@ -48,6 +48,8 @@ type memSocket struct {
 	queue   []memDatagram
 	closed  bool
 	pending error // of the next call, whatever it is
+	expired bool  // the read deadline is in the past
+	deaf    bool  // to deadlines
 
 	writes int                                // WriteTo calls that did not fail
 	refuse func(p []byte, to net.Addr) error  // of WriteTo
@@ -137,11 +139,14 @@ func (s *memSocket) ReadFrom(p []byte) (int, net.Addr, error) {
 			return 0, nil, &net.OpError{Op: "read", Net: "udp", Err: err}
 		}
 	}
-	for len(s.queue) == 0 && !s.closed && s.pending == nil {
+	for len(s.queue) == 0 && !s.closed && s.pending == nil && !s.expired {
 		s.cond.Wait()
 	}
-	if s.closed {
+	switch {
+	case s.closed:
 		return 0, nil, net.ErrClosed
+	case s.expired:
+		return 0, nil, &net.OpError{Op: "read", Net: "udp", Err: os.ErrDeadlineExceeded}
 	}
 	if err := s.pending; err != nil {
 		s.pending = nil
@@ -180,8 +185,16 @@ func (s *memSocket) set(change func(s *memSocket)) {
 
 func (s *memSocket) LocalAddr() net.Addr              { return s.addr }
 func (s *memSocket) SetDeadline(time.Time) error      { return nil }
-func (s *memSocket) SetReadDeadline(time.Time) error  { return nil }
 func (s *memSocket) SetWriteDeadline(time.Time) error { return nil }
+
+// SetReadDeadline knows the past and never.
+func (s *memSocket) SetReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expired = !s.deaf && !t.IsZero() && t.Before(time.Now())
+	s.cond.Broadcast()
+	return nil
+}
 
 // memConn is a net.Conn on a socket of its own.
 type memConn struct {

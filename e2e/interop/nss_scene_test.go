@@ -205,6 +205,27 @@ func (s *scene) update(requestPeer bool) {
 	}
 }
 
+// updateInVain tries to change our keys while NSS, which is there, does not
+// acknowledge it.
+func (s *scene) updateInVain() {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), caseTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.ours.connection().UpdateKeys(ctx, false) }()
+	for {
+		select {
+		case err := <-done:
+			if err == nil || dtls.IsFatal(err) || ctx.Err() != nil {
+				s.Fatalf("UpdateKeys: %v", err)
+			}
+			return
+		case <-time.After(50 * time.Millisecond):
+			s.say("nss is there")
+		}
+	}
+}
+
 // again ends the association and begins another one, which resumes it.
 func (s *scene) again() {
 	s.Helper()

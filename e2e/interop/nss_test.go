@@ -254,6 +254,18 @@ var nssUpdates = []nssCase{
 		s.say("/update")
 		s.epochs(3, 4)
 	}},
+	{
+		// So the association goes on with the keys before, which NSS keeps.
+		name: "an ACK of NSS for our KeyUpdate is lost", then: func(s *scene) {
+			s.loseTheirNext()
+			s.updateInVain()
+			s.epochs(4, 3)
+			s.talk("words with the keys before")
+			s.updateInVain()
+			s.talk("words after another try")
+		},
+		retransmit: dtls.RetransmitPolicy{Initial: 200 * time.Millisecond, Max: 200 * time.Millisecond, MaxTries: 4},
+	},
 }
 
 // everyKey has both sides change their keys until the two bits of the epoch in a

@@ -86,6 +86,25 @@ func (o oracle) apply(s *Set, remove bool, lo, hi uint32) error {
 	if err := o.compare(s, lo, hi); err != nil {
 		return fmt.Errorf("after [%d, %d), remove %v: %w", lo, hi, remove, err)
 	}
+	return o.compareCopy(s, lo, hi)
+}
+
+// compareCopy checks that a copy is equal, and that changes stay its own.
+func (o oracle) compareCopy(s *Set, lo, hi uint32) error {
+	var c Set
+	c.Add(lo, hi) // which goes
+	c.Assign(s)
+	if err := o.compare(&c, lo, hi); err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	c.Remove(0, uint32(len(o)))
+	if err := o.compare(s, lo, hi); err != nil {
+		return fmt.Errorf("after a change of a copy: %w", err)
+	}
+	c.Reset()
+	if c.Add(lo, hi) != hi-min(lo, hi) {
+		return fmt.Errorf("an emptied copy has something")
+	}
 	return nil
 }
 

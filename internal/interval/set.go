@@ -46,6 +46,11 @@ func (s *Set) Add(lo, hi uint32) (added uint32) {
 		return 0
 	}
 	spans := s.spans()
+	if n := len(spans); s.many != nil && n > 0 && spans[n-1].hi < lo { // what comes in order
+		s.many = append(s.many, span{lo, hi})
+		s.bytes += hi - lo
+		return hi - lo
+	}
 	i := endingAtOrAfter(spans, lo)
 	j := i
 	added = hi - lo
@@ -96,6 +101,12 @@ func (s *Set) Clear() { *s = Set{} }
 // Reset empties the set and keeps its memory for what comes next: a set that is
 // used again and again allocates only while its ranges are more than ever.
 func (s *Set) Reset() { s.n, s.many, s.bytes = 0, s.many[:0], 0 }
+
+// Assign makes the set a copy of another one.
+func (s *Set) Assign(other *Set) {
+	s.few, s.n, s.bytes = other.few, other.n, other.bytes
+	s.many = slices.Clone(other.many)
+}
 
 // Contains reports whether every byte of [lo, hi) is in the set. There is no
 // byte in an empty or reversed range, so then it is true.
