@@ -81,6 +81,9 @@ type closing struct {
 	received bool
 	number   recordNumber // of the peer's
 	until    time.Time    // the end of Linger
+
+	farewells int       // close_notify sent since there is nothing else to repeat
+	again     time.Time // when the next one is due
 }
 
 // secrets12 outlive the handshake for exporters.
@@ -244,7 +247,7 @@ func (e *Engine) NextTimeout() time.Time {
 	if e.hs != nil {
 		t = earliest(t, e.hs.nextTimeout())
 	}
-	return earliest(earliest(t, e.keys.retire), e.closing.until)
+	return earliest(earliest(t, e.keys.retire), earliest(e.closing.until, e.closing.again))
 }
 
 // advance notes the time of an input. The clock may jump; it never runs

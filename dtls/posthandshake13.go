@@ -348,8 +348,17 @@ func (e *Engine) sendTickets13(p *params) {
 // optional reports whether the association can go on without an acknowledgement
 // of what is outstanding: the peer has gone to sleep, or is one that does not
 // acknowledge a ticket that is repeated because its first ACK was lost. NSS 3.125
-// is like that.
-func (e *Engine) optional() bool { return e.post != nil && !e.p.isClient && !e.post.update.out }
+// is like that. A server that has closed may be gone, with the ACK of our Finished
+// lost, which is no error then; and who lingers has done what it could.
+func (e *Engine) optional() bool {
+	switch {
+	case e.post == nil:
+		return false
+	case e.lingers():
+		return true
+	}
+	return !e.post.update.out && (!e.p.isClient || e.closing.received)
+}
 
 // maxSessions is how many unused tickets an association keeps.
 const maxSessions = 4

@@ -460,6 +460,8 @@ func (o *outbox) rest() {
 	o.timeout = o.rto
 }
 
+func (o *outbox) resting() bool { return o.state == flightWaiting && o.deadline.IsZero() }
+
 // drop forgets the flight: its peer has it, or nobody wants it any more.
 func (o *outbox) drop() {
 	o.msgs, o.log, o.quotes = nil, nil, nil
