@@ -327,5 +327,8 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	if e.hs == nil {
 		a.numbers, a.due = nil, time.Time{} // said once; said again if the peer repeats itself
 	}
+	if e.out.state != flightSending { // else behind the flight
+		e.lastWords()
+	}
 	return out, true
 }

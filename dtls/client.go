@@ -138,6 +138,9 @@ type awaitServerHello struct {
 	asked   uint16               // message_seq of what was followed last, of either kind
 	askedAt time.Time            // when a HelloRetryRequest was followed, or the handshake begun anew
 
+	transcript []byte             // up to the present hello, once a HelloRetryRequest was followed
+	sent       []awaitServerHello // second hellos before the present one, oldest first
+
 	// What to begin anew with, once a HelloRetryRequest was followed: the state
 	// before, and the flight with the first hello, cut as it was.
 	origin      *awaitServerHello

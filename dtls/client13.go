@@ -88,7 +88,7 @@ func (s awaitServerHello) fallback(hs *handshake) (next step, ok bool) {
 		return s, false // it is about something else
 	}
 	again := *s.origin
-	again.retries, again.anew, again.askedAt = s.retries, true, hs.e.now
+	again.retries, again.anew, again.askedAt, again.sent = s.retries, true, hs.e.now, s.allSent()
 	hs.e.state.Version = 0
 	hs.e.out.nextSeq = 1
 	hs.transcript.Reset()
@@ -116,7 +116,7 @@ func (s awaitServerHello) follow13(hs *handshake, m *message.ServerHello, in rec
 	h.RetryCookie = bytes.Clone(m.RetryCookie)
 	shares := s.firstShares
 	if m.SelectedGroup != 0 {
-		key, err := kex.Generate(kex.Group(m.SelectedGroup))
+		key, err := s.shareFor(m.SelectedGroup)
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +138,8 @@ func (s awaitServerHello) follow13(hs *handshake, m *message.ServerHello, in rec
 		origin := s
 		s.origin, s.firstFlight = &origin, hs.e.out.msgs
 	}
-	s.hello = &h
+	s.sent = s.allSent()
+	s.hello, s.transcript = &h, bytes.Clone(hs.transcript.Bytes())
 	s.shares, s.psks = shares, psks
 	s.retry, s.retries, s.asked, s.other = m, s.retries+1, in.seq, received{}
 	s.askedAt = hs.e.now
@@ -154,7 +155,7 @@ func (s awaitServerHello) firstAnswered(in received) awaitServerHello {
 		return s
 	}
 	s.hello, s.shares, s.psks = s.first, s.firstShares, s.firstPSKs
-	s.retry, s.verifies = nil, 0
+	s.retry, s.verifies, s.sent = nil, 0, nil
 	return s
 }
 
@@ -215,55 +216,51 @@ func (s awaitServerHello) checkHello13(m *message.ServerHello) (*suite.Suite, er
 // agree13 takes the ServerHello of a server that chose DTLS 1.3 (RFC 8446,
 // Section 4.1.3).
 func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in received) (step, error) {
-	if s.retry == nil && s.verifies == 0 && in.seq > 0 {
+	unasked := s.retry == nil && s.verifies == 0 && in.seq > 0
+	if unasked && len(s.sent) == 0 {
 		// A server's second message answers no first hello: this one is for a
 		// client that had our port before.
 		return s, errIgnore
 	}
 	s = s.firstAnswered(in)
-	chosen, err := s.checkHello13(m)
+	hellos := s.sent
+	if !unasked {
+		hellos = append([]awaitServerHello{s}, hellos...)
+	}
+	list, err := agreements13(hs, hellos, m, in)
 	if err != nil {
 		return nil, err
+	}
+	next, err := list[0].enter(hs, list[1:])
+	if err != nil {
+		return nil, err
+	}
+	// RFC 9147, Section 5.8.1: the hello is acknowledged by what answers it.
+	hs.e.flightPassed()
+	return next, nil
+}
+
+// negotiate13 is what a ServerHello says if it answers this hello. The key is the
+// one to finish the exchange with, nil if there is none.
+func (s awaitServerHello) negotiate13(p *params, m *message.ServerHello) (n *negotiated13, key *kex.Key, err error) {
+	chosen, err := s.checkHello13(m)
+	if err != nil {
+		return nil, nil, err
 	}
 	if s.verifies > 0 && s.retry == nil {
 		// It answers a hello with a legacy_cookie, which a server of DTLS 1.3
 		// must refuse (RFC 9147, Section 5.3).
-		return nil, alert.Errorf(alert.IllegalParameter, "server chose DTLS 1.3 after a hello_verify_request")
+		return nil, nil, alert.Errorf(alert.IllegalParameter, "server chose DTLS 1.3 after a hello_verify_request")
 	}
-	n := &negotiated13{suite: chosen, clientRandom: s.first.Random}
+	n = &negotiated13{suite: chosen, clientRandom: s.first.Random}
 	if err := s.choosePSK13(n, m); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if n.psk == nil && !hs.p.usesCertificates() {
-		return nil, alert.Errorf(alert.HandshakeFailure, "server chose none of our pre-shared keys")
+	if n.psk == nil && !p.usesCertificates() {
+		return nil, nil, alert.Errorf(alert.HandshakeFailure, "server chose none of our pre-shared keys")
 	}
-	secret, err := s.shared13(n, m)
-	if err != nil {
-		return nil, err
-	}
-	e := hs.e
-	hs.kx = message.TLS13
-	st := &e.state
-	st.Version, st.CipherSuite, st.CurveID = VersionDTLS13, chosen.ID, kex.Group(m.KeyShare.Group)
-	st.ServerName = hs.p.serverName
-	if n.psk != nil {
-		st.DidResume = n.psk.session != nil
-		if !st.DidResume {
-			st.PSKIdentity = n.psk.identity
-		}
-	}
-	if s.retry == nil {
-		hs.transcript.Reset()
-		hs.transcribe(s.firstRaw)
-		e.out.nextSeq = 1 // whatever was sent since is not part of the handshake
-	}
-	hs.transcribe(in.raw)
-	if err := hs.enterHandshake13(n, secret); err != nil {
-		return nil, err
-	}
-	// RFC 9147, Section 5.8.1: the hello is acknowledged by what answers it.
-	e.flightPassed()
-	return awaitEncryptedExtensions13{n, s.hello}, nil
+	key, err = s.shared13(n, m)
+	return n, key, err
 }
 
 // choosePSK13: RFC 8446, Section 4.2.11: one of those that were offered, with
@@ -282,8 +279,8 @@ func (s awaitServerHello) choosePSK13(n *negotiated13, m *message.ServerHello) e
 	return nil
 }
 
-// shared13 finishes the key exchange, if there is one.
-func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) ([]byte, error) {
+// shared13 is our part of the key exchange, nil if there is none.
+func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) (*kex.Key, error) {
 	for _, t := range m.ExtensionTypes {
 		switch {
 		case t == message.ExtensionSupportedVersions, t == message.ExtensionKeyShare:
@@ -303,7 +300,7 @@ func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) ([]b
 	}
 	for _, key := range s.shares {
 		if uint16(key.Group()) == m.KeyShare.Group {
-			return key.Shared(m.KeyShare.Data)
+			return key, nil
 		}
 	}
 	return nil, alert.Errorf(alert.IllegalParameter, "server has a share for group %v, which had none of ours", kex.Group(m.KeyShare.Group))
@@ -313,6 +310,9 @@ func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) ([]b
 type awaitEncryptedExtensions13 struct {
 	n     *negotiated13
 	hello *message.ClientHello
+	// others are readings of the ServerHello that may prove right until a record
+	// has opened, see answered13.go.
+	others []agreement13
 }
 
 func (awaitEncryptedExtensions13) expects() message.Set {

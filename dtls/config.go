@@ -186,9 +186,9 @@ type Config struct {
 	// What is written does not count: nobody may be there any more. Default: never.
 	IdleTimeout time.Duration
 
-	// Linger is for how long after Close our last flight is still repeated when
-	// the peer asks for it, if nothing has proven by then that the peer has it:
-	// data does, and so does the close_notify with which most peers answer ours.
+	// Linger is for how long after Close our last flight is still repeated, if
+	// nothing has proven by then that the peer has it: data does, in DTLS 1.3 an
+	// acknowledgement, and the close_notify with which most peers answer ours.
 	// The association is closed all the same; what lingers is its engine, and the
 	// transport with it. Of a Listener's at most MaxHandshakes linger, the oldest
 	// end first. Default: twice Retransmit.Max, at most 4 minutes. Negative: none.

@@ -12,10 +12,11 @@ import (
 // holds, and so do all later ones. Data that nobody has read is dropped. A
 // second Close does nothing.
 //
-// In DTLS 1.2 a peer that may still miss our last flight can ask for it for Config.Linger
-// longer; until then the transport stays open and is read. That is so if we are
-// the server and have received nothing since the handshake, and it ends with
-// anything that the peer sends, such as its own close_notify.
+// A peer that may still miss our last flight gets it for Config.Linger longer, with
+// the close_notify behind it; until then the transport stays open and is read. That
+// is so if we are the server and have received nothing since the handshake, and in
+// DTLS 1.3 also while our Finished, or a session ticket, is not acknowledged. It
+// ends with what the peer sends, such as its own close_notify.
 func (c *Conn) Close() error {
 	c.close(true)
 	return nil

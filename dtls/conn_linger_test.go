@@ -11,19 +11,35 @@ import (
 	"time"
 )
 
-// deaf loses what a server sends from its last flight on, until it is healed.
-// Up to then a handshake without certificates has datagrams of two kinds only:
-// one of the door, and one with ServerHello and ServerHelloDone.
+// epochByte is the first byte of a protected record of DTLS 1.3, without its length
+// bits, in that epoch.
+func epochByte(p []byte, epoch byte) bool { return p[0]&0xe3 == 0x20|epoch }
+
+// deaf loses what a server sends from its last flight on, until it is healed: in
+// DTLS 1.2 that begins with a change_cipher_spec, in DTLS 1.3 it is all in epoch 3.
 func deaf(n *memNet, server net.Addr) (heal func()) {
 	sent := 0
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.path = func(from, _ net.Addr, p []byte) bool {
-		if from.String() == server.String() && p[0] == 20 { // change_cipher_spec
+	return n.lose(func(from net.Addr, p []byte) bool {
+		if from.String() == server.String() && (p[0] == 20 || epochByte(p, epochData)) {
 			sent++
 		}
-		return from.String() != server.String() || sent == 0
-	}
+		return from.String() == server.String() && sent > 0
+	})
+}
+
+// mute loses what others than the server send in epoch 3 of DTLS 1.3, so that
+// nothing tells it that its last flight has arrived. In DTLS 1.2 nothing does.
+func mute(n *memNet, server net.Addr) (heal func()) {
+	return n.lose(func(from net.Addr, p []byte) bool {
+		return from.String() != server.String() && epochByte(p, epochData)
+	})
+}
+
+// lose loses what is said so, until it is healed.
+func (n *memNet) lose(whether func(from net.Addr, p []byte) bool) (heal func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.path = func(from, _ net.Addr, p []byte) bool { return !whether(from, p) }
 	return func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -31,15 +47,24 @@ func deaf(n *memNet, server net.Addr) (heal func()) {
 	}
 }
 
-// only12: in DTLS 1.3 last flights are acknowledged, and nobody need linger for
-// them.
+// only12 and only13 are changes of configs.
 func only12(_, s *Config) { s.MaxVersion = VersionDTLS12 }
+func only13(_, s *Config) { s.MinVersion = VersionDTLS13 }
+
+// eachVersion runs a test for either version of the protocol, in a bubble.
+func eachVersion(t *testing.T, test func(t *testing.T, only func(client, server *Config))) {
+	for name, only := range map[string]func(client, server *Config){"DTLS 1.2": only12, "DTLS 1.3": only13} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, only) })
+		})
+	}
+}
 
 // TestListenerLingers: a server that accepts and closes at once, through a path
 // that loses its last flight, leaves no client in its time-out.
 func TestListenerLingers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, only12)
+	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
+		l := listen(t, only)
 		heal := deaf(l.net, l.Addr())
 		before := ourGoroutines()
 		client, _, done := l.dialing(t)
@@ -82,8 +107,8 @@ func TestListenerLingers(t *testing.T) {
 // TestServerLingers does the same on a transport of its own, which stays open
 // for that.
 func TestServerLingers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, server, a, b := rawPair(only12)
+	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
+		client, server, a, b := rawPair(only)
 		heal := deaf(a.net, b.addr)
 		done := make(chan error, 1)
 		go func() { done <- client.Handshake() }()
@@ -110,6 +135,76 @@ func TestServerLingers(t *testing.T) {
 	})
 }
 
+// TestClientLingers: in DTLS 1.3 it is the client that sends the last flight. One
+// that closes at once, through a path that loses it, leaves no server in its
+// time-out; on a transport of its own, and on a socket that it shares.
+func TestClientLingers(t *testing.T) {
+	unheard := func(l *listening) (heal func()) {
+		return l.net.lose(func(from net.Addr, p []byte) bool {
+			return from.String() != l.Addr().String() && (epochByte(p, epochHandshake) || epochByte(p, epochData))
+		})
+	}
+	ends := func(t *testing.T, l *listening) {
+		server := l.accept(t)
+		if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the server's Read: %v", err)
+		}
+		synctest.Wait()
+		server.Close()
+		if s := l.Stats(); s.Lingering != 0 || s.Associations != 0 {
+			t.Errorf("%+v", s)
+		}
+		if l.Close(); !l.socket.isClosed() {
+			t.Error("the listener's socket is left open")
+		}
+		time.Sleep(time.Second)
+	}
+	t.Run("its own transport", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := listen(t, only13)
+			heal := unheard(l)
+			before := ourGoroutines()
+			client, conn := l.dial(t)
+			began := time.Now()
+			if client.Close(); time.Since(began) != 0 || conn.isClosed() {
+				t.Errorf("Close took %v; the transport is closed: %v", time.Since(began), conn.isClosed())
+			}
+			time.Sleep(10 * time.Second)
+			heal()
+			ends(t, l)
+			if !conn.isClosed() || ourGoroutines() > before {
+				t.Errorf("the transport is closed: %v; %d goroutines, were %d", conn.isClosed(), ourGoroutines(), before)
+			}
+		})
+	})
+	t.Run("an endpoint's", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			l := listen(t, only13)
+			heal := unheard(l)
+			e, err := NewEndpoint(l.net.listen(memAddr(9, 5684)), l.client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := e.Dial(t.Context(), l.Addr(), l.client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client.Close()
+			if e.d.users != 2 || e.d.dialed.len() != 1 {
+				t.Errorf("%d users, %d dialed", e.d.users, e.d.dialed.len())
+			}
+			time.Sleep(10 * time.Second)
+			heal()
+			ends(t, l)
+			if e.d.users != 1 || e.d.dialed.len() != 0 {
+				t.Errorf("%d users, %d dialed", e.d.users, e.d.dialed.len())
+			}
+			e.Close()
+			time.Sleep(time.Second)
+		})
+	})
+}
+
 // TestLingeringEnds by time, by an error of the transport that says that nobody
 // is there, and not at all if it is switched off: then everything is gone.
 func TestLingeringEnds(t *testing.T) {
@@ -128,11 +223,12 @@ func TestLingeringEnds(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
 				var b *memConn
 				clientConfig, serverConfig := quickConfigs()
-				only12(clientConfig, serverConfig)
+				only(clientConfig, serverConfig)
 				a, b := newMemNet().pair()
+				mute(a.net, b.addr)
 				test.do(serverConfig, b)
 				client, server := Client(a, clientConfig), Server(b, serverConfig)
 				if err := shake(client, server); err != nil {
@@ -161,8 +257,9 @@ func TestLingeringEnds(t *testing.T) {
 // TestHelloWhileItLingers: a device that restarts on the same port while its old
 // association lingers is served at once.
 func TestHelloWhileItLingers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, only12)
+	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
+		l := listen(t, only)
+		heal := mute(l.net, l.Addr())
 		old, conn := l.dial(t)
 		conn.set(func(s *memSocket) { s.refuse = func([]byte, net.Addr) error { return syscall.ENOBUFS } }) // says nothing more
 		server := l.accept(t)
@@ -170,6 +267,7 @@ func TestHelloWhileItLingers(t *testing.T) {
 		if s := l.Stats(); s.Lingering != 1 {
 			t.Fatalf("%+v", s)
 		}
+		heal()
 		c := Client(l.reuse(conn), l.client)
 		began := time.Now()
 		if err := c.Handshake(); err != nil || time.Since(began) != 0 {
@@ -189,13 +287,14 @@ func TestHelloWhileItLingers(t *testing.T) {
 // TestLingeringIsBounded: clients that shake hands and vanish leave so much and
 // no more, and what lingers takes no room from others.
 func TestLingeringIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
 		const room = 10
-		l := listen(t, func(_, s *Config) {
-			s.MaxVersion = VersionDTLS12
+		l := listen(t, func(c, s *Config) {
+			only(c, s)
 			s.MaxHandshakes, s.MaxAssociations, s.MaxPerPrefix = room, 2, 2
 			s.Linger = time.Minute
 		})
+		mute(l.net, l.Addr())
 		for range 3 * room {
 			c, conn := l.dial(t)
 			conn.Close()
@@ -222,8 +321,9 @@ func TestLingeringIsBounded(t *testing.T) {
 // TestLingeringIsSmall: the certificates of the peer and what nobody has read go
 // with Close.
 func TestLingeringIsSmall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := listen(t, only12)
+	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
+		l := listen(t, only)
+		mute(l.net, l.Addr())
 		client, _ := l.dial(t)
 		server := l.accept(t)
 		server.mu.Lock()

@@ -83,6 +83,9 @@ type closing struct {
 	received bool
 	number   recordNumber // of the peer's
 	until    time.Time    // the end of Linger
+
+	farewells int       // close_notify sent since there is nothing else to repeat
+	again     time.Time // when the next one is due
 }
 
 // secrets12 outlive the handshake for exporters.
@@ -255,8 +258,8 @@ func (e *Engine) NextTimeout() time.Time {
 	if e.hs != nil {
 		t = earliest(t, e.hs.nextTimeout())
 	}
-	t = earliest(earliest(t, e.keys.retire), e.closing.until)
-	return earliest(t, e.restart.nextTimeout())
+	t = earliest(earliest(t, e.keys.retire), e.restart.nextTimeout())
+	return earliest(t, earliest(e.closing.until, e.closing.again))
 }
 
 // advance notes the time of an input. The clock may jump; it never runs

@@ -143,10 +143,15 @@ func (hs *handshake) epochFits(t message.Type, epoch uint16) bool {
 // and fragment_length fields".
 func (hs *handshake) transcribe(raw []byte) {
 	if hs.e.speaks13() {
-		hs.transcript.Add(raw[:message.Header13Len])
-		raw = raw[message.HeaderLen:]
+		transcribe13(&hs.transcript, raw)
+		return
 	}
 	hs.transcript.Add(raw)
+}
+
+func transcribe13(t *keys.Transcript, raw []byte) {
+	t.Add(raw[:message.Header13Len])
+	t.Add(raw[message.HeaderLen:])
 }
 
 // drive takes the messages that are complete, in order.

@@ -40,20 +40,22 @@ type negotiated13 struct {
 // speaks13 reports whether DTLS 1.3 is agreed on, or asked for by the server.
 func (e *Engine) speaks13() bool { return e.state.Version == VersionDTLS13 }
 
-// enterHandshake13 derives the keys of epoch 2, when the transcript ends with the
-// ServerHello, and begins to use them in both directions. shared is zeroed.
-func (hs *handshake) enterHandshake13(n *negotiated13, shared []byte) error {
-	defer keys.Wipe(shared)
-	e, h := hs.e, n.suite.Hash
+// deriveHandshake13 makes the secrets of epoch 2, out of the hash of the transcript
+// up to the ServerHello.
+func (n *negotiated13) deriveHandshake13(sum, shared []byte) {
 	var psk []byte
 	if n.psk != nil {
 		psk = n.psk.key
 	}
-	n.schedule = keys.NewSchedule13(h, psk)
+	n.schedule = keys.NewSchedule13(n.suite.Hash, psk)
 	n.schedule.EnterHandshake(shared)
-	hs.transcript.Settle(h)
-	sum := hs.transcript.Sum(h)
 	n.clientSecret, n.serverSecret = n.schedule.ClientHandshakeTraffic(sum), n.schedule.ServerHandshakeTraffic(sum)
+}
+
+// enterHandshake13 begins to use the keys of epoch 2 in both directions.
+func (hs *handshake) enterHandshake13(n *negotiated13) error {
+	e := hs.e
+	hs.transcript.Settle(n.suite.Hash)
 	hs.p.keyLog(keys.KeyLogLine(keys.LabelClientHandshake, n.clientRandom, n.clientSecret))
 	hs.p.keyLog(keys.KeyLogLine(keys.LabelServerHandshake, n.clientRandom, n.serverSecret))
 	write, read := n.serverSecret, n.clientSecret
@@ -69,7 +71,7 @@ func (hs *handshake) enterHandshake13(n *negotiated13, shared []byte) error {
 	e.keys.startWriting(epochHandshake)
 	// RFC 9147, Section 6.1: no message of the peer is in the clear from here on.
 	hs.in.closeBefore(epochHandshake)
-	e.secrets.hash = h
+	e.secrets.hash = n.suite.Hash
 	e.trace.keys(epochHandshake, n.suite.ID)
 	hs.retryHeld = true
 	return nil
@@ -121,13 +123,17 @@ func (k *epochs) installWrite13(s *suite.Suite, epoch uint16, secret []byte) err
 }
 
 func (k *epochs) installRead13(s *suite.Suite, epoch uint16, secret []byte, window int) error {
-	t := keys.TrafficKeys13(s.Hash, secret, s.AEAD.KeyLen())
-	defer t.Wipe()
-	open, err := record.NewOpener13(s.AEAD, t.Key, t.IV, t.SN, uint64(epoch), window)
+	open, err := newOpener13(s, epoch, secret, window)
 	if err == nil {
 		k.setRead(readEpoch{epoch: epoch, v13: open})
 	}
 	return err
+}
+
+func newOpener13(s *suite.Suite, epoch uint16, secret []byte, window int) (*record.Opener13, error) {
+	t := keys.TrafficKeys13(s.Hash, secret, s.AEAD.KeyLen())
+	defer t.Wipe()
+	return record.NewOpener13(s.AEAD, t.Key, t.IV, t.SN, uint64(epoch), window)
 }
 
 // addFinished13 proves what we have seen (RFC 8446, Section 4.4.4).

@@ -94,7 +94,7 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 			l.vanish(c, conn)
 		},
 		"refused": func(t *testing.T, l *listening, _ int) {
-			fails(t, l, func(c *Config) { c.CipherSuites = []uint16{0xc0a8} })
+			fails(t, l, func(c *Config) { c.CipherSuites = []uint16{0xc0a8, 0x1305} })
 		},
 		"a wrong key": func(t *testing.T, l *listening, _ int) {
 			fails(t, l, func(c *Config) {
@@ -144,6 +144,7 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 			l.vanish(c, conn)
 		},
 		"lingering": func(t *testing.T, l *listening, _ int) {
+			defer mute(l.net, l.Addr())()
 			c, conn := l.dial(t)
 			server := l.accept(t)
 			conn.Close()
@@ -166,9 +167,9 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 	}
 	for name, end := range ways {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := listen(t, func(_, s *Config) {
-					s.MaxVersion = VersionDTLS12 // which refuses before it is complete, and lingers
+			eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
+				l := listen(t, func(c, s *Config) {
+					only(c, s)
 					s.MaxHandshakes, s.HandshakeTimeout, s.IdleTimeout, s.Linger = room, 20*time.Second, time.Minute, 30*time.Second
 				})
 				end(t, l, 0) // whatever is made only once
@@ -211,8 +212,14 @@ func openFiles() int {
 // TestEveryEndClosesItsSocket: the fronts that open sockets close them, whatever
 // becomes of the handshake.
 func TestEveryEndClosesItsSocket(t *testing.T) {
+	for name, only := range map[string]func(client, server *Config){"DTLS 1.2": only12, "DTLS 1.3": only13} {
+		t.Run(name, func(t *testing.T) { everyEndClosesItsSocket(t, only) })
+	}
+}
+
+func everyEndClosesItsSocket(t *testing.T, only func(client, server *Config)) {
 	client, server := quickConfigs()
-	server.MaxVersion = VersionDTLS12
+	only(client, server)
 	client.HandshakeTimeout = 20 * time.Millisecond
 	patient := client.Clone()
 	patient.HandshakeTimeout = time.Minute
@@ -243,7 +250,7 @@ func TestEveryEndClosesItsSocket(t *testing.T) {
 	}
 	defer silent.Close()
 	wrong := patient.Clone()
-	wrong.CipherSuites, wrong.PlaintextAlerts = []uint16{0xc0a8}, AlertsImmediate
+	wrong.CipherSuites, wrong.PlaintextAlerts = []uint16{0xc0a8, 0x1305}, AlertsImmediate
 	ways := map[string]func() error{
 		"well": func() error {
 			c, err := Dial("udp", l.Addr().String(), patient)

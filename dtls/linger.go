@@ -5,31 +5,36 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
 // Linger is Close for an owner that goes on for a while. If the peer may still
 // miss our last flight, the engine keeps it, and repeats it with another
-// close_notify when the peer repeats its own, until something of the peer proves
-// that it has it, or Config.Linger has passed. Without it a peer that lost our
-// Finished would run into its time-out, although we thought all was well.
-// (RFC 6347, Section 4.2.4: whoever sends the last flight must be able to send
-// it again.)
+// close_notify until something of the peer proves that it has it, or Config.Linger
+// has passed. Without it a peer that lost our Finished would run into its time-out,
+// although we thought all was well. (RFC 6347, Section 4.2.4: whoever sends the
+// last flight must be able to send it again.)
 //
-// In DTLS 1.3 flights are acknowledged: what its owner does not wait for is not
-// sent again.
+// In DTLS 1.2 that is a server's, and repeated when the client repeats its own. In
+// DTLS 1.3 a client repeats its Finished by its timer until it is acknowledged,
+// and a server its tickets, and its ACK when the client repeats the Finished (RFC
+// 9147, Section 5.8.1).
 //
 // Linger reports whether that is so; Err is nil until it is over. If not, it was
 // Close. Events of an engine that lingers mean nothing any more, and Close ends
 // it at once.
 func (e *Engine) Linger(now time.Time) bool {
 	e.advance(now)
-	if e.err != nil || e.hs != nil || len(e.out.msgs) == 0 || e.p.linger <= 0 || e.post != nil {
+	if e.err != nil || e.hs != nil || e.p.linger <= 0 || !e.owes() {
 		e.Close(now)
 		return false
 	}
 	e.closing.sent = true
 	e.closing.until = e.now.Add(e.p.linger)
-	if !e.out.unsent() { // else behind it
+	if e.post != nil {
+		e.closing.again = e.now.Add(e.out.rto)
+	}
+	if !e.out.unsent() && !e.acks.now { // else behind it
 		e.sendAlert(alert.Warning, alert.CloseNotify)
 	}
 	// What is needed from here on is the flight and its keys.
@@ -40,6 +45,30 @@ func (e *Engine) Linger(now time.Time) bool {
 	return true
 }
 
+// owes reports whether the peer may miss something of ours that belongs to the
+// handshake.
+func (e *Engine) owes() bool {
+	if e.post == nil {
+		return len(e.out.msgs) > 0
+	}
+	// Nothing says that the ACK of a client's Finished has arrived, but what the
+	// client sends after it. One that has closed itself needs nothing any more.
+	unheard := !e.p.isClient && e.post.seenEpoch < epochData
+	return !e.closing.received && (unheard || e.repeats13())
+}
+
+// repeats13 reports whether something of ours is sent again until it is
+// acknowledged. New keys are no use to a peer whom nothing is sent any more.
+func (e *Engine) repeats13() bool {
+	o := &e.out
+	for i := range o.msgs {
+		if m := &o.msgs[i]; m.typ != message.TypeKeyUpdate && !m.arrived() {
+			return !o.rests()
+		}
+	}
+	return false
+}
+
 func (e *Engine) lingers() bool { return e.err == nil && !e.closing.until.IsZero() }
 
 // lingerOn follows each input of an engine that lingers.
@@ -48,16 +77,42 @@ func (e *Engine) lingerOn() {
 		return
 	}
 	e.events = events{}
-	confirmed := len(e.out.msgs) == 0
-	if confirmed && !e.closing.received {
+	switch {
+	case e.closing.received:
+	case e.post != nil:
+		e.farewell()
+	case !e.owes():
 		e.sendAlert(alert.Warning, alert.CloseNotify) // it speaks on: the first was lost
 	}
-	if confirmed || !e.now.Before(e.closing.until) {
+	waits := e.owes() || e.post != nil && !e.closing.received && e.closing.farewells < maxFarewells
+	if !waits || !e.now.Before(e.closing.until) {
 		e.end(errEngineClosed)
 	}
 }
 
-// lastWords follows the last flight with the close_notify that may be lost with
+// maxFarewells is how often close_notify is sent again in DTLS 1.3 when nothing is
+// left that it could follow. A peer that was waited for would never learn of the
+// end if the first one was lost: it is told three times at least, unless it answers
+// before.
+const maxFarewells = 2
+
+// farewell says once more that this is the end, if it is time.
+func (e *Engine) farewell() {
+	c := &e.closing
+	if c.farewells == maxFarewells || e.now.Before(c.again) {
+		return
+	}
+	c.again = e.now.Add(e.out.rto)
+	if e.repeats13() {
+		return // it comes behind that
+	}
+	e.sendAlert(alert.Warning, alert.CloseNotify)
+	if c.farewells++; c.farewells == maxFarewells {
+		c.again = time.Time{}
+	}
+}
+
+// lastWords follows what may be lost with the close_notify that may be lost with
 // it.
 func (e *Engine) lastWords() {
 	if e.lingers() {

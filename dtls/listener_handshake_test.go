@@ -262,7 +262,7 @@ func TestListenerCloseLeavesTheAccepted(t *testing.T) {
 		mustWrite(t, client, "hello")
 		mustRead(t, server, "hello")
 		closeAll(client, server)
-		if !l.socket.isClosed() {
+		if synctest.Wait(); !l.socket.isClosed() {
 			t.Error("the socket is left open")
 		}
 		other.Close()

@@ -334,7 +334,7 @@ func TestRandomErrnos(t *testing.T) {
 					closeAll(c, server)
 				}
 				l.Close()
-				time.Sleep(time.Second)
+				time.Sleep(maxLinger) // the last words of one may be lost
 			})
 		})
 	}
@@ -537,7 +537,7 @@ func TestPeerRestarts(t *testing.T) {
 		if !l.socket.isClosed() {
 			t.Error("the socket is left open")
 		}
-		time.Sleep(time.Second)
+		time.Sleep(maxLinger) // of the half, whose Finished never left
 	})
 }
 

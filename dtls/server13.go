@@ -130,7 +130,9 @@ func answerHello13(hs *handshake, p *params, h *message.ClientHello, in received
 	if err := hs.add(sh); err != nil {
 		return nil, err
 	}
-	if err := hs.enterHandshake13(n, secret); err != nil {
+	n.deriveHandshake13(hs.transcript.Sum(n.suite.Hash), secret)
+	keys.Wipe(secret)
+	if err := hs.enterHandshake13(n); err != nil {
 		return nil, err
 	}
 	return hs.sendServerFlight13(n, h, c)

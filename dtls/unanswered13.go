@@ -52,11 +52,15 @@ func (e *Engine) giveRest() bool {
 	switch {
 	case e.post == nil:
 		return false
+	case e.lingers():
+		e.out.rest() // it has done what it could
+		return true
 	case !e.post.update.out:
-		if e.p.isClient {
+		if e.p.isClient && !e.closing.received {
 			return false // its last flight: the server may not have the handshake
 		}
-		// Tickets: the peer has gone to sleep, or does not acknowledge twice.
+		// Tickets: the peer has gone to sleep, or does not acknowledge twice. A
+		// server that has closed may be gone, with the ACK of our Finished lost.
 		e.out.rest()
 		return true
 	case !e.heard.After(e.out.began) || !e.mayRest():
