@@ -119,7 +119,9 @@ func (hs *opening) setMTU(c *Conn, n int) error {
 			return err
 		}
 	}
-	// The caller has decided: refusals it has not heard yet are answered too.
+	// The caller has decided: refusals it has not heard yet are answered too, and
+	// those that the engine still has.
+	c.hear()
 	hs.tell = slices.DeleteFunc(hs.tell, func(err error) bool { return errors.Is(err, ErrLargePacket) })
 	c.wake() // the driver sends what fits now
 	return nil

@@ -95,6 +95,58 @@ func TestHandshakeHearsTheFirstLink(t *testing.T) {
 	}
 }
 
+// TestManualAnswersLateNotices: the caller's answer to the first notice is one
+// to those about the rest of the flight as well, also when they arrive between
+// the two calls, before the answer or behind it.
+func TestManualAnswersLateNotices(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		t.Run(fmt.Sprintf("before SetMTU: %v", before), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clientConfig, serverConfig := largeConfigs()
+				serverConfig.MTUMode = MTUManual
+				n := newMemNet()
+				a, b := n.kernelDial(memAddr(1, 2)), n.kernelDial(memAddr(1, 1))
+				a.to, b.to = b.addr, a.addr
+				var lost [][]byte // of the server
+				n.path = func(from, _ net.Addr, p []byte) bool {
+					if len(p) > 900 && from == b.addr {
+						lost = append(lost, bytes.Clone(p))
+					}
+					return len(p) <= 900
+				}
+				notice := func(i int) {
+					b.icmp(syscall.EMSGSIZE, a.addr, 900, lost[i])
+					synctest.Wait()
+				}
+				client, server := Client(a, clientConfig), Server(b, serverConfig)
+				failed := make(chan error, 2)
+				go func() { failed <- client.Handshake() }()
+				go func() { failed <- server.Handshake() }()
+				synctest.Wait()
+				notice(0)
+				var lp *LargePacketError
+				if err := <-failed; !errors.As(err, &lp) || lp.PathMTU != 900 {
+					t.Fatalf("Handshake: %v", err)
+				}
+				if before {
+					notice(1)
+				}
+				if err := server.SetMTU(lp.Suggest()); err != nil {
+					t.Fatal(err)
+				}
+				if !before {
+					notice(1)
+				}
+				if err := errors.Join(server.Handshake(), <-failed); err != nil {
+					t.Error(err)
+				}
+				closeAll(client, server)
+				time.Sleep(time.Second)
+			})
+		})
+	}
+}
+
 // TestManualHearsTheNetwork: the caller is told at once, once, and the flight
 // goes on as it says.
 func TestManualHearsTheNetwork(t *testing.T) {

@@ -20,6 +20,11 @@ import (
 // soak reports whether tests run in their full form (FLIGHTPATH_SOAK).
 func soak() bool { return os.Getenv("FLIGHTPATH_SOAK") != "" }
 
+// brief reports whether tests try samples of what they try otherwise: under the
+// race detector, which sees nothing new in one goroutine, and with -short, for
+// processors whose cryptography is slow.
+func brief() bool { return raceEnabled || testing.Short() }
+
 // forgedSeq is a record number that no honest record of these tests reaches.
 const forgedSeq = 1 << 40
 

@@ -80,7 +80,7 @@ func TestCut(t *testing.T) {
 // and refusals never move a cut, and always reach the end.
 func TestCutsNest(t *testing.T) {
 	cases := uint64(20000)
-	if raceEnabled {
+	if brief() {
 		cases /= 10
 	}
 	for seed := range cases {
@@ -191,7 +191,7 @@ func noise(seed uint64, n int) []byte {
 // any order, is the message; a bitmap says when.
 func TestJoinAnyCover(t *testing.T) {
 	cases := uint64(100_000)
-	if raceEnabled {
+	if brief() {
 		cases /= 20
 	}
 	text := noise(0, 4000)

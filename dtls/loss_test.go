@@ -163,9 +163,9 @@ func TestEveryDatagram(t *testing.T) {
 	}
 }
 
-// seeds is which random paths are tried: 1000 under the race detector, 10000
-// without, from 0. FLIGHTPATH_SEEDS changes how many, FLIGHTPATH_SIM_FIRST where
-// they begin, and FLIGHTPATH_SIM_SEED repeats a single one.
+// seeds is which random paths are tried: 1000 in brief tests, 10000 otherwise,
+// from 0. FLIGHTPATH_SEEDS changes how many, FLIGHTPATH_SIM_FIRST where they
+// begin, and FLIGHTPATH_SIM_SEED repeats a single one.
 func seeds(t *testing.T) (first, count uint64) {
 	number := func(name string, fallback uint64) uint64 {
 		v := os.Getenv(name)
@@ -182,7 +182,7 @@ func seeds(t *testing.T) (first, count uint64) {
 		return number("FLIGHTPATH_SIM_SEED", 0), 1
 	}
 	count = 10000
-	if raceEnabled {
+	if brief() {
 		count = 1000
 	}
 	return number("FLIGHTPATH_SIM_FIRST", 0), number("FLIGHTPATH_SEEDS", count)

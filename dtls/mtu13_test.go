@@ -210,7 +210,7 @@ func TestKeyUpdateRefused(t *testing.T) {
 // KeyUpdates.
 func TestMTUAtRandom13(t *testing.T) {
 	seeds := uint64(150)
-	if raceEnabled {
+	if brief() {
 		seeds = 20
 	}
 	kinds := kinds13()

@@ -72,10 +72,9 @@ func (s *sim) quick(trips int) {
 	}
 }
 
-// sampled reports whether n is one of the values tried under the race
-// detector, which sees nothing new in one goroutine.
+// sampled reports whether n is one of the values that brief tests try.
 func sampled(n, first, last int) bool {
-	return !raceEnabled || n == first || n == last || n%37 == 0 || n == fallbackMTU4 || n == fallbackMTU4+1
+	return !brief() || n == first || n == last || n%37 == 0 || n == fallbackMTU4 || n == fallbackMTU4+1
 }
 
 // TestTransportRefuses is what GnuTLS calls the errno EMSGSIZE scenario: the
@@ -215,7 +214,7 @@ func TestRefuseAtRandom(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
 			seeds := uint64(300)
-			if raceEnabled {
+			if brief() {
 				seeds = 40
 			}
 			for seed := range seeds {
@@ -290,7 +289,7 @@ func TestSetMTUAtEveryDatagram(t *testing.T) {
 // TestSetMTUWhileLossy shrinks and grows at random under loss.
 func TestSetMTUWhileLossy(t *testing.T) {
 	seeds := uint64(400)
-	if raceEnabled {
+	if brief() {
 		seeds = 40
 	}
 	for seed := range seeds {

@@ -117,7 +117,7 @@ func TestForgedPlaintext13(t *testing.T) {
 			every := kind.every
 			if soak() {
 				every = 1
-			} else if raceEnabled {
+			} else if brief() {
 				every *= 5
 			}
 			races, failures := 0, 0

@@ -172,7 +172,7 @@ func TestForgedPlaintext(t *testing.T) {
 			every := kind.every
 			if soak() {
 				every = 1
-			} else if raceEnabled {
+			} else if brief() {
 				every *= 5
 			}
 			races := 0
@@ -181,7 +181,7 @@ func TestForgedPlaintext(t *testing.T) {
 					if f.cookieless(calm) {
 						continue
 					}
-					if races++; races%every != 0 && (!f.prompt || raceEnabled) {
+					if races++; races%every != 0 && (!f.prompt || brief()) {
 						continue
 					}
 					s := at(t, kind.configs, m, func(s *sim) { s.inject(m.to, f.make(s.eng[m.to])) })

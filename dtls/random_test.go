@@ -26,7 +26,7 @@ func helloRandom(t *testing.T, datagram []byte) [32]byte {
 // once was the time, fails.
 func TestHelloRandoms(t *testing.T) {
 	n := 10000
-	if raceEnabled {
+	if brief() {
 		n = 2000
 	}
 	client, server := pskConfigs()

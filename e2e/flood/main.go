@@ -85,6 +85,9 @@ func runAll(ctx context.Context, args []string) error {
 	if *scale <= 0 || *scale > 1 || flags.NArg() > 0 {
 		return fmt.Errorf("bad arguments: %q", args)
 	}
+	if _, _, err := cpuTime(); err != nil {
+		return err
+	}
 	fmt.Printf("| flood | measured | | limit |\n|---|---|---|---|\n")
 	var errs []error
 	for _, s := range scenarios {

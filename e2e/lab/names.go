@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ func ownerOf(namespace string) int {
 
 // available says what is missing to build labs, nil if nothing is.
 func available() error {
+	if runtime.GOOS != "linux" {
+		return errors.New("lab: network namespaces are of Linux only")
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("lab: network namespaces need root")
 	}
