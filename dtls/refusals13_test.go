@@ -37,6 +37,39 @@ func TestRefusalBehindCookie(t *testing.T) {
 	})
 }
 
+// TestRefusalOfAServerThatIsGone: the server refuses the second hello, and answers
+// nothing from then on, as one that has a single association. The client begins
+// anew, but remembers what it was told; one forged alert ends nothing all the same.
+func TestRefusalOfAServerThatIsGone(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	client.NextProtos, server.NextProtos = []string{"coap"}, []string{"mqtt"}
+	s := newSim(t, client, server)
+	s.run(time.Minute, func() bool { return s.eng[clientSide].Err() != nil })
+	var ae *AlertError
+	if err := s.eng[clientSide].Err(); !errors.As(err, &ae) || !ae.Remote || ae.Alert != alert.NoApplicationProtocol {
+		t.Errorf("the client hears %v", err)
+	}
+	if took := s.now.Sub(simStart); took > 8*time.Second {
+		t.Errorf("after %v\n%s", took, s.history())
+	}
+
+	client, server = simConfigs13(dtlstest.P256, 0)
+	client.Hello = HelloSmall
+	s = newSim(t, client, server)
+	s.path = func(from side, n int, _ []byte) []time.Duration {
+		if from == clientSide && n == 1 {
+			s.inject(clientSide, forgeAlert(alert.Fatal, alert.NoApplicationProtocol))
+		}
+		if from == clientSide && n >= 1 && n <= 3 {
+			return nil // the second hello, and the first two of a new beginning
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	if !s.run(10*time.Second, s.established) {
+		t.Errorf("%v; %v\n%s", s.eng[0], s.eng[1], s.history())
+	}
+}
+
 // TestServerHelloOfAnother: a server still repeats its flight for a client that
 // has vanished, and the next one has its port. The second message of a server is
 // no answer to a first hello.
