@@ -158,3 +158,42 @@ func TestTicketsOfAnotherConfig(t *testing.T) {
 		t.Error("the ticket of the Config that served the client was not taken")
 	}
 }
+
+// TestSessionsOfOtherRoots: an earlier association vouches for its peer only as
+// long as the certificate that it saw would do. A clone of a Config takes the
+// tickets of the first.
+func TestSessionsOfOtherRoots(t *testing.T) {
+	chain, other := dtlstest.MustChain(dtlstest.P256, 0), dtlstest.MustChain(dtlstest.P256, 700)
+	end := chain.Certificate.Leaf.NotAfter
+	early, late := func() time.Time { return end.Add(-time.Hour) }, func() time.Time { return end.Add(time.Hour) }
+	for _, test := range []struct {
+		name   string
+		change func(client, server *Config)
+		refuse side // that no longer trusts the other
+	}{
+		{"the client's roots change", func(client, _ *Config) { client.RootCAs = other.Pool() }, clientSide},
+		{"the server's roots change", func(_, server *Config) { server.ClientCAs = other.Pool() }, serverSide},
+		{"the server's certificate has expired", func(client, _ *Config) { client.Time = late }, clientSide},
+		{"the client's certificate has expired", func(_, server *Config) { server.Time = late }, serverSide},
+	} {
+		client, server := simConfigs13(dtlstest.P256, 0)
+		client.Certificates, server.ClientAuth = server.Certificates, tls.RequireAndVerifyClientCert
+		client.Time, server.Time = early, early
+		server.SetSessionTicketKeys([][32]byte{{1}})
+		s := newSim(t, client, server)
+		s.handshake()
+		s.settle()
+		session, err := s.eng[clientSide].Session()
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, server = client.Clone(), server.Clone()
+		client.Session = session
+		test.change(client, server)
+		s = newSim(t, client, server)
+		s.run(time.Minute, func() bool { return s.eng[test.refuse].Err() != nil })
+		if err := s.eng[test.refuse].Err(); err == nil {
+			t.Errorf("%s: both go on, resumed %v", test.name, s.eng[test.refuse].ConnectionState().DidResume)
+		}
+	}
+}
