@@ -154,22 +154,28 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 		return j
 	}
 	j.hello = hello
-	if d.p.offers(VersionDTLS13) {
+	if d.p.offers(VersionDTLS13) && !whole {
 		// Its version is in the extensions, so it takes all of the hello to know,
 		// or a cookie.
-		if !whole {
-			return d.decideBeginning13(now, from, body, j)
-		}
+		return d.decideBeginning13(now, from, body, j)
+	}
+	spoken := d.p.offers(VersionDTLS12)
+	if whole {
 		s, ok := message.ScanClientHello(body)
 		switch {
-		case !ok:
+		case d.p.offers(VersionDTLS13) && !ok:
 			j.verdict = isNoHello
 			return j
-		case s.Offers(VersionDTLS13):
+		case d.p.offers(VersionDTLS13) && s.Offers(VersionDTLS13):
 			return d.decide13(now, from, body, &s, j)
+		case s.SupportedVersions != nil:
+			// RFC 8446, Section 4.2.1: "servers [...] MUST use only the
+			// "supported_versions" extension". Clients of DTLS 1.3 alone need not
+			// know a HelloVerifyRequest.
+			spoken = spoken && s.Offers(VersionDTLS12)
 		}
 	}
-	if !d.p.offers(VersionDTLS12) {
+	if !spoken {
 		return j.refuse(alert.ProtocolVersion)
 	}
 	if len(hello.Cookie) > 0 {

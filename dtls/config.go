@@ -103,7 +103,9 @@ type Config struct {
 
 	// Session is what a client resumes: the result of Conn.Session of an earlier
 	// association, a secret. A session of DTLS 1.3 is offered once; if it is used
-	// up, too old, or for another ServerName, the handshake is a full one.
+	// up, too old, or for another ServerName, or if the certificate that the server
+	// had then would not do today, the handshake is a full one. So it is with the
+	// tickets of clients.
 	Session []byte
 	// ClientSessionCache keeps sessions for clients, by ServerName. Session comes
 	// first. Default: none.

@@ -118,7 +118,8 @@ func (c *Config) sessions(p *params) func(now time.Time) *session {
 				return nil
 			}
 			s, err := parseSession(blob)
-			if err != nil || s.serverName != p.serverName || !s.alive(now) || !p.usesSuite13(s.suite.ID) {
+			if err != nil || s.serverName != p.serverName || !s.alive(now) || !p.usesSuite13(s.suite.ID) ||
+				!p.stillTrusts(s.chain, now) {
 				return nil
 			}
 			if n := len(s.ticket); n == 0 || n > maxTicket {

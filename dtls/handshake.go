@@ -333,16 +333,21 @@ func (hs *handshake) handleTimeout(now time.Time) {
 	}
 }
 
-// believe ends the handshake, unless the present state knows something better.
+// believe ends the handshake, unless the present state knows something better. Then
+// the reason is kept: a server that answers nothing from here on has meant it.
 func (hs *handshake) believe(err error) {
 	if s, ok := hs.step.(awaitServerHello); ok {
 		if next, ok := s.fallback(hs); ok {
-			hs.step, hs.suspicion = next, suspicion{}
+			hs.step, hs.suspicion = next, suspicion{err, hs.e.now.Add(secondThought * hs.p.retransmit.Initial)}
 			return
 		}
 	}
 	hs.e.fail(err)
 }
+
+// secondThought is how long a server has to answer a handshake that was begun anew,
+// in first timers: with the next ones doubled, for three hellos.
+const secondThought = 4
 
 // maxHeld bounds the records that wait for their keys, in bytes.
 const maxHeld = 4096

@@ -40,7 +40,7 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, ret
 		if err := c.psk.checkBinder(h, c.pskIndex, retry.transcript(), body); err != nil {
 			return c, err
 		}
-		if p.pskAlone && slices.Contains(h.PSKModes, pskKE) && (!slices.Contains(h.PSKModes, pskDHEKE) || len(h.KeyShares) == 0) {
+		if p.pskAlone && slices.Contains(h.PSKModes, pskKE) && !p.couldExchange(h) {
 			return c, nil
 		}
 		if !slices.Contains(h.PSKModes, pskDHEKE) {
@@ -53,6 +53,13 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, ret
 		}
 	}
 	return c, c.chooseShare(p, h, retry)
+}
+
+// couldExchange reports whether a pre-shared key can go with a key exchange. It
+// follows Door.groupToAsk, which lets a hello in if it cannot, but has a key.
+func (p *params) couldExchange(h *message.ClientHello) bool {
+	return slices.Contains(h.PSKModes, pskDHEKE) && len(h.KeyShares) > 0 &&
+		slices.ContainsFunc(p.groups13, func(g kex.Group) bool { return offersGroup(h, uint16(g)) })
 }
 
 // chooseSuite13 is the first of ours among theirs.

@@ -3,25 +3,45 @@ package dtls
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/auth"
 )
 
 // verifyPeer checks the peer's chain and notes it in the state.
 func (hs *handshake) verifyPeer(chain *auth.Chain) error {
-	p := hs.p
-	policy := auth.Policy{Roots: p.roots, Now: p.validAt(hs.e.now), VerifyPeerCertificate: p.verifyPeer}
+	policy := hs.p.peerPolicy(hs.p.validAt(hs.e.now))
+	policy.VerifyPeerCertificate = hs.p.verifyPeer
+	if err := chain.Verify(policy); err != nil {
+		return err
+	}
+	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
+	return nil
+}
+
+// peerPolicy is what the peer's chain must satisfy.
+func (p *params) peerPolicy(now time.Time) auth.Policy {
+	policy := auth.Policy{Roots: p.roots, Now: now}
 	if p.isClient {
 		policy.ServerName, policy.Skip = p.serverName, p.skipVerify
 	} else {
 		policy.Skip = p.clientAuth < tls.VerifyClientCertIfGiven
 		policy.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}
-	if err := chain.Verify(policy); err != nil {
-		return err
+	return policy
+}
+
+// stillTrusts reports whether the peer of an earlier association would be let in
+// today: a session may come from a time, or a Config, with other roots, and each
+// resumption gives another one, so that its own lifetime bounds nothing (RFC 8446,
+// Section 4.6.1: "limits should take into account the lifetime of the peer's
+// certificate"). VerifyPeerCertificate is not asked, VerifyConnection is.
+func (p *params) stillTrusts(raw [][]byte, now time.Time) bool {
+	if len(raw) == 0 {
+		return true // it had a pre-shared key, or no certificate was wanted
 	}
-	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
-	return nil
+	chain, err := auth.ParseChain(raw)
+	return err == nil && chain.Verify(p.peerPolicy(now)) == nil
 }
 
 // requiresClientCert reports whether a client without a certificate is refused.

@@ -109,7 +109,7 @@ func choosePSK13(hs *handshake, p *params, h *message.ClientHello, s *suite.Suit
 	for i := range h.PSKs[:min(len(h.PSKs), maxOffered)] {
 		id := &h.PSKs[i]
 		if old := p.openTicket(id.Identity, p.validAt(hs.e.now)); old != nil {
-			if old.fits(p, h, s) {
+			if old.fits(p, h, s) && p.stillTrusts(old.chain, p.validAt(hs.e.now)) {
 				return &offeredPSK{identity: id.Identity, key: old.secret, hash: old.suite.Hash, session: old}, i, nil
 			}
 			continue

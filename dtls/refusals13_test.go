@@ -37,6 +37,39 @@ func TestRefusalBehindCookie(t *testing.T) {
 	})
 }
 
+// TestRefusalOfAServerThatIsGone: the server refuses the second hello, and answers
+// nothing from then on, as one that has a single association. The client begins
+// anew, but remembers what it was told; one forged alert ends nothing all the same.
+func TestRefusalOfAServerThatIsGone(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	client.NextProtos, server.NextProtos = []string{"coap"}, []string{"mqtt"}
+	s := newSim(t, client, server)
+	s.run(time.Minute, func() bool { return s.eng[clientSide].Err() != nil })
+	var ae *AlertError
+	if err := s.eng[clientSide].Err(); !errors.As(err, &ae) || !ae.Remote || ae.Alert != alert.NoApplicationProtocol {
+		t.Errorf("the client hears %v", err)
+	}
+	if took := s.now.Sub(simStart); took > 8*time.Second {
+		t.Errorf("after %v\n%s", took, s.history())
+	}
+
+	client, server = simConfigs13(dtlstest.P256, 0)
+	client.Hello = HelloSmall
+	s = newSim(t, client, server)
+	s.path = func(from side, n int, _ []byte) []time.Duration {
+		if from == clientSide && n == 1 {
+			s.inject(clientSide, forgeAlert(alert.Fatal, alert.NoApplicationProtocol))
+		}
+		if from == clientSide && n >= 1 && n <= 3 {
+			return nil // the second hello, and the first two of a new beginning
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	if !s.run(10*time.Second, s.established) {
+		t.Errorf("%v; %v\n%s", s.eng[0], s.eng[1], s.history())
+	}
+}
+
 // TestServerHelloOfAnother: a server still repeats its flight for a client that
 // has vanished, and the next one has its port. The second message of a server is
 // no answer to a first hello.
@@ -123,5 +156,44 @@ func TestTicketsOfAnotherConfig(t *testing.T) {
 	s.handshake()
 	if !s.eng[clientSide].ConnectionState().DidResume {
 		t.Error("the ticket of the Config that served the client was not taken")
+	}
+}
+
+// TestSessionsOfOtherRoots: an earlier association vouches for its peer only as
+// long as the certificate that it saw would do. A clone of a Config takes the
+// tickets of the first.
+func TestSessionsOfOtherRoots(t *testing.T) {
+	chain, other := dtlstest.MustChain(dtlstest.P256, 0), dtlstest.MustChain(dtlstest.P256, 700)
+	end := chain.Certificate.Leaf.NotAfter
+	early, late := func() time.Time { return end.Add(-time.Hour) }, func() time.Time { return end.Add(time.Hour) }
+	for _, test := range []struct {
+		name   string
+		change func(client, server *Config)
+		refuse side // that no longer trusts the other
+	}{
+		{"the client's roots change", func(client, _ *Config) { client.RootCAs = other.Pool() }, clientSide},
+		{"the server's roots change", func(_, server *Config) { server.ClientCAs = other.Pool() }, serverSide},
+		{"the server's certificate has expired", func(client, _ *Config) { client.Time = late }, clientSide},
+		{"the client's certificate has expired", func(_, server *Config) { server.Time = late }, serverSide},
+	} {
+		client, server := simConfigs13(dtlstest.P256, 0)
+		client.Certificates, server.ClientAuth = server.Certificates, tls.RequireAndVerifyClientCert
+		client.Time, server.Time = early, early
+		server.SetSessionTicketKeys([][32]byte{{1}})
+		s := newSim(t, client, server)
+		s.handshake()
+		s.settle()
+		session, err := s.eng[clientSide].Session()
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, server = client.Clone(), server.Clone()
+		client.Session = session
+		test.change(client, server)
+		s = newSim(t, client, server)
+		s.run(time.Minute, func() bool { return s.eng[test.refuse].Err() != nil })
+		if err := s.eng[test.refuse].Err(); err == nil {
+			t.Errorf("%s: both go on, resumed %v", test.name, s.eng[test.refuse].ConnectionState().DidResume)
+		}
 	}
 }

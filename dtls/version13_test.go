@@ -56,6 +56,32 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestDoorRefusesVersions: a door that does not speak the version of a hello says
+// so at once, in either direction, and asks for no cookie that such a client may
+// not understand.
+func TestDoorRefusesVersions(t *testing.T) {
+	client12, server12 := simConfigs(dtlstest.P256, 0)
+	client13, server13 := simConfigs13(dtlstest.P256, 0)
+	client13.Hello = HelloSmall
+	for _, test := range []struct{ client, server *Config }{{client12, server13}, {client13, server12}} {
+		door, err := NewDoor(test.server, simStart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := NewClientEngine(test.client, simStart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, _ := e.PollTransmit(simStart, nil)
+		reply, hello := door.Handle(simStart, tx.Data, testAddr, localAddr, nil)
+		want := record.AppendHeader(nil, record.Header{Type: record.TypeAlert, Version: VersionDTLS12, Length: 2})
+		want = append(want, byte(alert.Fatal), byte(alert.ProtocolVersion))
+		if hello != nil || !bytes.Equal(reply, want) {
+			t.Errorf("%s alone: let in %v, answered with %x, want %x", VersionName(test.client.MaxVersion), hello != nil, reply, want)
+		}
+	}
+}
+
 // rewriteHello changes a plaintext handshake message on the way; the message must
 // be in one fragment. change may return nil for "leave it".
 func rewriteMessage(t testing.TB, datagram []byte, typ message.Type, change func(message.Message) message.Message) []byte {

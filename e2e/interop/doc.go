@@ -8,8 +8,13 @@
 // FLIGHTPATH_FULL=1 the whole product runs instead.
 //
 // Peers are programs with a command line, small programs of our own in e2e/peers
-// that drive a library, and pion inside the test process. What a peer cannot do is
-// in its [Limits] and [Abilities].
+// that drive a library, and pion inside the test process: version 3 for DTLS 1.2,
+// [Pion], and version 4 for DTLS 1.3, [Pion13]. What a peer cannot do is in its
+// [Limits] and [Abilities], and in the comment of its type.
+//
+// DTLS 1.3 is tried with [NSS], by lists of cases, and with [Pion13], by the pairwise
+// cover of [Cases13] and by lists: key updates, resumptions, external keys, versions
+// and refusals. There each case also compares what the ends export.
 //
 // Nothing here skips. A missing program is a failed test whose message names
 // the package to install.

@@ -18,8 +18,9 @@ type Case struct {
 	LongChain  bool // certificates of both sides fill a message of about 6 KB
 	MTU        int  // bytes of UDP payload; the relay swallows what is larger
 	Identity   Identity
-	Hint       bool // the server sends one with its pre-shared key
-	Loss       bool // 20 % of the datagrams are lost, 10 % overtaken, in each direction; see rough
+	Hint       bool   // the server sends one with its pre-shared key
+	Loss       bool   // 20 % of the datagrams are lost, 10 % overtaken, in each direction; see rough
+	More       string // of the name: what only a longer list of cases has
 }
 
 // Name reads like the case, and is stable: seeds derive from it.
@@ -45,6 +46,9 @@ func (c Case) Name() string {
 		if f.on {
 			parts = append(parts, f.name)
 		}
+	}
+	if c.More != "" {
+		parts = append(parts, c.More)
 	}
 	return strings.Join(parts, "_")
 }

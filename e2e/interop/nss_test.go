@@ -145,14 +145,6 @@ func hexList(groups []tls.CurveID) string {
 	return strings.Join(list, ",")
 }
 
-var (
-	hybrid     = []tls.CurveID{tls.X25519MLKEM768, tls.X25519}
-	hybridLast = []tls.CurveID{tls.X25519, tls.X25519MLKEM768}
-	hybridOnly = []tls.CurveID{tls.X25519MLKEM768}
-	p256       = []tls.CurveID{tls.CurveP256}
-	classic    = []tls.CurveID{tls.X25519, tls.CurveP256}
-)
-
 var nssHandshakes = []nssCase{
 	{name: "AES-128-GCM", suite: 0x1301},
 	{name: "AES-256-GCM", suite: 0x1302},

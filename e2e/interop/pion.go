@@ -2,12 +2,9 @@ package interop
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
-	"sync"
 	"testing"
 
 	pion "github.com/pion/dtls/v3"
@@ -60,7 +57,7 @@ func (Pion) Serve(t testing.TB, o Options) (Endpoint, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newPionEndpoint(o)
+	e := &pionEndpoint{options: o}
 	if o.PSK != nil {
 		e.identity = o.PSK.Identity
 	}
@@ -94,7 +91,7 @@ func (Pion) Dial(t testing.TB, addr string, o Options) Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newPionEndpoint(o)
+	e := &pionEndpoint{options: o}
 	if o.PSK != nil {
 		e.identity = o.PSK.Hint
 	}
@@ -117,111 +114,16 @@ func pionCommon(o Options) []pion.Option {
 	return opts
 }
 
-// pionEndpoint is an endpoint on goroutines of the test.
+// pionEndpoint is an association of pion's, or one that begins.
 type pionEndpoint struct {
+	inProcess[*pion.Conn]
 	options  Options
 	identity []byte // what the other side must have said: a client its identity, a server its hint
-
-	mu    sync.Mutex
-	conn  *pion.Conn // once the handshake is complete
-	heard []string
-	err   error // why it ended
-}
-
-func newPionEndpoint(o Options) *pionEndpoint { return &pionEndpoint{options: o} }
-
-// run opens a connection, completes its handshake and reads until the end of
-// the test.
-func (e *pionEndpoint) run(t testing.TB, open func() (*pion.Conn, error)) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		err := e.converse(ctx, open)
-		e.mu.Lock()
-		e.err = err
-		e.mu.Unlock()
-	}()
-	t.Cleanup(func() {
-		cancel()
-		e.mu.Lock()
-		conn := e.conn
-		e.mu.Unlock()
-		if conn != nil {
-			conn.Close()
-		}
-		<-ended
-	})
-}
-
-func (e *pionEndpoint) converse(ctx context.Context, open func() (*pion.Conn, error)) error {
-	conn, err := open()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	e.conn = conn
-	e.mu.Unlock()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	buf := make([]byte, 1<<14)
-	for {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return err
-		}
-		e.mu.Lock()
-		e.heard = append(e.heard, string(buf[:n]))
-		e.mu.Unlock()
-	}
-}
-
-func (e *pionEndpoint) Established() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.conn != nil
-}
-
-func (e *pionEndpoint) Say(line string) error {
-	e.mu.Lock()
-	conn := e.conn
-	e.mu.Unlock()
-	if conn == nil {
-		return errors.New("pion: no connection")
-	}
-	_, err := conn.Write([]byte(line + "\n"))
-	return err
-}
-
-func (e *pionEndpoint) Failed() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.err
-}
-
-func (e *pionEndpoint) Echoes() bool { return false }
-
-func (e *pionEndpoint) Heard(line string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, h := range e.heard {
-		if strings.Contains(h, line) {
-			return true
-		}
-	}
-	return false
 }
 
 func (e *pionEndpoint) Agrees() error {
-	e.mu.Lock()
-	conn := e.conn
-	e.mu.Unlock()
-	if conn == nil {
+	conn, ok := e.connection()
+	if !ok {
 		return errors.New("pion: no connection")
 	}
 	state, ok := conn.ConnectionState()
@@ -236,10 +138,4 @@ func (e *pionEndpoint) Agrees() error {
 		return fmt.Errorf("pion: identity or hint %q, want %q", state.IdentityHint, e.identity)
 	}
 	return nil
-}
-
-func (e *pionEndpoint) Log() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return fmt.Sprintf("pion: connected %v, heard %q, ended with %v", e.conn != nil, e.heard, e.err)
 }

@@ -46,8 +46,15 @@ var pskSuites = []suite{
 	{id: 0xd002, name: "ECDHE-PSK-AES256-GCM", psk: true},
 }
 
+// suites13 are those of DTLS 1.3, which go with any certificate or key.
+var suites13 = []suite{
+	{id: 0x1301, name: "AES128-GCM"},
+	{id: 0x1302, name: "AES256-GCM"},
+	{id: 0x1303, name: "CHACHA20"},
+}
+
 func suiteByID(id uint16) suite {
-	for _, s := range slices.Concat(suites, pskSuites) {
+	for _, s := range slices.Concat(suites, pskSuites, suites13) {
 		if s.id == id {
 			return s
 		}

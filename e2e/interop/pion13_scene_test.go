@@ -1,0 +1,256 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/dtls"
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+)
+
+// plain13 is a case of DTLS 1.3 with nothing unusual about it.
+func plain13(r role) Case13 {
+	return Case13{Case: Case{WeServe: r == weServe, Suite: 0x1301, MTU: 1232}, Groups: groups13[0]}
+}
+
+// eachRole runs a test in both roles.
+func eachRole(t *testing.T, name string, run func(*testing.T, role)) {
+	for _, r := range []role{weDial, weServe} {
+		t.Run(name+", "+r.String(), func(t *testing.T) {
+			t.Parallel()
+			run(t, r)
+		})
+	}
+}
+
+// pionScene is one association with pion, and what is between the ends.
+type pionScene struct {
+	*testing.T
+	c      Case13
+	ours   *association
+	theirs *pion13Endpoint
+	ends
+}
+
+// meet starts both ends of a case. change, if not nil, changes our configuration
+// once more.
+func meet(t *testing.T, c Case13, peer Pion13, change func(*dtls.Config)) *pionScene {
+	t.Helper()
+	serving, dialing := c.options()
+	return meetAs(t, c, peer, serving, dialing, change)
+}
+
+// meetAs is meet with options of its own.
+func meetAs(t *testing.T, c Case13, peer Pion13, serving, dialing Options, change func(*dtls.Config)) *pionScene {
+	t.Helper()
+	us, groups := &dialing, c.Groups.Server
+	if c.WeServe {
+		us, groups = &serving, c.Groups.Client
+	}
+	if peer.Groups == nil {
+		peer.Groups = groups
+	}
+	if c.Only13 {
+		peer.Min = dtls.VersionDTLS13
+	}
+	peer.Proven = c.Proven
+	us.Ours = func(cfg *dtls.Config) {
+		c.ours(cfg)
+		if change != nil {
+			change(cfg)
+		}
+	}
+	s := &pionScene{T: t, c: c}
+	if c.WeServe {
+		s.ends = connect(t, Flightpath{}, peer, serving, dialing, c.Case)
+		s.ours, s.theirs = s.server.(*association), s.client.(*pion13Endpoint)
+	} else {
+		s.ends = connect(t, peer, Flightpath{}, serving, dialing, c.Case)
+		s.ours, s.theirs = s.client.(*association), s.server.(*pion13Endpoint)
+	}
+	return s
+}
+
+// await is waitUntil that also ends the test when an end has given up.
+func (s *pionScene) await(what string, done func() bool) {
+	s.Helper()
+	waitUntil(s.T, what, func() bool {
+		if done() {
+			return true
+		}
+		if err := errors.Join(s.ours.Failed(), s.theirs.Failed()); err != nil {
+			s.Fatalf("waiting for %s: %v", what, err)
+		}
+		return false
+	})
+}
+
+// talk returns when a line of each end has arrived at the other. Lines may be
+// lost like any datagram and are repeated, less and less often.
+func (s *pionScene) talk(word string) {
+	s.Helper()
+	up, down := word+" from us", word+" from pion"
+	next, pause := time.Now(), sayAgain
+	s.await(fmt.Sprintf("%q at both ends", word), func() bool {
+		heardUp, heardDown := s.theirs.Heard(up), s.ours.Heard(down)
+		if !s.ours.Established() || !s.theirs.Established() || time.Now().Before(next) {
+			return heardUp && heardDown
+		}
+		next, pause = time.Now().Add(pause), min(2*pause, sayLast)
+		if !heardUp {
+			s.must(s.ours.Say(up))
+		}
+		if !heardDown {
+			s.must(s.theirs.Say(down))
+		}
+		return false
+	})
+}
+
+func (s *pionScene) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// agree compares what the ends say about the association, resumed or not.
+func (s *pionScene) agree(resumed bool) {
+	s.Helper()
+	for _, e := range []Endpoint{s.ours, s.theirs} {
+		if err := e.Agrees(); err != nil {
+			s.Error(err)
+		}
+	}
+	state := s.ours.connection().ConnectionState()
+	theirs, err := s.theirs.state()
+	s.must(err)
+	if state.CipherSuite != uint16(theirs.CipherSuiteID) {
+		s.Errorf("our suite is %#04x, that of pion %v", state.CipherSuite, theirs.CipherSuiteID)
+	}
+	if state.DidResume != resumed {
+		s.Errorf("we resumed: %v, want %v", state.DidResume, resumed)
+	}
+	contexts := [][]byte{nil, []byte("a context")}
+	if state.Version == dtls.VersionDTLS12 {
+		contexts = contexts[:1] // pion has none there
+	}
+	for _, context := range contexts {
+		const label, length = "EXPORTER-flightpath-interop", 48
+		mine, err := s.ours.connection().ExportKeyingMaterial(label, context, length)
+		s.must(err)
+		yours, err := theirs.ExportKeyingMaterial(label, context, length)
+		s.must(err)
+		if !bytes.Equal(mine, yours) {
+			s.Errorf("with the context %q we export %x, pion %x", context, mine, yours)
+		}
+	}
+}
+
+// check looks at a handshake of DTLS 1.3.
+func (s *pionScene) check(resumed bool) {
+	s.Helper()
+	s.agree(resumed)
+	if got := s.ours.connection().ConnectionState().CurveID; got != s.c.Groups.Want {
+		s.Errorf("the group is %v, want %v", got, s.c.Groups.Want)
+	}
+	if err := s.c.checkRetry(s.retries()); err != nil {
+		s.Error(err)
+	}
+}
+
+// retries is the number of HelloRetryRequests that were sent.
+func (s *pionScene) retries() int { return strings.Count(s.trace.String(), "HelloRetryRequest") }
+
+// checkPath looks at the datagrams of both sides.
+func (s *pionScene) checkPath() {
+	s.Helper()
+	ours, theirs := s.directions()
+	serverLong := s.c.LongChain
+	clientLong := s.c.LongChain && s.c.ClientCert
+	ourLong, theirLong := clientLong, serverLong
+	if s.c.WeServe {
+		ourLong, theirLong = serverLong, clientLong
+	}
+	s.c.checkPath(s.T, Flightpath{}, s.relay.Stats(ours), ourLong)
+	s.c.checkPath(s.T, Pion13{}, s.relay.Stats(theirs), theirLong)
+}
+
+// directions are those of our datagrams and of pion's.
+func (s *pionScene) directions() (ours, theirs dtlstest.Direction) {
+	if s.c.WeServe {
+		return dtlstest.ToClient, dtlstest.ToServer
+	}
+	return dtlstest.ToServer, dtlstest.ToClient
+}
+
+// fromUs and fromPion are the directions of their datagrams.
+func (s *pionScene) fromUs() dtlstest.Direction   { d, _ := s.directions(); return d }
+func (s *pionScene) fromPion() dtlstest.Direction { _, d := s.directions(); return d }
+
+// update changes our keys, updateTheirs those of pion. They return when the other
+// side has acknowledged it.
+func (s *pionScene) update(requestPeer bool) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), caseTimeout)
+	defer cancel()
+	if err := s.ours.connection().UpdateKeys(ctx, requestPeer); err != nil {
+		s.Fatalf("UpdateKeys: %v", err)
+	}
+}
+
+func (s *pionScene) updateTheirs(requestPeer bool) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), caseTimeout)
+	defer cancel()
+	if err := s.theirs.update(ctx, requestPeer); err != nil {
+		s.Fatalf("pion: UpdateKeys: %v", err)
+	}
+}
+
+// epochs waits until pion reads and writes in these.
+func (s *pionScene) epochs(read, write uint64) {
+	s.Helper()
+	s.await(fmt.Sprintf("reading in epoch %d and writing in %d at pion", read, write), func() bool {
+		r, w := s.theirs.epochs()
+		return r == read && w == write
+	})
+}
+
+// close ends the association from one end and has the other hear of it.
+func (s *pionScene) close() {
+	s.Helper()
+	if s.c.TheyEnd {
+		conn, _ := s.theirs.connection()
+		s.must(conn.Close())
+		waitUntil(s.T, "close_notify of pion", func() bool { return errors.Is(s.ours.Failed(), io.EOF) })
+		return
+	}
+	s.must(s.ours.connection().Close())
+	waitUntil(s.T, "word of our close_notify", func() bool { return errors.Is(s.theirs.Failed(), io.EOF) })
+}
+
+// loseNext has the next datagram of a side lost.
+func (s *pionScene) loseNext(d dtlstest.Direction) {
+	s.calm(50 * time.Millisecond)
+	s.relay.SetPath(d, dtlstest.Path{Drop: []int{s.relay.Stats(d).Seen}})
+}
+
+// calm returns when there was no datagram for some time.
+func (s *pionScene) calm(pause time.Duration) {
+	s.Helper()
+	seen, since := -1, time.Now()
+	s.await("calm", func() bool {
+		now := s.relay.Stats(dtlstest.ToServer).Seen + s.relay.Stats(dtlstest.ToClient).Seen
+		if now != seen {
+			seen, since = now, time.Now()
+		}
+		return time.Since(since) > pause
+	})
+}
