@@ -13,6 +13,12 @@ need() { # need <package> <command that succeeds when it is there…>
 	"$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
+# recent <Debian package> <version>: browsers of before have no post-quantum
+# groups for DTLS.
+recent() {
+	! command -v dpkg-query || dpkg --compare-versions "$(dpkg-query -W -f '${Version}' "$1")" ge "$2"
+}
+
 # Where e2e/interop and e2e/dissect look for it: os.UserCacheDir.
 modules=${XDG_CACHE_HOME:-${HOME:?}/.cache}/flightpath-peers/node
 have_modules() { [ -d "$modules/node_modules" ] && cmp -s e2e/peers/node/package.json "$modules/package.json"; }
@@ -23,8 +29,8 @@ need libc6-dev test -e /usr/include/stdlib.h         # and with this
 need openssl command -v openssl
 need gnutls-bin eval 'command -v gnutls-cli && command -v gnutls-serv'
 if [ "${1-}" = lab ]; then need nftables command -v nft; fi
-need chromium command -v chromium                    # e2e/browser
-need firefox-esr command -v firefox-esr              # its NSS for e2e/interop, too
+need chromium eval 'command -v chromium && recent chromium 156' # e2e/browser
+need firefox-esr eval 'command -v firefox-esr && recent firefox-esr 153' # its NSS for e2e/interop, too
 need iproute2 eval 'command -v ip || test -x /usr/sbin/ip'
 need qemu-user eval 'command -v qemu-s390x && command -v qemu-i386' # scripts/arch.sh
 need libnss3-dev test -e /usr/include/nss/ssl.h
@@ -43,9 +49,9 @@ if [ ${#missing[@]} -gt 0 ]; then
 	fi
 	echo "peers: installing ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
-	install() { apt-get install -y -qq --no-install-recommends "${missing[@]}"; }
-	# Package lists may be absent or too old to name files that still exist.
-	install >/dev/null 2>&1 || { apt-get update -qq && install; }
+	# The lists may be absent or old, and name what is gone or has been replaced.
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
 if ! have_modules; then
