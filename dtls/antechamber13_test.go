@@ -2,7 +2,9 @@ package dtls
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -114,6 +116,46 @@ func TestAlteredCookieInPieces(t *testing.T) {
 			reply, hello := door.Handle(simStart, d, testAddr, localAddr, nil)
 			if hello != nil || (reply != nil) != (n == len(pieces)-1) {
 				t.Fatalf("byte %d, fragment %d: let in %v, reply %x", i, n, hello != nil, reply)
+			}
+		}
+	}
+}
+
+// TestPostQuantumHello: hellos with a post-quantum share, first ones and second
+// ones, for paths of 600 to 1500 bytes, with each of their datagrams lost and each
+// pair of them (THREATS 17).
+func TestPostQuantumHello(t *testing.T) {
+	for _, hello := range []HelloMode{HelloFull, HelloSmall} {
+		for mtu := 600; mtu <= 1500; mtu += 100 {
+			if raceEnabled && mtu%300 > 0 {
+				continue
+			}
+			run := func(lost ...int) (sent int) {
+				client, server := simConfigs13(dtlstest.P256, 0)
+				client.Hello, client.MTU = hello, mtu
+				s := newSim(t, client, server)
+				s.path = func(from side, n int, d []byte) []time.Duration {
+					if s.eng[serverSide].ConnectionState().Version == 0 && from == clientSide {
+						sent = n + 1
+					}
+					if from == clientSide && slices.Contains(lost, n) {
+						return nil
+					}
+					return []time.Duration{simRTT / 2}
+				}
+				if s.run(2*time.Minute, s.established); !s.established() {
+					t.Fatalf("MTU %d, %v lost: %v; %v\n%s", mtu, lost, s.eng[0], s.eng[1], s.history())
+				}
+				if g := s.eng[clientSide].ConnectionState().CurveID; g != tls.X25519MLKEM768 {
+					t.Fatalf("MTU %d, %v lost: group %v", mtu, lost, g)
+				}
+				return sent
+			}
+			calm := run()
+			for a := range calm {
+				for b := a; b < 2*calm; b++ { // of the repetition, too
+					run(a, b)
+				}
 			}
 		}
 	}
