@@ -24,6 +24,10 @@ func TestBadConfigs(t *testing.T) {
 		client, server func(*Config) // what is wrong with it; nil: this role is not tried
 		want           string
 	}{
+		{"a key for SHA-256, a suite for SHA-384", func(c *Config) { c.ClientPSK, c.CipherSuites = psk, []uint16{0x1302} }, func(c *Config) {
+			c.Certificates, c.CipherSuites = nil, []uint16{0x1302, 0x00a8}
+			c.ServerPSK = func(context.Context, ServerPSKInfo) (*PSK, error) { return nil, nil }
+		}, "pre-shared keys are for SHA-256"},
 		{"no certificate", nil, func(c *Config) { c.Certificates = nil }, "a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK"},
 		{"an RSA key with ECDSA suites", nil, func(c *Config) { c.Certificates, c.CipherSuites = certs(rsa), []uint16{0xc02b} }, "RSA keys an ECDHE_RSA suite"},
 		{"an ECDSA key with RSA suites", nil, func(c *Config) { c.CipherSuites = []uint16{0xc02f} }, "ECDSA and Ed25519 keys need an ECDHE_ECDSA suite"},
@@ -117,6 +121,8 @@ func TestBadConfigs(t *testing.T) {
 		{ServerName: "x"},
 		{InsecureSkipVerify: true},
 		{ClientPSK: psk},
+		{ClientPSK: psk, CipherSuites: []uint16{0x1302, 0x1301}},
+		{ClientPSK: psk, CipherSuites: []uint16{0x1302}, MaxVersion: VersionDTLS12},
 		{ServerName: "x", MaxMTU: 1000},
 		{ServerName: "x", MinVersion: VersionDTLS12, MaxVersion: VersionDTLS13},
 		{ServerName: "x", RequireExtendedMasterSecret: &no},

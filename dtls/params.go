@@ -265,6 +265,11 @@ func (p *params) resolveCrypto(c *Config) error {
 			}
 		}
 	}
+	if usesPSK && !usesCerts && p.offers(VersionDTLS13) && !slices.ContainsFunc(p.suites13, func(s *suite.Suite) bool { return s.Hash == crypto.SHA256 }) {
+		// RFC 8446, Section 4.2.11: SHA-256, where a key is not provisioned with
+		// another hash, and PSK has no field for one.
+		return badConfig("pre-shared keys are for SHA-256: add TLS_AES_128_GCM_SHA256 to CipherSuites, or set MaxVersion to VersionDTLS12")
+	}
 	for _, s := range c.SignatureSchemes {
 		if !auth.Supported(s) {
 			return badConfig("signature scheme %v is not spoken here; remove it from SignatureSchemes", s)
