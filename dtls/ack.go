@@ -247,6 +247,9 @@ func (a *acker) note(n record.Number) {
 	a.numbers = slices.Insert(a.numbers, i, n)
 }
 
+// full reports whether the next number takes the place of another.
+func (a *acker) full() bool { return len(a.numbers) == maxACK }
+
 func compareNumbers(a, b record.Number) int {
 	switch {
 	case a == b:

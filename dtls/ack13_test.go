@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"crypto/tls"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -357,5 +358,38 @@ func TestLastACKLost(t *testing.T) {
 	s.echo("data")
 	if lost != 4 || s.eng[serverSide].Drops().Repeated != 4 {
 		t.Errorf("%d ACKs lost, %+v\n%s", lost, s.eng[serverSide].Drops(), s.history())
+	}
+}
+
+// TestACKWaitsForTheRest: a message after the handshake that comes in many
+// fragments is acknowledged when it is complete, or a quarter of the timer later if
+// something is missing, and not fragment by fragment: an ACK for a part asks for
+// the rest (RFC 9147, Section 7.2), which is under way.
+func TestACKWaitsForTheRest(t *testing.T) {
+	for _, loss := range []int{-1, 1, 4, 8} { // of the server's datagrams; 0 is an ACK
+		client, server := simConfigs13(dtlstest.P256, 2000)
+		client.Certificates, server.ClientAuth = server.Certificates, tls.RequireAndVerifyClientCert // their chain is in the tickets
+		server.CookieMode = CookieAuto
+		s := newSim(t, client, server)
+		first := [2]int{}
+		s.path = func(from side, n int, _ []byte) []time.Duration {
+			if first[serverSide] > 0 && from == serverSide && n == first[serverSide]+loss {
+				return nil
+			}
+			return []time.Duration{simRTT / 2}
+		}
+		s.run(time.Minute, s.established)
+		if err := s.eng[serverSide].SetMTU(300); err != nil {
+			t.Fatal(err)
+		}
+		first = s.sent
+		s.settle()
+		tickets, acks := s.sent[serverSide]-first[serverSide], s.sent[clientSide]-first[clientSide]
+		if tickets < 16 || acks > 4 {
+			t.Errorf("%d lost: %d datagrams with tickets, and %d that acknowledge them\n%s", loss, tickets, acks, s.history())
+		}
+		if loss >= 0 && tickets > 25 {
+			t.Errorf("%d lost: %d datagrams with tickets: more than what was lost came again\n%s", loss, tickets, s.history())
+		}
 	}
 }

@@ -255,6 +255,9 @@ const (
 	fragmentNoRoom
 )
 
+// idle reports whether nothing waits for more.
+func (r *reassembly) idle() bool { return len(r.slots) == 0 }
+
 // inOrder reports whether a fragment is the next piece of the awaited message.
 func (r *reassembly) inOrder(h message.Header) bool {
 	if !r.free && h.Seq != r.next {

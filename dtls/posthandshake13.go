@@ -92,9 +92,11 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 	if e.post != nil {
 		// RFC 9147, Section 7.1: "All other flights MUST be ACKed", also when
 		// they are repeated. A server's flight is answered by the client's.
-		if !got.lost && !answered && (n.Epoch >= epochData || !e.p.isClient) {
-			a.note(n)
-			a.now = true
+		if got.lost || answered || n.Epoch < epochData && e.p.isClient {
+			return
+		}
+		if a.received(n, true, got.disorder, e.now, e.out.rto); !got.fresh || a.full() || e.post.in.idle() {
+			a.now = true // there is nothing to wait for
 		}
 		return
 	}
@@ -118,6 +120,7 @@ func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body 
 		e.drops.Fragment++
 		return fragmentRefused, false
 	}
+	disorder = !p.in.inOrder(h)
 	switch v = p.in.add(epoch, h, body); v {
 	case fragmentKept:
 		p.drive(e)
@@ -133,7 +136,7 @@ func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body 
 	case fragmentNoRoom:
 		e.drops.Memory++
 	}
-	return v, false
+	return v, disorder
 }
 
 // drive takes the messages that are complete, in order.
