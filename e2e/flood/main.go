@@ -3,7 +3,7 @@
 // addresses, handshakes that stall, fragments that never become a message, and
 // associations that end in every way there is.
 //
-//	go run ./e2e/flood [-only name] [-scale 1]
+//	go run ./e2e/flood [-only name] [-scale 1] [-write docs/security.md]
 //
 // The server is a process of its own, so that its memory, processor time,
 // goroutines and files are its own. Everything stays on the loopback
@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/flightpath-dtls/flightpath/e2e/page"
 	"github.com/flightpath-dtls/flightpath/e2e/role"
 )
 
@@ -79,6 +80,7 @@ func runAll(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("flood", flag.ContinueOnError)
 	only := flags.String("only", "", "the scenario with this `name`: hellos, honest, bombs, stalled or endings")
 	scale := flags.Float64("scale", 1, "part of the full form, 0…1")
+	write := flags.String("write", "", "put the table into this `file`, between the marks for it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -88,7 +90,8 @@ func runAll(ctx context.Context, args []string) error {
 	if _, _, err := cpuTime(); err != nil {
 		return err
 	}
-	fmt.Printf("| flood | measured | | limit |\n|---|---|---|---|\n")
+	text := "| flood | measured | | limit |\n|---|---|---|---|\n"
+	fmt.Print(text)
 	var errs []error
 	for _, s := range scenarios {
 		if *only != "" && *only != s.name {
@@ -99,11 +102,15 @@ func runAll(ctx context.Context, args []string) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		fmt.Print(rows(s, figures))
+		text += rows(s, figures)
 		for _, f := range figures {
 			if !f.holds {
 				errs = append(errs, fmt.Errorf("%s: %s: %s, want %s", s.name, f.what, f.value, f.limit))
 			}
 		}
+	}
+	if *write != "" {
+		errs = append(errs, page.Replace(*write, "flood", text))
 	}
 	return errors.Join(errs...)
 }

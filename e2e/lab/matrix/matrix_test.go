@@ -62,17 +62,6 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestSpliceTable(t *testing.T) {
-	const page = "a\n<!-- lab 1.2 -->\nold\n<!-- end of lab 1.2 -->\nz\n"
-	got, err := spliceTable(page, "1.2", "new\n")
-	if want := strings.Replace(page, "old", "new", 1); got != want || err != nil {
-		t.Errorf("%q, %v", got, err)
-	}
-	if _, err := spliceTable(page, "1.3", "new\n"); err == nil {
-		t.Error("marks of another version are taken")
-	}
-}
-
 func TestParseOptions(t *testing.T) {
 	if o, err := parseOptions([]string{"-version", "1.3", "-tries", "2"}); err != nil || o.version != "1.3" || o.tries != 2 {
 		t.Errorf("%+v, %v", o, err)

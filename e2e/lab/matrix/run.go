@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/e2e/lab"
+	"github.com/flightpath-dtls/flightpath/e2e/page"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
@@ -57,7 +57,7 @@ func measure(ctx context.Context, args []string) error {
 	text := table(cells, o.version)
 	fmt.Print(text)
 	if o.write != "" {
-		if err := replaceTable(filepath.Clean(o.write), o.version, text); err != nil {
+		if err := page.Replace(o.write, "lab "+o.version, text); err != nil {
 			return err
 		}
 	}

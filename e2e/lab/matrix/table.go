@@ -97,26 +97,3 @@ func table(cells []*cell, version string) string {
 	}
 	return b.String()
 }
-
-// replaceTable puts a table between the marks of its version in a file.
-func replaceTable(file, version, text string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	page, err := spliceTable(string(old), version, text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return os.WriteFile(file, []byte(page), 0o644)
-}
-
-func spliceTable(page, version, text string) (string, error) {
-	begin, end := "<!-- lab "+version+" -->\n", "<!-- end of lab "+version+" -->\n"
-	before, rest, ok := strings.Cut(page, begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return "", fmt.Errorf("no marks for the table of DTLS %s", version)
-	}
-	return before + begin + text + end + after, nil
-}
