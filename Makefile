@@ -10,18 +10,21 @@ SOAKTIME ?= 3600
 BENCH    ?= .
 
 .NOTPARALLEL:
-.PHONY: help test peers vet lint fmt unit e2e interop-full lab flood soak fuzz bench
+.PHONY: help test peers vet cross lint fmt unit arch test386 tests390x e2e interop-full lab flood soak fuzz bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: peers vet lint unit e2e ## everything a change must pass, under 15 minutes on 2 cores
+test: peers vet cross lint unit arch e2e ## everything a change must pass, under 15 minutes on 2 cores
 
 peers: ## install the programs that the tests run against, or say what is missing
 	scripts/peers.sh
 
 vet: ## go vet, all modules
 	$(GO) vet $(MODULES)
+
+cross: ## build and vet all modules for arm64, 386, macOS, Windows and FreeBSD
+	scripts/cross.sh
 
 lint: $(LINTER) ## the linters of .golangci.yml, and formatting
 	$(LINTER) run $(MODULES)
@@ -40,6 +43,15 @@ $(LINTER): tools/go.mod tools/go.sum
 unit: ## all tests that need nothing but Go, with the race detector and without
 	$(GO) test -race -timeout 10m ./... ./cmd/...
 	$(GO) test -timeout 10m ./dtls ./record ./internal/...
+
+arch: ## unit tests on 386 (32 bits) and s390x (big endian), a short form
+	scripts/arch.sh 386 s390x
+
+test386: ## all unit tests on 386, in full
+	scripts/arch.sh full 386
+
+tests390x: ## all unit tests on s390x, emulated
+	scripts/arch.sh full s390x
 
 # Interop cases mostly wait for a peer's timers: many at a time, on any machine.
 e2e: ## the library against foreign implementations, a pairwise cover

@@ -26,6 +26,7 @@ if [ "${1-}" = lab ]; then need nftables command -v nft; fi
 need chromium command -v chromium                    # e2e/browser
 need firefox-esr command -v firefox-esr              # its NSS for e2e/interop, too
 need iproute2 eval 'command -v ip || test -x /usr/sbin/ip'
+need qemu-user eval 'command -v qemu-s390x && command -v qemu-i386' # scripts/arch.sh
 need libnss3-dev test -e /usr/include/nss/ssl.h
 need libnspr4-dev test -e /usr/include/nspr/private/pprio.h
 need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
