@@ -77,8 +77,10 @@ for GOARCH; do
 	if native; then
 		echo "arch: $GOARCH, run by the kernel"
 	else
-		echo "arch: $GOARCH, run by $("qemu-$GOARCH" --version | sed -n 1p)"
-		how=(-exec "qemu-$GOARCH")
+		qemu=qemu-${GOARCH/#386/i386}
+		version=$("$qemu" --version)
+		echo "arch: $GOARCH, run by ${version%%$'\n'*}"
+		how=(-exec "$qemu")
 		without=("${emulation[@]}")
 		if [ "$GOARCH" = s390x ]; then without+=("${swapped[@]}"); fi
 		if [ -z "$full" ]; then without+=("${slow[@]}"); fi
