@@ -393,3 +393,32 @@ func TestACKWaitsForTheRest(t *testing.T) {
 		}
 	}
 }
+
+// TestFinishedAgainAfterData: a client whose Finished is not acknowledged for some
+// time, and which sends data meanwhile, gets the ACK when it repeats the Finished
+// (RFC 9147, Section 5.8.1).
+func TestFinishedAgainAfterData(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	s := newSim(t, client, server)
+	var deaf time.Time // the end of it
+	s.path = func(from side, _ int, _ []byte) []time.Duration {
+		if from == serverSide && s.eng[serverSide].Established() {
+			if deaf.IsZero() {
+				deaf = s.now.Add(20 * time.Second)
+			}
+			if s.now.Before(deaf) {
+				return nil
+			}
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	s.run(time.Minute, s.established)
+	s.run(4*time.Second, func() bool { return false }) // the server has seen epoch 2 again
+	if err := s.eng[clientSide].Write(s.now, []byte("data")); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	if len(s.data[serverSide]) != 1 || !s.now.After(deaf) || !s.established() {
+		t.Errorf("%d records of data, %v after %v\n%s", len(s.data[serverSide]), s.eng[clientSide], s.now.Sub(s.start), s.history())
+	}
+}

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"crypto/tls"
 	"math/rand/v2"
 	"testing"
@@ -93,6 +94,32 @@ func TestEitherSecondHello(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNoRoundTripOfTwoHellos: a ServerHello that may answer the second hello before
+// the last one says nothing of the round trip.
+func TestNoRoundTripOfTwoHellos(t *testing.T) {
+	s := impatient(t, tls.X25519, time.Second)
+	s.wire[clientSide].misled = true
+	const far = 300 * ms
+	s.path = func(side, int, []byte) []time.Duration { return []time.Duration{far} }
+	again := forgedRetry(t, 0, 0, 'o', 't', 'h', 'e', 'r')
+	s.run(time.Minute, func() bool { return s.retriesOf() == 1 })
+	s.flush(clientSide)
+	s.inject(clientSide, again)
+	s.run(time.Minute, func() bool { return s.eng[serverSide].ConnectionState().Version != 0 })
+	s.flush(serverSide)
+	s.now = s.now.Add(far - 10*ms)
+	d := bytes.Clone(again)
+	d[10]++ // another record
+	s.inject(clientSide, d)
+	if s.retriesOf() != 2 {
+		t.Fatalf("%d followed\n%s", s.retriesOf(), s.history())
+	}
+	s.handshake()
+	if rto := s.eng[clientSide].out.rto; rto < 2*far {
+		t.Errorf("the timer is %v, the round trip %v\n%s", rto, 2*far, s.history())
 	}
 }
 

@@ -108,6 +108,14 @@ func (d *Door) gather(now time.Time, from netip.AddrPort, first helloPiece, rest
 	return nil, nil
 }
 
+// hasBegun reports whether the start of the hello that a datagram goes on with
+// waits here.
+func (d *Door) hasBegun(now time.Time, datagram []byte, from netip.AddrPort) bool {
+	rest := helloPieces{datagram: datagram}
+	p, ok := rest.next()
+	return ok && d.room != nil && d.room.Begun(now, p.key(from))
+}
+
 // joined writes what is here of a hello into records of one datagram, beginning
 // with its start. The engine takes the rest as it comes.
 func joined(h *antechamber.Hello, k antechamber.Key) []byte {

@@ -44,7 +44,8 @@ type Conn struct {
 	news  *PathInfo               // for Config.OnMTU
 	err   error                   // what ended it, nil while it lives
 	value any                     // SetValue
-	hello uint64                  // tells the hello it began with from others; listeners only
+	hello uint64                  // helloMark of what it began with; listeners only
+	size  uint64                  // helloSize of that
 	lost  uint64                  // records and datagrams that found their queue full
 	flags struct {
 		closed  bool // Close was called

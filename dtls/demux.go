@@ -91,8 +91,12 @@ func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte
 
 	if l != nil && (accepted != nil || dialed != nil) && isHelloTail(datagram) {
 		// Whose hello it belongs to its bytes do not tell: if that of accepted is
-		// complete it may be that of a client which has restarted.
-		reply = l.greet(now, datagram, from, reply)
+		// complete it may be that of a client which has restarted. But the rest of
+		// a hello that was let in must not wait at the door, or the next one of
+		// that size would be joined with it.
+		if size := helloSize(datagram); !newcomer.hasSize(size) && !accepted.hasSize(size) || l.door.hasBegun(now, datagram, cookieAddr(from)) {
+			reply = l.greet(now, datagram, from, reply)
+		}
 		if accepted == nil && newcomer == nil {
 			return reply
 		}
@@ -132,6 +136,9 @@ func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte
 	}
 	return reply
 }
+
+// hasSize reports whether an association began with a hello of that helloSize.
+func (c *Conn) hasSize(size uint64) bool { return c != nil && c.size == size }
 
 // share gives a protected datagram to the one of several associations whose keys
 // open it. If there is none each gets a copy: one in its handshake may have those

@@ -129,6 +129,16 @@ func isHelloTail(datagram []byte) bool {
 	return ok && h.FragmentOffset > 0
 }
 
+// helloSize tells ClientHellos apart by what every fragment of one says, length and
+// message_seq; 0 if the datagram does not begin with a ClientHello.
+func helloSize(datagram []byte) uint64 {
+	h, ok := helloHeader(datagram)
+	if !ok {
+		return 0
+	}
+	return uint64(h.Length)<<16 | uint64(h.Seq)
+}
+
 // helloHeader is that of the fragment of a ClientHello that a datagram
 // begins with.
 func helloHeader(datagram []byte) (h message.Header, ok bool) {

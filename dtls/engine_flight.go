@@ -24,7 +24,8 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 		e.trace.retransmission(o, PeerRepeated, e.path.limit())
 		return
 	}
-	if o.tries++; o.tries > o.policy.MaxTries {
+	// While a restart is suspected its time decides, not that of hasty timers.
+	if o.tries++; o.tries > o.policy.MaxTries && !e.restart.suspects() {
 		if e.giveRest() {
 			return
 		}

@@ -83,6 +83,9 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	}
 	e.nextID++
 	tx := Transmit{Data: d.buf, To: e.peer, ID: e.nextID}
+	if o.asked.IsZero() {
+		o.asked = e.now
+	}
 	if o.began.IsZero() {
 		o.began = e.now
 	}

@@ -199,13 +199,15 @@ const (
 // opened13 notes that a record opened. RFC 9147, Section 8: "receivers MUST
 // retain the pre-update keying material until receipt and successful decryption
 // of a message using the new keys"; a while longer for those that were overtaken.
+// Those of the handshake have a time of their own: that data comes, after a
+// Finished that was repeated, does not say that the ACK of it has arrived.
 func (e *Engine) opened13(n recordNumber) {
 	if e.post == nil || uint16(n.Epoch) <= e.post.seenEpoch {
 		return
 	}
-	first := e.post.seenEpoch == 0
+	updated := e.post.seenEpoch >= epochData
 	e.post.seenEpoch = uint16(n.Epoch)
-	if !first {
+	if updated {
 		e.keys.retire = e.now.Add(keepOld)
 	}
 }

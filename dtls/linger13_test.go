@@ -237,3 +237,20 @@ func TestNobodyLingersWithoutNeed13(t *testing.T) {
 		}
 	}
 }
+
+// TestNoSessionWhileLingering: a client that lingers has let go of the server's
+// certificates. A session without them would be resumed whomever it is from.
+func TestNoSessionWhileLingering(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	s := newSim(t, client, server)
+	e := s.eng[clientSide]
+	s.run(time.Minute, e.Established)
+	if !e.Linger(s.now) {
+		t.Fatal("it does not linger")
+	}
+	for e.Err() == nil && s.step() {
+		if _, err := e.Session(); !errors.Is(err, ErrNoSession) {
+			t.Fatalf("a session, %v\n%s", err, s.history())
+		}
+	}
+}

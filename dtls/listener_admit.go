@@ -43,7 +43,7 @@ func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
 		l.d.mu.Unlock()
 		return
 	}
-	c := &Conn{sock: l.d.sock, owner: l, peer: from, hello: helloMark(hello.Datagram)}
+	c := &Conn{sock: l.d.sock, owner: l, peer: from, hello: helloMark(hello.Datagram), size: helloSize(hello.Datagram)}
 	c.hs = &opening{p: l.p, proof: hello, admitted: now}
 	c.hs.inbox.push(hello.Datagram)
 	l.stats.HandshakesOpen++

@@ -366,6 +366,9 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 	if m.Lifetime == 0 {
 		return nil // RFC 8446, Section 4.6.1: "should be discarded immediately"
 	}
+	if e.lingers() {
+		return nil // whom it is from is forgotten, so it could not be trusted
+	}
 	if m.Lifetime > maxTicketLifetime {
 		// RFC 8446, Section 4.6.1: "Servers MUST NOT use any value greater than
 		// 604800 seconds (7 days)."

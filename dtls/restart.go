@@ -28,7 +28,8 @@ import (
 const (
 	// quietAsked is how long the old peer has for a sign of life after a KeyUpdate,
 	// which it has to acknowledge: enough for three of them, and less than a
-	// client that has restarted goes on asking.
+	// client that has restarted goes on asking. Where timers are long it is two of
+	// them, for two.
 	quietAsked = 5 * time.Second
 
 	// quietUnasked is how long it must have been silent where it cannot be asked,
@@ -118,7 +119,7 @@ func (p params) recognizing() *params {
 	return &p
 }
 
-func (w *restartWatch) suspects() bool { return !w.until.IsZero() }
+func (w *restartWatch) suspects() bool { return w != nil && !w.until.IsZero() }
 
 func (w *restartWatch) mayAnswer(now time.Time) bool {
 	if now.Sub(w.second) >= time.Second {
@@ -137,7 +138,7 @@ func (e *Engine) suspectRestart() {
 	}
 	w.since, w.alive = e.now, false
 	if e.asksForLife() {
-		w.until = e.now.Add(quietAsked)
+		w.until = e.now.Add(max(quietAsked, 2*e.out.rto))
 	} else {
 		w.until = e.now.Add(quietUnasked)
 	}
@@ -149,10 +150,23 @@ func (e *Engine) asksForLife() bool {
 	if e.post == nil {
 		return false
 	}
-	if e.post.update.out {
-		return !e.out.rests() // else this peer does not answer that
+	if !e.post.update.out {
+		return e.startUpdate(false) == nil
 	}
-	return e.startUpdate(false) == nil
+	if e.out.rests() {
+		return false // this peer does not answer that
+	}
+	e.askAgain()
+	return true
+}
+
+// askAgain sends what is out once more, now: its timer may have been doubled until
+// it does not fire in time.
+func (e *Engine) askAgain() {
+	o := &e.out
+	o.tries, o.timeout = 0, o.rto
+	o.apply(flightRepeated)
+	e.trace.retransmission(o, TimerExpired, e.path.limit())
 }
 
 // heard notes that an authentic record came.

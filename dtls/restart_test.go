@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )
@@ -207,6 +208,79 @@ func TestRestartInPieces(t *testing.T) {
 			l.end()
 		})
 	}
+}
+
+// newLive13 is an association of DTLS 1.3 with hellos in several datagrams.
+func newLive13(t *testing.T, mode CookieMode) *live {
+	return newLive(t, func(client, server *Config) {
+		c, s := simConfigs13(dtlstest.P256, 0)
+		*client, *server = *c, *s
+		client.Hello, server.CookieMode = HelloFull, mode
+	})
+}
+
+// TestRestartInPieces13: a hello of DTLS 1.3 that is let in by its beginning has the
+// rest of itself, not that of the one which the association began with a moment
+// ago: what differs is the key share, which no cookie covers.
+func TestRestartInPieces13(t *testing.T) {
+	at := map[string]func(n int) []time.Duration{ // when fragment number n arrives
+		"in order":  func(n int) []time.Duration { return []time.Duration{time.Duration(n) * ms} },
+		"backwards": func(n int) []time.Duration { return []time.Duration{time.Duration(50-n) * ms} },
+		"twice":     func(n int) []time.Duration { return []time.Duration{time.Duration(n) * ms, time.Duration(70-n) * ms} },
+		"late":      func(n int) []time.Duration { return []time.Duration{time.Duration(n%3) * 150 * ms} },
+	}
+	for mode, most := range map[CookieMode]time.Duration{CookieAuto: 700 * ms, CookieNever: 1200 * ms} {
+		for name, at := range at {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLive13(t, mode)
+				l.exchange(2)
+				address, n := l.conn.addr, 0
+				l.net.mu.Lock()
+				l.net.path = func(from, _ net.Addr, p []byte) bool {
+					if from != address || helloMark(p) == 0 && !isHelloTail(p) {
+						return true
+					}
+					d := bytes.Clone(p)
+					for _, after := range at(n) {
+						time.AfterFunc(after, func() { l.socket.put(address, d) })
+					}
+					n++
+					return false
+				}
+				l.net.mu.Unlock()
+				began := time.Now()
+				if err := l.restart(); err != nil {
+					t.Fatalf("cookies %d, %s: %v", mode, name, err)
+				}
+				s := l.Stats()
+				if took := time.Since(began); took > most || n < 3 || s.HandshakesDone != 2 || s.HandshakesFailed != 0 {
+					t.Errorf("cookies %d, %s: %d fragments, it took %v: %+v", mode, name, n, took, s)
+				}
+				l.exchange(2)
+				l.end()
+			})
+		}
+	}
+}
+
+// TestBackAtOnce13: a client that closes and comes back from the same port, within
+// the second in which fragments of hellos are kept.
+func TestBackAtOnce13(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLive13(t, CookieAuto)
+		for range 5 {
+			l.exchange(1)
+			closeAll(l.peer, l.server)
+			time.Sleep(10 * ms)
+			l.conn = l.reuse(l.conn)
+			l.peer = Client(l.conn, l.client)
+			if err := l.peer.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			l.server = l.accept(t)
+		}
+		l.end()
+	})
 }
 
 // TestRestartsWithoutCookies: where no cookie is asked for, anybody can invent

@@ -135,6 +135,7 @@ type outbox struct {
 	timeout  time.Duration // the timer's present value
 	deadline time.Time     // when it fires, zero: not running
 	began    time.Time     // when the flight first went out, zero: not yet
+	asked    time.Time     // when the row of tries began that runs now, zero: with the next datagram
 	sentAt   time.Time     // end of the last transmission
 	early    bool          // the timer was brought forward by an ACK: its expiry is no silence
 	hinted   bool          // a plaintext ACK has had its say since the timer last fired
@@ -206,7 +207,7 @@ func (o *outbox) load(msgs []outMessage, last bool) {
 	o.ledger.clear()
 	o.timeout = o.rto
 	o.tries, o.total, o.missing, o.answer = 0, 0, 0, answerAwaited
-	o.hinted, o.began = false, time.Time{}
+	o.hinted, o.began, o.asked = false, time.Time{}, time.Time{}
 	o.apply(flightReady)
 }
 
@@ -223,13 +224,14 @@ func (o *outbox) beginTransmission() {
 }
 
 // extend adds messages to what is outstanding: those that follow the handshake
-// are sent and acknowledged one by one.
+// are sent and acknowledged one by one. The new ones get all the tries there are.
 func (o *outbox) extend(msgs []outMessage) {
 	if len(o.msgs) == 0 || o.state == flightFinished && o.arrived() {
 		o.load(msgs, false)
 		return
 	}
 	o.msgs = append(o.msgs, msgs...)
+	o.tries, o.timeout, o.asked = 0, o.rto, time.Time{}
 	if o.state != flightSending {
 		o.state = flightSending
 		o.deadline = time.Time{}

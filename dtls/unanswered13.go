@@ -40,7 +40,7 @@ func (o *outbox) rests() bool {
 // rouse sends a flight that rests again, with all its tries.
 func (e *Engine) rouse() {
 	if o := &e.out; o.rests() {
-		o.tries = 0
+		o.tries, o.asked = 0, time.Time{}
 		o.apply(flightRepeated)
 		e.trace.retransmission(o, TimerExpired, e.path.limit())
 	}
@@ -63,7 +63,7 @@ func (e *Engine) giveRest() bool {
 		// server that has closed may be gone, with the ACK of our Finished lost.
 		e.out.rest()
 		return true
-	case !e.heard.After(e.out.began) || !e.mayRest():
+	case !e.heard.After(e.out.asked) || !e.mayRest():
 		return false
 	}
 	e.post.update.kept = &keysKeptError{tries: e.out.total, elapsed: e.now.Sub(e.out.began)}

@@ -168,6 +168,125 @@ func TestRestartCannotBeAsked(t *testing.T) {
 	}
 }
 
+// TestRestartAsksInTime: a peer that is well is asked for its sign of life when a
+// restart is suspected, with time for more than one loss, whatever is outstanding
+// and however long its timer has become.
+func TestRestartAsksInTime(t *testing.T) {
+	for name, before := range map[string]func(s *sim){
+		"nothing": func(*sim) {},
+		"a key update, the timer doubled": func(s *sim) {
+			s.path = func(side, int, []byte) []time.Duration { return nil }
+			s.update(serverSide, false)
+			for s.eng[serverSide].out.timeout < 16*time.Second {
+				s.step()
+			}
+			s.flush(serverSide)
+		},
+	} {
+		for policy, r := range map[string]RetransmitPolicy{"default": RetransmitDefault, "constrained": RetransmitConstrained} {
+			client, server := simConfigs13(dtlstest.P256, 0)
+			client.Retransmit, server.Retransmit = r, r
+			s := newSim(t, client, server)
+			s.handshake()
+			s.settle()
+			before(s)
+			lose := 1
+			s.path = func(side, int, []byte) []time.Duration {
+				if lose > 0 {
+					lose--
+					return nil
+				}
+				return []time.Duration{simRTT / 2}
+			}
+			e := s.eng[serverSide]
+			e.suspectRestart()
+			s.run(time.Minute, func() bool { return false })
+			if e.Err() != nil || e.keys.write != 4 {
+				t.Errorf("%s, %s timers: %v\n%s", name, policy, e, s.history())
+			}
+		}
+	}
+}
+
+// TestRestartWithHastyTimers: whatever the timers are, the error is that of a
+// restart, and not before its time.
+func TestRestartWithHastyTimers(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	server.Retransmit = RetransmitPolicy{Initial: 100 * time.Millisecond, Min: 50 * time.Millisecond, Max: time.Second, MaxTries: 4}
+	s := newSim(t, client, server)
+	s.handshake()
+	s.settle()
+	e, began := s.eng[serverSide], s.now
+	s.path = func(side, int, []byte) []time.Duration { return nil }
+	e.suspectRestart()
+	s.run(time.Hour, func() bool { return e.Err() != nil })
+	if took := s.now.Sub(began); !errors.Is(e.Err(), ErrPeerRestarted) || took != quietAsked {
+		t.Errorf("%v after %v\n%s", e, took, s.history())
+	}
+}
+
+// TestSilenceLater: that a peer was heard long ago does not say that it is there.
+// Whatever is asked of it once more, or behind tickets that it did not
+// acknowledge, ends the association if nothing comes since.
+func TestSilenceLater(t *testing.T) {
+	for name, test := range map[string]func() *sim{
+		"asked once more": func() *sim { return keysKept13(t, serverSide, false) },
+		"behind tickets": func() *sim {
+			client, server := simConfigs13(dtlstest.P256, 0)
+			s := newSim(t, client, server)
+			s.run(time.Minute, s.established)
+			s.muteACKs(clientSide, true)
+			s.run(10*time.Minute, func() bool { return false })
+			if !s.eng[serverSide].out.rests() {
+				t.Fatalf("the tickets do not rest\n%s", s.history())
+			}
+			return s
+		},
+	} {
+		s := test()
+		e := s.eng[serverSide]
+		s.echo("hours later")
+		kept := s.count(serverSide, EventKeysKept)
+		s.path = func(side, int, []byte) []time.Duration { return nil }
+		s.update(serverSide, false)
+		s.run(time.Hour, func() bool { return e.Err() != nil })
+		if !errors.Is(e.Err(), ErrHandshakeTimeout) || s.count(serverSide, EventKeysKept) != kept {
+			t.Errorf("%s: %v\n%s", name, e, s.history())
+		}
+	}
+}
+
+// TestKeyUpdateBehindTickets: a KeyUpdate gets all the tries, also behind tickets
+// that have used up theirs, and the timer begins anew.
+func TestKeyUpdateBehindTickets(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	s := newSim(t, client, server)
+	s.run(time.Minute, s.established)
+	e := s.eng[serverSide]
+	s.muteACKs(clientSide, true)
+	s.run(10*time.Minute, func() bool { return e.out.tries == RetransmitDefault.MaxTries })
+	s.flush(serverSide)
+	for len(s.queue) > 0 {
+		s.step()
+	}
+	s.flush(clientSide)
+	s.muteACKs(clientSide, false)
+	lose := 3
+	s.path = func(from side, _ int, _ []byte) []time.Duration {
+		if from == serverSide && lose > 0 {
+			lose--
+			return nil
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	began := s.now
+	s.update(serverSide, false)
+	s.run(time.Hour, func() bool { return e.keys.write == 4 || e.Err() != nil })
+	if took := s.now.Sub(began); e.Err() != nil || took > 4*time.Second {
+		t.Errorf("%v after %v\n%s", e, took, s.history())
+	}
+}
+
 // TestSilenceAfterTheHandshake: a peer that is not there any more ends the
 // association, whose error says what was sent, how often and for how long.
 func TestSilenceAfterTheHandshake(t *testing.T) {

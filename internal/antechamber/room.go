@@ -93,6 +93,18 @@ func (r *Room) Add(now time.Time, k Key, f Fragment) []*Hello {
 	return found
 }
 
+// Begun reports whether the start of a hello with that key is here.
+func (r *Room) Begun(now time.Time, k Key) bool {
+	k.From = netip.AddrPortFrom(k.From.Addr().Unmap(), k.From.Port())
+	b := r.bucketOf(k.From.Addr())
+	for i := range b {
+		if h := &b[i]; h.alive(now) && h.key == k && len(h.Prefix()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // bucketOf finds the bucket of an address's network: /24, and in IPv6 the /56
 // that a household gets. It is made if this is its first use.
 func (r *Room) bucketOf(a netip.Addr) *bucket {

@@ -414,3 +414,25 @@ func Example() {
 	// 0 false
 	// 1600 true
 }
+
+// TestBegun: a hello has begun when its first byte is here, until it leaves or its
+// time is up.
+func TestBegun(t *testing.T) {
+	body := hello(1000, 0)
+	k, other := keyOf(body), keyOf(body)
+	other.Seq = 1
+	r := newRoom(1)
+	one(t, r, start, k, piece(body, 400, 1000))
+	if r.Begun(start, k) {
+		t.Error("begun by its end")
+	}
+	h := one(t, r, start, k, piece(body, 0, 400))
+	mapped := k
+	mapped.From = netip.AddrPortFrom(netip.AddrFrom16(k.From.Addr().As16()), k.From.Port())
+	if !r.Begun(start, k) || !r.Begun(start, mapped) || r.Begun(start, other) || r.Begun(start.Add(Life), k) {
+		t.Error("not begun, or another one is, or for too long")
+	}
+	if h.Leave(); r.Begun(start, k) {
+		t.Error("begun although it has left")
+	}
+}
