@@ -428,12 +428,12 @@ func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) 
 	case e.hs != nil:
 		return nil, errHandshakeOngoing
 	case e.post != nil:
-		return keys.Exporter13(e.hash(), e.post.exporter, label, context, length)
+		return keys.Exporter13(e.post.suite.Hash, e.post.exporter, label, context, length)
 	case !e.state.ExtendedMasterSecret:
 		return nil, errExporterNeedsEMS
 	}
 	s := &e.secrets
-	return keys.Exporter12(e.hash(), s.master, s.clientRandom, s.serverRandom, label, context, length)
+	return keys.Exporter12(s.hash, s.master, s.clientRandom, s.serverRandom, label, context, length)
 }
 
 var errExporterNeedsEMS = errors.New("dtls: exporter needs the extended master secret, which the peer did not offer")

@@ -2,7 +2,6 @@ package dtls
 
 import (
 	"bytes"
-	"crypto"
 	"errors"
 	"time"
 
@@ -439,6 +438,3 @@ func (e *Engine) peerClosed(n recordNumber) {
 	}
 	e.events.push(Event{Kind: EventClosed})
 }
-
-// hash is that of the negotiated suite's PRF.
-func (e *Engine) hash() crypto.Hash { return e.secrets.hash }

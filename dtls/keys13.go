@@ -71,7 +71,6 @@ func (hs *handshake) enterHandshake13(n *negotiated13) error {
 	e.keys.startWriting(epochHandshake)
 	// RFC 9147, Section 6.1: no message of the peer is in the clear from here on.
 	hs.in.closeBefore(epochHandshake)
-	e.secrets.hash = n.suite.Hash
 	e.trace.keys(epochHandshake, n.suite.ID)
 	hs.retryHeld = true
 	return nil
