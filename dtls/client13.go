@@ -417,7 +417,7 @@ func (awaitServerCertificateVerify13) expects() message.Set {
 }
 
 func (s awaitServerCertificateVerify13) take(hs *handshake, in received) (step, error) {
-	scheme, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify), true)
+	scheme, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify))
 	if err != nil {
 		return nil, err
 	}

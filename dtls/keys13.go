@@ -162,12 +162,12 @@ func (hs *handshake) addCertificateVerify13(n *negotiated13, cert *tls.Certifica
 }
 
 // verifySignature13 checks the peer's signature over everything before it.
-func (hs *handshake) verifySignature13(n *negotiated13, chain *auth.Chain, m *message.CertificateVerify, server bool) (auth.Scheme, error) {
+func (hs *handshake) verifySignature13(n *negotiated13, chain *auth.Chain, m *message.CertificateVerify) (auth.Scheme, error) {
 	scheme := auth.Scheme(m.Scheme)
 	if !slices.Contains(auth.Schemes13(hs.p.schemes), scheme) {
 		return 0, alert.Errorf(alert.IllegalParameter, "peer signed with %v, which was not offered for DTLS 1.3", scheme)
 	}
-	return scheme, auth.Verify13(chain.PublicKey(), scheme, auth.Signed13(server, hs.transcript.Sum(n.suite.Hash)), m.Signature)
+	return scheme, auth.Verify13(chain.PublicKey(), scheme, auth.Signed13(hs.p.isClient, hs.transcript.Sum(n.suite.Hash)), m.Signature)
 }
 
 // limitRecords13: both sides have sent record_size_limit, the peer with that
