@@ -20,11 +20,8 @@ import (
 
 // Pure choices: what both sides can do, in the server's order of preference.
 
-// Signalling values among the cipher suites.
-const (
-	scsvRenegotiation uint16 = 0x00ff // RFC 5746, Section 3.3
-	scsvFallback      uint16 = 0x5600 // RFC 7507
-)
+// scsvRenegotiation is a signal among the cipher suites: RFC 5746, Section 3.3.
+const scsvRenegotiation uint16 = 0x00ff
 
 // choice12 is what a DTLS 1.2 server makes of a hello.
 type choice12 struct {
