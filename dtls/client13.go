@@ -293,7 +293,7 @@ func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) (*ke
 		if n.psk == nil {
 			return nil, alert.Errorf(alert.MissingExtension, "server_hello without key_share")
 		}
-		if !slices.Contains(s.hello.PSKModes, pskKE) {
+		if !slices.Contains(s.hello.PSKModes, message.PSKModeKE) {
 			return nil, alert.Errorf(alert.IllegalParameter, "server_hello without key_share, psk_ke was not offered")
 		}
 		return nil, nil

@@ -20,12 +20,6 @@ const (
 	epochData      = 3 // the first of those for data
 )
 
-// PSKKeyExchangeMode: RFC 8446, Section 4.2.9.
-const (
-	pskKE    = 0 // the pre-shared key alone
-	pskDHEKE = 1 // with (EC)DHE
-)
-
 // negotiated13 is what the two hellos of DTLS 1.3 agree on, and what follows
 // from it.
 type negotiated13 struct {
