@@ -184,13 +184,7 @@ func (hs *handshake) drive() {
 	}
 	if hs.retryHeld && e.err == nil {
 		hs.retryHeld = false
-		held := hs.held
-		hs.held, hs.heldBytes = nil, 0
-		for _, raw := range held {
-			if e.err == nil {
-				e.handleRecords(raw)
-			}
-		}
+		hs.handleHeld()
 	}
 }
 
@@ -303,12 +297,7 @@ func (hs *handshake) announce() {
 	e.trace.established(e.state)
 	e.events.push(Event{Kind: EventEstablished})
 	hs.transcript.Release()
-	for _, raw := range hs.held {
-		if e.err == nil {
-			e.handleRecords(raw)
-		}
-	}
-	hs.held = nil
+	hs.handleHeld()
 	if hs.closed.Epoch > 0 && e.err == nil {
 		e.peerClosed(hs.closed)
 	}
@@ -359,6 +348,17 @@ func (hs *handshake) hold(raw []byte) {
 	}
 	hs.heldBytes += len(raw)
 	hs.held = append(hs.held, bytes.Clone(raw))
+}
+
+// handleHeld tries what was held; some of it may be held once more.
+func (hs *handshake) handleHeld() {
+	held := hs.held
+	hs.held, hs.heldBytes = nil, 0
+	for _, raw := range held {
+		if hs.e.err == nil {
+			hs.e.handleRecords(raw)
+		}
+	}
 }
 
 // countCCS lets through as many change_cipher_spec as retransmissions of an
