@@ -99,12 +99,10 @@ func (hs *handshake) awaited() string { return hs.step.expects().String() }
 func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
 	e := hs.e
 	if !hs.epochFits(h.Type, epoch) {
-		e.drops.Fragment++
 		return fragmentRefused, false
 	}
 	disorder = !hs.in.inOrder(h)
-	v = hs.in.add(epoch, h, body)
-	switch v {
+	switch v = hs.in.add(epoch, h, body); v {
 	case fragmentKept:
 		if epoch == epochHandshake && !e.p.isClient {
 			e.flightAnswered()
@@ -112,14 +110,8 @@ func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte)
 		e.out.alive(e.now, false)
 		hs.drive()
 	case fragmentOld:
-		e.drops.Repeated++
 		e.peerRepeated()
-	case fragmentRepeated:
-		e.drops.Repeated++
-	case fragmentRefused:
-		e.drops.Fragment++
-	case fragmentNoRoom:
-		e.drops.Memory++
+	case fragmentRepeated, fragmentRefused, fragmentNoRoom:
 	}
 	return v, disorder
 }
