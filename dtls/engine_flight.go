@@ -20,8 +20,7 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 		return
 	}
 	if o.early {
-		o.apply(flightRepeated)
-		e.trace.retransmission(o, PeerRepeated, e.path.limit())
+		e.sendAgain(flightRepeated, PeerRepeated)
 		return
 	}
 	if o.tries++; o.tries > o.policy.MaxTries {
@@ -42,8 +41,13 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 	if o.answer != answerAwaited {
 		o.timeout, o.answer = o.patience, answerAsked
 	}
-	o.apply(flightTimer)
-	e.trace.retransmission(o, TimerExpired, e.path.limit())
+	e.sendAgain(flightTimer, TimerExpired)
+}
+
+// sendAgain begins another transmission of the flight, and tells why.
+func (e *Engine) sendAgain(ev flightEvent, cause RetransmissionCause) {
+	e.out.apply(ev)
+	e.trace.retransmission(&e.out, cause, e.path.limit())
 }
 
 // silence tells the ladder of the MTU that a transmission was not answered. It
@@ -84,8 +88,7 @@ func (e *Engine) peerRepeated() {
 	e.silence()
 	o.tries = 0
 	o.timeout, o.answer = o.rto, answerAwaited
-	o.apply(flightRepeated)
-	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+	e.sendAgain(flightRepeated, PeerRepeated)
 }
 
 // repeatGuard bounds how often the last flight is sent again after the
