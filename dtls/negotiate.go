@@ -249,19 +249,21 @@ func leafOf(cert *tls.Certificate) *x509.Certificate {
 // of TLS, so that the info's own methods work.
 func helloInfo(h *message.ClientHello) *tls.ClientHelloInfo {
 	info := &tls.ClientHelloInfo{
-		CipherSuites:      h.CipherSuites,
-		ServerName:        h.ServerName,
-		SupportedPoints:   h.PointFormats,
-		SignatureSchemes:  schemesOf(h.SignatureSchemes),
-		SupportedProtos:   h.ALPN,
-		SupportedVersions: []uint16{tls.VersionTLS12},
-		Extensions:        h.ExtensionTypes,
+		CipherSuites:     h.CipherSuites,
+		ServerName:       h.ServerName,
+		SupportedPoints:  h.PointFormats,
+		SignatureSchemes: schemesOf(h.SignatureSchemes),
+		SupportedProtos:  h.ALPN,
+		Extensions:       h.ExtensionTypes,
 	}
 	for _, g := range h.SupportedGroups {
 		info.SupportedCurves = append(info.SupportedCurves, tls.CurveID(g))
 	}
 	if slices.Contains(h.SupportedVersions, VersionDTLS13) {
-		info.SupportedVersions = []uint16{tls.VersionTLS13, tls.VersionTLS12}
+		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS13)
+	}
+	if speaks12(h) {
+		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS12)
 	}
 	return info
 }
