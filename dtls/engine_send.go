@@ -417,10 +417,10 @@ func (e *Engine) dataRefused(now time.Time, size, hint int, cause error) *LargeP
 	return e.writeRefused(size, hint, cause)
 }
 
-// ExportKeyingMaterial derives length bytes for the application (RFC 5705). A
-// nil and an empty context give different bytes. It needs the extended master
-// secret, without which the bytes are not bound to this association
-// (RFC 7627, Section 5.4).
+// ExportKeyingMaterial derives length bytes for the application (RFC 5705; RFC
+// 8446, Section 7.5). A nil and an empty context give different bytes in DTLS 1.2,
+// and the same in 1.3. In DTLS 1.2 it needs the extended master secret, without
+// which the bytes are not bound to this association (RFC 7627, Section 5.4).
 func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
 	switch {
 	case e.err != nil:
