@@ -101,8 +101,7 @@ func (e *Engine) missesHello() bool {
 	if o.biggest > e.path.fallback() && e.path.lostLarge(e.now) {
 		e.pathChanged()
 	}
-	o.apply(flightRepeated)
-	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+	e.sendAgain(flightRepeated, PeerRepeated)
 	return true
 }
 
@@ -204,8 +203,7 @@ func (e *Engine) resendMissing() {
 		}
 		return
 	}
-	o.apply(flightRepeated)
-	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+	e.sendAgain(flightRepeated, PeerRepeated)
 }
 
 func (e *Engine) mayResend() bool { return e.now.Sub(e.out.sentAt) >= e.out.timeout/4 }

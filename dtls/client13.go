@@ -296,7 +296,7 @@ func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) (*ke
 		if n.psk == nil {
 			return nil, alert.Errorf(alert.MissingExtension, "server_hello without key_share")
 		}
-		if !slices.Contains(s.hello.PSKModes, pskKE) {
+		if !slices.Contains(s.hello.PSKModes, message.PSKModeKE) {
 			return nil, alert.Errorf(alert.IllegalParameter, "server_hello without key_share, psk_ke was not offered")
 		}
 		return nil, nil
@@ -420,7 +420,7 @@ func (awaitServerCertificateVerify13) expects() message.Set {
 }
 
 func (s awaitServerCertificateVerify13) take(hs *handshake, in received) (step, error) {
-	scheme, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify), true)
+	scheme, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify))
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type Config struct {
 	// fits the peer's hello is sent.
 	Certificates []tls.Certificate
 	// GetCertificate chooses a server's chain, before Certificates. The version
-	// numbers in its argument are those of TLS (0x0303), so that its helper
+	// numbers in its argument are those of TLS (0x0304, 0x0303), so that its helper
 	// methods work. It may block; the handshake waits.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// GetClientCertificate chooses a client's chain when the server asks. An
@@ -197,7 +197,7 @@ type Config struct {
 	Linger time.Duration
 
 	// CookieMode says when a server asks for a cookie first (RFC 6347,
-	// Section 4.2.1). Default: CookieAuto.
+	// Section 4.2.1; RFC 9147, Section 5.1). Default: CookieAuto.
 	CookieMode CookieMode
 	// CookieKeys are secrets of 16 random bytes or more, at most three, that a
 	// fleet of servers shares, so that each accepts the cookies of the others.
@@ -304,7 +304,8 @@ type PlaintextAlerts uint8
 
 const (
 	// AlertsDelayed: believed if no valid progress follows within one
-	// retransmission timer.
+	// retransmission timer, or two where it takes the client's to bring a hello
+	// again.
 	AlertsDelayed PlaintextAlerts = iota
 	// AlertsImmediate: believed at once.
 	AlertsImmediate
@@ -342,7 +343,7 @@ func (s *ConnectionState) ExportKeyingMaterial(label string, context []byte, len
 // RetransmitPolicy has the timers of handshake flights. Zero fields take the
 // value of RetransmitDefault.
 type RetransmitPolicy struct {
-	Initial  time.Duration // first timer while no round trip is measured (RFC 6347, Section 4.2.4.1)
+	Initial  time.Duration // first timer while no round trip is measured (RFC 6347, Section 4.2.4.1; RFC 9147, Section 5.8.2)
 	Min      time.Duration // lower bound of a measured timer
 	Max      time.Duration // doubling ends here
 	MaxTries int           // retransmissions of one flight without a sign of life

@@ -142,9 +142,10 @@ func (c *Conn) ConnectionState() ConnectionState {
 }
 
 // ExportKeyingMaterial derives length bytes for the application from the
-// secrets of the association (RFC 5705). A nil and an empty context give
-// different bytes. It is an error before the handshake is complete, and with
-// peers that do not support the extended master secret (RFC 7627).
+// secrets of the association (RFC 5705; RFC 8446, Section 7.5). A nil and an empty
+// context give different bytes in DTLS 1.2, and the same in 1.3. It is an error
+// before the handshake is complete, and in DTLS 1.2 with peers that do not support
+// the extended master secret (RFC 7627).
 func (c *Conn) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

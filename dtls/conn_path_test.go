@@ -25,14 +25,9 @@ func TestHandshakeHearsTheNetwork(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					clientConfig, serverConfig := largeConfigs()
 					clientConfig.MTUMode, serverConfig.MTUMode = mode, mode
-					n := newMemNet()
-					pc := n.kernelListen(memAddr(2, 4433))
-					conn := n.kernelDial(pc.addr)
-					dropped := n.router(mtu, pc, conn.kernelSocket)
-					l, err := NewListener(pc, serverConfig)
-					if err != nil {
-						t.Fatal(err)
-					}
+					l, pc := listenKernel(t, serverConfig)
+					conn := l.net.kernelDial(pc.addr)
+					dropped := l.net.router(mtu, pc, conn.kernelSocket)
 					began := time.Now()
 					client := Client(conn, clientConfig)
 					if err := client.Handshake(); err != nil {
@@ -41,7 +36,7 @@ func TestHandshakeHearsTheNetwork(t *testing.T) {
 					if took := time.Since(began); took > 50*time.Millisecond {
 						t.Errorf("it took %v", took)
 					}
-					server := (&listening{Listener: l}).accept(t)
+					server := l.accept(t)
 					if info := server.PathMTU(); info.MTU != mtu || info.Source != FromICMP {
 						t.Errorf("the server knows %+v", info)
 					}
@@ -67,22 +62,17 @@ func TestHandshakeHearsTheFirstLink(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					clientConfig, serverConfig := largeConfigs()
 					clientConfig.MTUMode, serverConfig.MTUMode = mode, mode
-					n := newMemNet()
-					pc := n.kernelListen(memAddr(2, 4433))
+					l, pc := listenKernel(t, serverConfig)
 					pc.link = link
-					l, err := NewListener(pc, serverConfig)
-					if err != nil {
-						t.Fatal(err)
-					}
 					began := time.Now()
-					client := Client(n.kernelDial(pc.addr), clientConfig)
+					client := Client(l.net.kernelDial(pc.addr), clientConfig)
 					if err := client.Handshake(); err != nil {
 						t.Fatal(err)
 					}
 					if took := time.Since(began); took > 50*time.Millisecond {
 						t.Errorf("it took %v", took)
 					}
-					server := (&listening{Listener: l}).accept(t)
+					server := l.accept(t)
 					if info := server.PathMTU(); info.MTU != link || info.Source != FromKernel {
 						t.Errorf("the server knows %+v", info)
 					}
@@ -213,19 +203,14 @@ func TestDataHearsTheNetwork(t *testing.T) {
 		clientConfig, serverConfig := quickConfigs()
 		var told []int
 		serverConfig.OnMTU = func(p PathInfo) { told = append(told, p.MTU) }
-		n := newMemNet()
-		pc := n.kernelListen(memAddr(2, 4433))
-		l, err := NewListener(pc, serverConfig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		client := Client(n.kernelDial(pc.addr), clientConfig)
+		l, pc := listenKernel(t, serverConfig)
+		client := Client(l.net.kernelDial(pc.addr), clientConfig)
 		if err := client.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		server := (&listening{Listener: l}).accept(t)
+		server := l.accept(t)
 		large := make([]byte, server.MaxData())
-		dropped := n.router(900, pc)
+		dropped := l.net.router(900, pc)
 		if _, err := server.Write(large); err != nil {
 			t.Fatal(err)
 		}
@@ -255,19 +240,14 @@ func TestDataHearsTheNetwork(t *testing.T) {
 func TestErrorsOfAnotherPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clientConfig, serverConfig := quickConfigs()
-		n := newMemNet()
-		pc := n.kernelListen(memAddr(2, 4433))
-		l, err := NewListener(pc, serverConfig)
-		if err != nil {
-			t.Fatal(err)
-		}
+		l, pc := listenKernel(t, serverConfig)
 		var conns [2][2]*Conn // A and B, at the client and at the server
 		for i := range conns {
-			client := Client(n.kernelDial(pc.addr), clientConfig)
+			client := Client(l.net.kernelDial(pc.addr), clientConfig)
 			if err := client.Handshake(); err != nil {
 				t.Fatal(err)
 			}
-			conns[i] = [2]*Conn{client, (&listening{Listener: l}).accept(t)}
+			conns[i] = [2]*Conn{client, l.accept(t)}
 		}
 		a, b := conns[0][1], conns[1][1]
 		data := make([]byte, b.MaxData())
@@ -316,21 +296,16 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 				clientConfig, serverConfig := largeConfigs()
 				release := make(chan struct{})
 				serverConfig.Trace = &Trace{Dropped: func(Drops, int) { <-release }}
-				n := newMemNet()
-				pc := n.kernelListen(memAddr(2, 4433))
+				l, pc := listenKernel(t, serverConfig)
 				var lost [][]byte
-				n.path = func(from, _ net.Addr, p []byte) bool {
+				l.net.path = func(from, _ net.Addr, p []byte) bool {
 					if from == pc.addr && len(p) > 900 {
 						lost = append(lost, bytes.Clone(p))
 						return false
 					}
 					return true
 				}
-				l, err := NewListener(pc, serverConfig)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a := n.kernelDial(pc.addr)
+				a := l.net.kernelDial(pc.addr)
 				clientA := Client(a, clientConfig)
 				failed := make(chan error, 1)
 				go func() { failed <- clientA.Handshake() }()
@@ -366,7 +341,7 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 				if took := time.Since(began); took > 50*time.Millisecond {
 					t.Errorf("it took %v", took)
 				}
-				closeAll(clientA, (&listening{Listener: l}).accept(t))
+				closeAll(clientA, l.accept(t))
 				l.Close()
 				time.Sleep(time.Second)
 			})
@@ -378,20 +353,15 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 func TestForgedNotices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clientConfig, serverConfig := quickConfigs()
-		n := newMemNet()
-		pc := n.kernelListen(memAddr(2, 4433))
-		l, err := NewListener(pc, serverConfig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn := n.kernelDial(pc.addr)
+		l, pc := listenKernel(t, serverConfig)
+		conn := l.net.kernelDial(pc.addr)
 		var seen []byte
 		pc.set(func(s *memSocket) { s.tap = func(_ int, p []byte, _ net.Addr) { seen = bytes.Clone(p) } })
 		client := Client(conn, clientConfig)
 		if err := client.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		server := (&listening{Listener: l}).accept(t)
+		server := l.accept(t)
 		if _, err := server.Write(make([]byte, server.MaxData())); err != nil {
 			t.Fatal(err)
 		}
@@ -435,18 +405,13 @@ func TestWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clientConfig, serverConfig := quickConfigs()
 		serverConfig.MaxVersion = VersionDTLS12 // no acknowledgements between the datagrams that are watched
-		n := newMemNet()
-		pc := n.kernelListen(memAddr(2, 4433))
-		l, err := NewListener(pc, serverConfig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn := n.kernelDial(pc.addr)
+		l, pc := listenKernel(t, serverConfig)
+		conn := l.net.kernelDial(pc.addr)
 		client := Client(conn, clientConfig)
 		if err := client.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		server := (&listening{Listener: l}).accept(t)
+		server := l.accept(t)
 		var seen []byte
 		conn.set(func(s *memSocket) { s.tap = func(_ int, p []byte, _ net.Addr) { seen = bytes.Clone(p) } })
 		large := make([]byte, client.MaxData())

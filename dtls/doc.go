@@ -1,5 +1,5 @@
-// Package dtls speaks DTLS 1.2 (RFC 6347) over UDP and anything else that keeps
-// message boundaries.
+// Package dtls speaks DTLS 1.3 (RFC 9147) and 1.2 (RFC 6347) over UDP and anything
+// else that keeps message boundaries.
 //
 // # Fronts
 //

@@ -25,6 +25,19 @@ type Drops struct {
 	ACK            uint64 // acknowledgements of DTLS 1.3 that are malformed, too early, or not believed
 }
 
+// fragment counts one that was not kept.
+func (d *Drops) fragment(v fragmentVerdict) {
+	switch v {
+	case fragmentKept:
+	case fragmentOld, fragmentRepeated:
+		d.Repeated++
+	case fragmentRefused:
+		d.Fragment++
+	case fragmentNoRoom:
+		d.Memory++
+	}
+}
+
 // each calls f for every counter, in the order of the struct.
 func (d *Drops) each(f func(name string, n *uint64)) {
 	f("malformed", &d.Malformed)

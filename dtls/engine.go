@@ -88,7 +88,7 @@ type closing struct {
 	again     time.Time // when the next one is due
 }
 
-// secrets12 outlive the handshake for exporters.
+// secrets12 outlive a handshake of DTLS 1.2 for exporters.
 type secrets12 struct {
 	hash                       crypto.Hash // of the PRF
 	master                     []byte

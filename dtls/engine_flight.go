@@ -20,8 +20,7 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 		return
 	}
 	if o.early {
-		o.apply(flightRepeated)
-		e.trace.retransmission(o, PeerRepeated, e.path.limit())
+		e.sendAgain(flightRepeated, PeerRepeated)
 		return
 	}
 	// While a restart is suspected its time decides, not that of hasty timers.
@@ -43,8 +42,13 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 	if o.answer != answerAwaited {
 		o.timeout, o.answer = o.patience, answerAsked
 	}
-	o.apply(flightTimer)
-	e.trace.retransmission(o, TimerExpired, e.path.limit())
+	e.sendAgain(flightTimer, TimerExpired)
+}
+
+// sendAgain begins another transmission of the flight, and tells why.
+func (e *Engine) sendAgain(ev flightEvent, cause RetransmissionCause) {
+	e.out.apply(ev)
+	e.trace.retransmission(&e.out, cause, e.path.limit())
 }
 
 // silence tells the ladder of the MTU that a transmission was not answered. It
@@ -85,8 +89,7 @@ func (e *Engine) peerRepeated() {
 	e.silence()
 	o.tries = 0
 	o.timeout, o.answer = o.rto, answerAwaited
-	o.apply(flightRepeated)
-	e.trace.retransmission(o, PeerRepeated, e.path.limit())
+	e.sendAgain(flightRepeated, PeerRepeated)
 }
 
 // repeatGuard bounds how often the last flight is sent again after the

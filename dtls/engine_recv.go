@@ -274,14 +274,19 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 			}
 			continue
 		}
+		var v fragmentVerdict
+		var disorder bool
 		switch {
 		case e.hs != nil:
-			got.add(e.hs.handleFragment(epoch, h, body))
+			v, disorder = e.hs.handleFragment(epoch, h, body)
 		case e.post != nil:
-			got.add(e.post.handleFragment(e, epoch, h, body))
+			v, disorder = e.post.handleFragment(e, epoch, h, body)
 		default:
 			e.handlePostHandshake12(epoch, h, body)
+			continue
 		}
+		got.add(v, disorder)
+		e.drops.fragment(v)
 	}
 	e.acknowledge(n, got)
 }

@@ -420,10 +420,10 @@ func (e *Engine) dataRefused(now time.Time, size, hint int, cause error) *LargeP
 	return e.writeRefused(size, hint, cause)
 }
 
-// ExportKeyingMaterial derives length bytes for the application (RFC 5705). A
-// nil and an empty context give different bytes. It needs the extended master
-// secret, without which the bytes are not bound to this association
-// (RFC 7627, Section 5.4).
+// ExportKeyingMaterial derives length bytes for the application (RFC 5705; RFC
+// 8446, Section 7.5). A nil and an empty context give different bytes in DTLS 1.2,
+// and the same in 1.3. In DTLS 1.2 it needs the extended master secret, without
+// which the bytes are not bound to this association (RFC 7627, Section 5.4).
 func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
 	switch {
 	case e.err != nil:
@@ -431,12 +431,12 @@ func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) 
 	case e.hs != nil:
 		return nil, errHandshakeOngoing
 	case e.post != nil:
-		return keys.Exporter13(e.hash(), e.post.exporter, label, context, length)
+		return keys.Exporter13(e.post.suite.Hash, e.post.exporter, label, context, length)
 	case !e.state.ExtendedMasterSecret:
 		return nil, errExporterNeedsEMS
 	}
 	s := &e.secrets
-	return keys.Exporter12(e.hash(), s.master, s.clientRandom, s.serverRandom, label, context, length)
+	return keys.Exporter12(s.hash, s.master, s.clientRandom, s.serverRandom, label, context, length)
 }
 
 var errExporterNeedsEMS = errors.New("dtls: exporter needs the extended master secret, which the peer did not offer")

@@ -2,7 +2,6 @@ package dtls
 
 import (
 	"bytes"
-	"crypto"
 	"errors"
 	"time"
 
@@ -100,12 +99,10 @@ func (hs *handshake) awaited() string { return hs.step.expects().String() }
 func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
 	e := hs.e
 	if !hs.epochFits(h.Type, epoch) {
-		e.drops.Fragment++
 		return fragmentRefused, false
 	}
 	disorder = !hs.in.inOrder(h)
-	v = hs.in.add(epoch, h, body)
-	switch v {
+	switch v = hs.in.add(epoch, h, body); v {
 	case fragmentKept:
 		if epoch == epochHandshake && !e.p.isClient {
 			e.flightAnswered()
@@ -113,14 +110,8 @@ func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte)
 		e.out.alive(e.now, false)
 		hs.drive()
 	case fragmentOld:
-		e.drops.Repeated++
 		e.peerRepeated()
-	case fragmentRepeated:
-		e.drops.Repeated++
-	case fragmentRefused:
-		e.drops.Fragment++
-	case fragmentNoRoom:
-		e.drops.Memory++
+	case fragmentRepeated, fragmentRefused, fragmentNoRoom:
 	}
 	return v, disorder
 }
@@ -185,13 +176,7 @@ func (hs *handshake) drive() {
 	}
 	if hs.retryHeld && e.err == nil {
 		hs.retryHeld = false
-		held := hs.held
-		hs.held, hs.heldBytes = nil, 0
-		for _, raw := range held {
-			if e.err == nil {
-				e.handleRecords(raw)
-			}
-		}
+		hs.handleHeld()
 	}
 }
 
@@ -304,12 +289,7 @@ func (hs *handshake) announce() {
 	e.trace.established(e.state)
 	e.events.push(Event{Kind: EventEstablished})
 	hs.transcript.Release()
-	for _, raw := range hs.held {
-		if e.err == nil {
-			e.handleRecords(raw)
-		}
-	}
-	hs.held = nil
+	hs.handleHeld()
 	if hs.closed.Epoch > 0 && e.err == nil {
 		e.peerClosed(hs.closed)
 	}
@@ -360,6 +340,17 @@ func (hs *handshake) hold(raw []byte) {
 	}
 	hs.heldBytes += len(raw)
 	hs.held = append(hs.held, bytes.Clone(raw))
+}
+
+// handleHeld tries what was held; some of it may be held once more.
+func (hs *handshake) handleHeld() {
+	held := hs.held
+	hs.held, hs.heldBytes = nil, 0
+	for _, raw := range held {
+		if hs.e.err == nil {
+			hs.e.handleRecords(raw)
+		}
+	}
 }
 
 // countCCS lets through as many change_cipher_spec as retransmissions of an
@@ -439,6 +430,3 @@ func (e *Engine) peerClosed(n recordNumber) {
 	}
 	e.events.push(Event{Kind: EventClosed})
 }
-
-// hash is that of the negotiated suite's PRF.
-func (e *Engine) hash() crypto.Hash { return e.secrets.hash }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
@@ -28,6 +29,18 @@ type kernelSocket struct {
 
 func (n *memNet) kernelListen(addr net.Addr) *kernelSocket {
 	return &kernelSocket{memSocket: n.listen(addr), routes: map[netip.AddrPort]int{}}
+}
+
+// listenKernel is a Listener on such a socket.
+func listenKernel(t *testing.T, config *Config) (*listening, *kernelSocket) {
+	t.Helper()
+	n := newMemNet()
+	pc := n.kernelListen(memAddr(2, 4433))
+	l, err := NewListener(pc, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &listening{Listener: l, net: n, socket: pc.memSocket}, pc
 }
 
 // kernelConn is a connected one.

@@ -20,12 +20,6 @@ const (
 	epochData      = 3 // the first of those for data
 )
 
-// PSKKeyExchangeMode: RFC 8446, Section 4.2.9.
-const (
-	pskKE    = 0 // the pre-shared key alone
-	pskDHEKE = 1 // with (EC)DHE
-)
-
 // negotiated13 is what the two hellos of DTLS 1.3 agree on, and what follows
 // from it.
 type negotiated13 struct {
@@ -71,7 +65,6 @@ func (hs *handshake) enterHandshake13(n *negotiated13) error {
 	e.keys.startWriting(epochHandshake)
 	// RFC 9147, Section 6.1: no message of the peer is in the clear from here on.
 	hs.in.closeBefore(epochHandshake)
-	e.secrets.hash = n.suite.Hash
 	e.trace.keys(epochHandshake, n.suite.ID)
 	hs.retryHeld = true
 	return nil
@@ -163,12 +156,12 @@ func (hs *handshake) addCertificateVerify13(n *negotiated13, cert *tls.Certifica
 }
 
 // verifySignature13 checks the peer's signature over everything before it.
-func (hs *handshake) verifySignature13(n *negotiated13, chain *auth.Chain, m *message.CertificateVerify, server bool) (auth.Scheme, error) {
+func (hs *handshake) verifySignature13(n *negotiated13, chain *auth.Chain, m *message.CertificateVerify) (auth.Scheme, error) {
 	scheme := auth.Scheme(m.Scheme)
 	if !slices.Contains(auth.Schemes13(hs.p.schemes), scheme) {
 		return 0, alert.Errorf(alert.IllegalParameter, "peer signed with %v, which was not offered for DTLS 1.3", scheme)
 	}
-	return scheme, auth.Verify13(chain.PublicKey(), scheme, auth.Signed13(server, hs.transcript.Sum(n.suite.Hash)), m.Signature)
+	return scheme, auth.Verify13(chain.PublicKey(), scheme, auth.Signed13(hs.p.isClient, hs.transcript.Sum(n.suite.Hash)), m.Signature)
 }
 
 // limitRecords13: both sides have sent record_size_limit, the peer with that

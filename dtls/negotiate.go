@@ -20,11 +20,8 @@ import (
 
 // Pure choices: what both sides can do, in the server's order of preference.
 
-// Signalling values among the cipher suites.
-const (
-	scsvRenegotiation uint16 = 0x00ff // RFC 5746, Section 3.3
-	scsvFallback      uint16 = 0x5600 // RFC 7507
-)
+// scsvRenegotiation is a signal among the cipher suites: RFC 5746, Section 3.3.
+const scsvRenegotiation uint16 = 0x00ff
 
 // choice12 is what a DTLS 1.2 server makes of a hello.
 type choice12 struct {
@@ -252,19 +249,21 @@ func leafOf(cert *tls.Certificate) *x509.Certificate {
 // of TLS, so that the info's own methods work.
 func helloInfo(h *message.ClientHello) *tls.ClientHelloInfo {
 	info := &tls.ClientHelloInfo{
-		CipherSuites:      h.CipherSuites,
-		ServerName:        h.ServerName,
-		SupportedPoints:   h.PointFormats,
-		SignatureSchemes:  schemesOf(h.SignatureSchemes),
-		SupportedProtos:   h.ALPN,
-		SupportedVersions: []uint16{tls.VersionTLS12},
-		Extensions:        h.ExtensionTypes,
+		CipherSuites:     h.CipherSuites,
+		ServerName:       h.ServerName,
+		SupportedPoints:  h.PointFormats,
+		SignatureSchemes: schemesOf(h.SignatureSchemes),
+		SupportedProtos:  h.ALPN,
+		Extensions:       h.ExtensionTypes,
 	}
 	for _, g := range h.SupportedGroups {
 		info.SupportedCurves = append(info.SupportedCurves, tls.CurveID(g))
 	}
 	if slices.Contains(h.SupportedVersions, VersionDTLS13) {
-		info.SupportedVersions = []uint16{tls.VersionTLS13, tls.VersionTLS12}
+		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS13)
+	}
+	if speaks12(h) {
+		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS12)
 	}
 	return info
 }

@@ -40,10 +40,10 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, ret
 		if err := c.psk.checkBinder(h, c.pskIndex, retry.transcript(), body); err != nil {
 			return c, err
 		}
-		if p.pskAlone && slices.Contains(h.PSKModes, pskKE) && !p.couldExchange(h) {
+		if p.pskAlone && slices.Contains(h.PSKModes, message.PSKModeKE) && !p.couldExchange(h) {
 			return c, nil
 		}
-		if !slices.Contains(h.PSKModes, pskDHEKE) {
+		if !slices.Contains(h.PSKModes, message.PSKModeDHEKE) {
 			c.psk = nil // RFC 8446, Section 4.2.9: it may not be used
 		}
 	}
@@ -58,7 +58,7 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, ret
 // couldExchange reports whether a pre-shared key can go with a key exchange. It
 // follows Door.groupToAsk, which lets a hello in if it cannot, but has a key.
 func (p *params) couldExchange(h *message.ClientHello) bool {
-	return slices.Contains(h.PSKModes, pskDHEKE) && len(h.KeyShares) > 0 &&
+	return slices.Contains(h.PSKModes, message.PSKModeDHEKE) && len(h.KeyShares) > 0 &&
 		slices.ContainsFunc(p.groups13, func(g kex.Group) bool { return offersGroup(h, uint16(g)) })
 }
 

@@ -117,7 +117,6 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
 	if epoch < epochHandshake {
 		// An honest peer may repeat its flights, anybody may invent one.
-		e.drops.Fragment++
 		return fragmentRefused, false
 	}
 	disorder = !p.in.inOrder(h)
@@ -125,16 +124,10 @@ func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body 
 	case fragmentKept:
 		p.drive(e)
 	case fragmentOld:
-		e.drops.Repeated++
 		if epoch == epochHandshake && e.p.isClient {
 			e.peerRepeated() // it misses our last flight
 		}
-	case fragmentRepeated:
-		e.drops.Repeated++
-	case fragmentRefused:
-		e.drops.Fragment++
-	case fragmentNoRoom:
-		e.drops.Memory++
+	case fragmentRepeated, fragmentRefused, fragmentNoRoom:
 	}
 	return v, disorder
 }

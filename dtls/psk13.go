@@ -65,7 +65,7 @@ func bindPSKs(h *message.ClientHello, psks []offeredPSK, before []byte) error {
 	if !h.HasKeyShares {
 		return nil // DTLS 1.2 only
 	}
-	h.PSKModes = []byte{pskDHEKE}
+	h.PSKModes = []byte{message.PSKModeDHEKE}
 	if len(psks) == 0 {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
 // TestPSKAlone: a server that may do without a key exchange does so where the
@@ -21,12 +22,12 @@ func TestPSKAlone(t *testing.T) {
 		alone bool        // there is no key exchange
 		fails bool
 	}{
-		{name: "psk_ke only", modes: []byte{pskKE}, group: tls.X25519, asked: true, alone: true},
-		{name: "psk_ke only, not asked for", modes: []byte{pskKE}, group: tls.X25519, fails: true},
-		{name: "both modes", modes: []byte{pskKE, pskDHEKE}, group: tls.X25519, asked: true},
-		{name: "both modes, no group in common", modes: []byte{pskKE, pskDHEKE}, group: tls.CurveP384, asked: true, alone: true},
-		{name: "both modes, no group in common, not asked for", modes: []byte{pskKE, pskDHEKE}, group: tls.CurveP384, fails: true},
-		{name: "psk_dhe_ke only, no group in common", modes: []byte{pskDHEKE}, group: tls.CurveP384, asked: true, fails: true},
+		{name: "psk_ke only", modes: []byte{message.PSKModeKE}, group: tls.X25519, asked: true, alone: true},
+		{name: "psk_ke only, not asked for", modes: []byte{message.PSKModeKE}, group: tls.X25519, fails: true},
+		{name: "both modes", modes: []byte{message.PSKModeKE, message.PSKModeDHEKE}, group: tls.X25519, asked: true},
+		{name: "both modes, no group in common", modes: []byte{message.PSKModeKE, message.PSKModeDHEKE}, group: tls.CurveP384, asked: true, alone: true},
+		{name: "both modes, no group in common, not asked for", modes: []byte{message.PSKModeKE, message.PSKModeDHEKE}, group: tls.CurveP384, fails: true},
+		{name: "psk_dhe_ke only, no group in common", modes: []byte{message.PSKModeDHEKE}, group: tls.CurveP384, asked: true, fails: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			client, server := simConfigs13(dtlstest.P256, 0)

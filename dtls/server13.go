@@ -270,7 +270,7 @@ func (awaitClientCertificateVerify13) expects() message.Set {
 }
 
 func (s awaitClientCertificateVerify13) take(hs *handshake, in received) (step, error) {
-	if _, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify), false); err != nil {
+	if _, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify)); err != nil {
 		return nil, err
 	}
 	hs.transcribe(in.raw)

@@ -41,8 +41,7 @@ func (o *outbox) rests() bool {
 func (e *Engine) rouse() {
 	if o := &e.out; o.rests() {
 		o.tries, o.asked = 0, time.Time{}
-		o.apply(flightRepeated)
-		e.trace.retransmission(o, TimerExpired, e.path.limit())
+		e.sendAgain(flightRepeated, TimerExpired)
 	}
 }
 

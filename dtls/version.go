@@ -6,8 +6,8 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
-// Wire versions of DTLS. They count down: DTLS 1.3 is a smaller number than
-// DTLS 1.2 (RFC 6347, Section 4.1), so compare them only with versionAtLeast.
+// Wire versions of DTLS. They count down: of two, the newer one is the smaller
+// number (RFC 6347, Section 4.1).
 const (
 	VersionDTLS12 uint16 = 0xfefd // RFC 6347
 	VersionDTLS13 uint16 = 0xfefc // RFC 9147

@@ -56,6 +56,32 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestVersionsForCallbacks: the callbacks of crypto/tls see the versions that the
+// client offers, and no other.
+func TestVersionsForCallbacks(t *testing.T) {
+	for _, test := range []struct {
+		least, most uint16 // of the client
+		want        []uint16
+	}{
+		{0, 0, []uint16{tls.VersionTLS13, tls.VersionTLS12}},
+		{VersionDTLS13, 0, []uint16{tls.VersionTLS13}},
+		{0, VersionDTLS12, []uint16{tls.VersionTLS12}},
+	} {
+		client, server := simConfigs(dtlstest.P256, 0)
+		client.MinVersion, client.MaxVersion = test.least, test.most
+		server.MinVersion, server.MaxVersion = 0, 0
+		var got []uint16
+		server.GetConfigForClient = func(info *tls.ClientHelloInfo) (*Config, error) {
+			got = info.SupportedVersions
+			return nil, nil
+		}
+		newSim(t, client, server).handshake()
+		if !slices.Equal(got, test.want) {
+			t.Errorf("a client of %s to %s: %#04x, want %#04x", VersionName(test.least), VersionName(test.most), got, test.want)
+		}
+	}
+}
+
 // TestDoorRefusesVersions: a door that does not speak the version of a hello says
 // so at once, in either direction, and asks for no cookie that such a client may
 // not understand.

@@ -47,6 +47,19 @@ func (e *inProcess[C]) run(t testing.TB, open func() (C, error)) {
 	})
 }
 
+// serve is run for the first connection of a listener.
+func (e *inProcess[C]) serve(t testing.TB, l net.Listener) {
+	e.run(t, func() (conn C, err error) {
+		accepted, err := l.Accept()
+		if err != nil {
+			return conn, err
+		}
+		return accepted.(C), nil
+	})
+	// Cleanups run last to first: the listener ends before run is waited for.
+	t.Cleanup(func() { l.Close() })
+}
+
 func (e *inProcess[C]) converse(ctx context.Context, open func() (C, error)) error {
 	conn, err := open()
 	if err != nil {

@@ -43,26 +43,20 @@ func (n network) paths(weServe bool) (ours, theirs dtlstest.Path) {
 	return ours, theirs
 }
 
-// scene is a run with NSS: both ends, and what is between them.
+// scene is a run with NSS.
 type scene struct {
-	*testing.T
-	weServe bool
-	net     network
-	us      Options
-	ours    *association
-	theirs  *nssProcess
-	relay   *dtlstest.Relay
-	trace   *trace
-
+	dialogue[*nssProcess]
+	net      network
+	us       Options
 	listener *dtls.Listener // when we serve
-	closed   bool           // by us: our end is not a failure
 }
 
 // play starts both ends with these options. What they had to say is printed if
 // the test fails.
 func play(t *testing.T, weServe bool, us, them Options, peer NSS, n network) *scene {
 	t.Helper()
-	s := &scene{T: t, weServe: weServe, net: n, us: us, trace: &trace{start: time.Now()}}
+	s := &scene{net: n, us: us}
+	s.dialogue = dialogue[*nssProcess]{T: t, weServe: weServe, peer: "nss", trace: &trace{start: time.Now()}}
 	var addr string
 	if weServe {
 		s.ours = &association{options: us}
@@ -107,53 +101,6 @@ func (s *scene) dial(us Options) {
 	s.ours.start(s.T, s.ours.dialing(s.relay.Addr().String()))
 }
 
-// await is waitUntil that also ends the test when an end has given up.
-func (s *scene) await(what string, done func() bool) {
-	s.Helper()
-	waitUntil(s.T, what, func() bool {
-		err := s.theirs.Failed()
-		if !s.closed {
-			err = errors.Join(err, s.ours.Failed())
-		}
-		if done() {
-			return true
-		}
-		if err != nil {
-			s.Fatalf("waiting for %s: %v", what, err)
-		}
-		return false
-	})
-}
-
-// talk returns when a line of each end has arrived at the other. Lines may be
-// lost like any datagram and are repeated, less and less often.
-func (s *scene) talk(word string) {
-	s.Helper()
-	up, down := word+" from us", word+" from nss"
-	next, pause := time.Now(), sayAgain
-	s.await(fmt.Sprintf("%q at both ends", word), func() bool {
-		heardUp, heardDown := s.theirs.Heard(up), s.ours.Heard(down)
-		if !s.ours.Established() || !s.theirs.Established() || time.Now().Before(next) {
-			return heardUp && heardDown
-		}
-		next, pause = time.Now().Add(pause), min(2*pause, sayLast)
-		if !heardUp {
-			s.must(s.ours.Say(up))
-		}
-		if !heardDown {
-			s.must(s.theirs.Say(down))
-		}
-		return false
-	})
-}
-
-func (s *scene) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
-}
-
 // agree compares what the ends say about the newest association.
 func (s *scene) agree() {
 	s.Helper()
@@ -185,24 +132,11 @@ func (s *scene) say(line string) {
 	s.must(s.theirs.Say(line))
 }
 
-// retries is the number of HelloRetryRequests that were sent.
-func (s *scene) retries() int { return strings.Count(s.trace.String(), "HelloRetryRequest") }
-
 // epochs waits until NSS reads and writes in these.
 func (s *scene) epochs(read, write int) {
 	s.Helper()
 	want := fmt.Sprintf("\nepochs %d %d\n", read, write)
 	s.await(strings.TrimSpace(want)+" of nss", func() bool { return s.theirs.says(want) })
-}
-
-// update changes our keys.
-func (s *scene) update(requestPeer bool) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), caseTimeout)
-	defer cancel()
-	if err := s.ours.connection().UpdateKeys(ctx, requestPeer); err != nil {
-		s.Fatalf("UpdateKeys: %v", err)
-	}
 }
 
 // updateInVain tries to change our keys while NSS, which is there, does not
@@ -273,14 +207,6 @@ func (s *scene) close() {
 	s.await("word of our close_notify", func() bool { return s.theirs.says("\nclosed\n") })
 }
 
-// directions are those of our datagrams and of the datagrams of NSS.
-func (s *scene) directions() (ours, theirs dtlstest.Direction) {
-	if s.weServe {
-		return dtlstest.ToClient, dtlstest.ToServer
-	}
-	return dtlstest.ToServer, dtlstest.ToClient
-}
-
 // change makes the path another one.
 func (s *scene) change(n network) {
 	s.net = n
@@ -309,24 +235,6 @@ func (s *scene) loseOurNext() {
 func (s *scene) loseTheirNext() {
 	_, theirs := s.directions()
 	s.loseNext(theirs)
-}
-
-func (s *scene) loseNext(d dtlstest.Direction) {
-	s.calm(50 * time.Millisecond)
-	s.relay.SetPath(d, dtlstest.Path{Drop: []int{s.relay.Stats(d).Seen}})
-}
-
-// calm returns when there was no datagram for some time.
-func (s *scene) calm(pause time.Duration) {
-	s.Helper()
-	seen, since := -1, time.Now()
-	s.await("calm", func() bool {
-		now := s.relay.Stats(dtlstest.ToServer).Seen + s.relay.Stats(dtlstest.ToClient).Seen
-		if now != seen {
-			seen, since = now, time.Now()
-		}
-		return time.Since(since) > pause
-	})
 }
 
 // checkPath looks at what crossed the relay.

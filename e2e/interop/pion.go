@@ -61,15 +61,7 @@ func (Pion) Serve(t testing.TB, o Options) (Endpoint, string) {
 	if o.PSK != nil {
 		e.identity = o.PSK.Identity
 	}
-	e.run(t, func() (*pion.Conn, error) {
-		conn, err := l.Accept()
-		if err != nil {
-			return nil, err
-		}
-		return conn.(*pion.Conn), nil
-	})
-	// Cleanups run last to first: the listener ends before run is waited for.
-	t.Cleanup(func() { l.Close() })
+	e.serve(t, l)
 	return e, l.Addr().String()
 }
 

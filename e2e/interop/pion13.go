@@ -77,15 +77,7 @@ func (p Pion13) Serve(t testing.TB, o Options) (Endpoint, string) {
 		t.Fatal(err)
 	}
 	e := &pion13Endpoint{options: o}
-	e.run(t, func() (*pion.Conn, error) {
-		conn, err := l.Accept()
-		if err != nil {
-			return nil, err
-		}
-		return conn.(*pion.Conn), nil
-	})
-	// Cleanups run last to first: the listener ends before run is waited for.
-	t.Cleanup(func() { l.Close() })
+	e.serve(t, l)
 	return e, l.Addr().String()
 }
 

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/flightpath-dtls/flightpath/dtls"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
@@ -29,13 +27,10 @@ func eachRole(t *testing.T, name string, run func(*testing.T, role)) {
 	}
 }
 
-// pionScene is one association with pion, and what is between the ends.
+// pionScene is one association with pion.
 type pionScene struct {
-	*testing.T
-	c      Case13
-	ours   *association
-	theirs *pion13Endpoint
-	ends
+	dialogue[*pion13Endpoint]
+	c Case13
 }
 
 // meet starts both ends of a case. change, if not nil, changes our configuration
@@ -66,58 +61,18 @@ func meetAs(t *testing.T, c Case13, peer Pion13, serving, dialing Options, chang
 			change(cfg)
 		}
 	}
-	s := &pionScene{T: t, c: c}
+	s := &pionScene{c: c}
+	s.dialogue = dialogue[*pion13Endpoint]{T: t, weServe: c.WeServe, peer: "pion"}
+	var run ends
 	if c.WeServe {
-		s.ends = connect(t, Flightpath{}, peer, serving, dialing, c.Case)
-		s.ours, s.theirs = s.server.(*association), s.client.(*pion13Endpoint)
+		run = connect(t, Flightpath{}, peer, serving, dialing, c.Case)
+		s.ours, s.theirs = run.server.(*association), run.client.(*pion13Endpoint)
 	} else {
-		s.ends = connect(t, peer, Flightpath{}, serving, dialing, c.Case)
-		s.ours, s.theirs = s.client.(*association), s.server.(*pion13Endpoint)
+		run = connect(t, peer, Flightpath{}, serving, dialing, c.Case)
+		s.ours, s.theirs = run.client.(*association), run.server.(*pion13Endpoint)
 	}
+	s.relay, s.trace = run.relay, run.trace
 	return s
-}
-
-// await is waitUntil that also ends the test when an end has given up.
-func (s *pionScene) await(what string, done func() bool) {
-	s.Helper()
-	waitUntil(s.T, what, func() bool {
-		if done() {
-			return true
-		}
-		if err := errors.Join(s.ours.Failed(), s.theirs.Failed()); err != nil {
-			s.Fatalf("waiting for %s: %v", what, err)
-		}
-		return false
-	})
-}
-
-// talk returns when a line of each end has arrived at the other. Lines may be
-// lost like any datagram and are repeated, less and less often.
-func (s *pionScene) talk(word string) {
-	s.Helper()
-	up, down := word+" from us", word+" from pion"
-	next, pause := time.Now(), sayAgain
-	s.await(fmt.Sprintf("%q at both ends", word), func() bool {
-		heardUp, heardDown := s.theirs.Heard(up), s.ours.Heard(down)
-		if !s.ours.Established() || !s.theirs.Established() || time.Now().Before(next) {
-			return heardUp && heardDown
-		}
-		next, pause = time.Now().Add(pause), min(2*pause, sayLast)
-		if !heardUp {
-			s.must(s.ours.Say(up))
-		}
-		if !heardDown {
-			s.must(s.theirs.Say(down))
-		}
-		return false
-	})
-}
-
-func (s *pionScene) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
 }
 
 // agree compares what the ends say about the association, resumed or not.
@@ -165,9 +120,6 @@ func (s *pionScene) check(resumed bool) {
 	}
 }
 
-// retries is the number of HelloRetryRequests that were sent.
-func (s *pionScene) retries() int { return strings.Count(s.trace.String(), "HelloRetryRequest") }
-
 // checkPath looks at the datagrams of both sides.
 func (s *pionScene) checkPath() {
 	s.Helper()
@@ -182,29 +134,11 @@ func (s *pionScene) checkPath() {
 	s.c.checkPath(s.T, Pion13{}, s.relay.Stats(theirs), theirLong)
 }
 
-// directions are those of our datagrams and of pion's.
-func (s *pionScene) directions() (ours, theirs dtlstest.Direction) {
-	if s.c.WeServe {
-		return dtlstest.ToClient, dtlstest.ToServer
-	}
-	return dtlstest.ToServer, dtlstest.ToClient
-}
-
 // fromUs and fromPion are the directions of their datagrams.
 func (s *pionScene) fromUs() dtlstest.Direction   { d, _ := s.directions(); return d }
 func (s *pionScene) fromPion() dtlstest.Direction { _, d := s.directions(); return d }
 
-// update changes our keys, updateTheirs those of pion. They return when the other
-// side has acknowledged it.
-func (s *pionScene) update(requestPeer bool) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), caseTimeout)
-	defer cancel()
-	if err := s.ours.connection().UpdateKeys(ctx, requestPeer); err != nil {
-		s.Fatalf("UpdateKeys: %v", err)
-	}
-}
-
+// updateTheirs changes the keys of pion. It returns when we have acknowledged it.
 func (s *pionScene) updateTheirs(requestPeer bool) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), caseTimeout)
@@ -234,23 +168,4 @@ func (s *pionScene) close() {
 	}
 	s.must(s.ours.connection().Close())
 	waitUntil(s.T, "word of our close_notify", func() bool { return errors.Is(s.theirs.Failed(), io.EOF) })
-}
-
-// loseNext has the next datagram of a side lost.
-func (s *pionScene) loseNext(d dtlstest.Direction) {
-	s.calm(50 * time.Millisecond)
-	s.relay.SetPath(d, dtlstest.Path{Drop: []int{s.relay.Stats(d).Seen}})
-}
-
-// calm returns when there was no datagram for some time.
-func (s *pionScene) calm(pause time.Duration) {
-	s.Helper()
-	seen, since := -1, time.Now()
-	s.await("calm", func() bool {
-		now := s.relay.Stats(dtlstest.ToServer).Seen + s.relay.Stats(dtlstest.ToClient).Seen
-		if now != seen {
-			seen, since = now, time.Now()
-		}
-		return time.Since(since) > pause
-	})
 }

@@ -95,9 +95,6 @@ func (s *Set) Remove(lo, hi uint32) {
 	}
 }
 
-// Clear empties the set and frees its memory.
-func (s *Set) Clear() { *s = Set{} }
-
 // Reset empties the set and keeps its memory for what comes next: a set that is
 // used again and again allocates only while its ranges are more than ever.
 func (s *Set) Reset() { s.n, s.many, s.bytes = 0, s.many[:0], 0 }

@@ -89,17 +89,17 @@ func TestIteratorsStop(t *testing.T) {
 	}
 }
 
-func TestClearedSetIsReusable(t *testing.T) {
+func TestResetSetIsReusable(t *testing.T) {
 	var s Set
 	for off := uint32(0); off < 20; off += 2 {
 		s.Add(off, off+1)
 	}
-	s.Clear()
+	s.Reset()
 	if s.Len() != 0 || s.Bytes() != 0 {
-		t.Fatalf("Len %d, Bytes %d after Clear", s.Len(), s.Bytes())
+		t.Fatalf("Len %d, Bytes %d after Reset", s.Len(), s.Bytes())
 	}
 	if s.Add(0, 20) != 20 || !s.Covers(20) {
-		t.Error("not usable after Clear")
+		t.Error("not usable after Reset")
 	}
 }
 
