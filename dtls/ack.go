@@ -272,6 +272,37 @@ func (a *acker) arm(at time.Time) {
 // clear begins a new flight: what came before is acknowledged by our answer.
 func (a *acker) clear() { *a = acker{answered: true} }
 
+// acknowledge says, now or later, that a record of handshake messages is here.
+func (e *Engine) acknowledge(n recordNumber, got reception) {
+	a := &e.acks
+	answered := a.answered
+	if !e.speaks13() || e.err != nil || !got.kept {
+		return
+	}
+	if e.post != nil {
+		// RFC 9147, Section 7.1: "All other flights MUST be ACKed", also when
+		// they are repeated. A server's flight is answered by the client's.
+		if got.lost || answered || n.Epoch < epochData && e.p.isClient {
+			return
+		}
+		if a.received(n, true, got.disorder, e.now, e.out.rto); !got.fresh || a.full() || e.post.in.idle() {
+			a.now = true // there is nothing to wait for
+		}
+		return
+	}
+	switch {
+	case answered, e.hs == nil:
+		return // the flight is complete, and our next one says so
+	case n.Epoch == 0:
+		// Anybody may have sent what a record in the clear holds, so it is named
+		// only once its message has proved right, and what follows is awaited.
+		if !e.p.isClient || e.keys.write == 0 || !got.fresh {
+			return
+		}
+	}
+	a.received(n, !got.lost, got.disorder, e.now, e.out.timeout)
+}
+
 // received notes a handshake record of the peer. kept says that all of it was
 // processed or buffered, disorder that something before it is missing.
 func (a *acker) received(n record.Number, kept, disorder bool, now time.Time, timer time.Duration) {
