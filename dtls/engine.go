@@ -60,6 +60,7 @@ type Engine struct {
 	now       time.Time
 	heard     time.Time // when the last authentic record came
 	peer      netip.AddrPort
+	named     netip.AddrPort // stands for a peer without an address of UDP in cookies
 	state     ConnectionState
 	secrets   secrets12
 	maxData   int // SetMaxData, 0: none
@@ -195,6 +196,15 @@ func (e *Engine) admit(hello *ProvenHello) {
 func (e *Engine) setPeer(addr netip.AddrPort) {
 	e.peer = addr
 	e.path.v6 = isIPv6(addr)
+}
+
+// cookieAddr is what cookies are bound to. A peer that is nowhere shares it with all
+// others of that kind.
+func (e *Engine) cookieAddr() netip.AddrPort {
+	if e.peer.IsValid() {
+		return e.peer
+	}
+	return e.named
 }
 
 // HandleDatagram takes what the transport received, decrypting it in place.

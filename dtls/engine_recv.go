@@ -339,12 +339,16 @@ func (e *Engine) handlePostHandshake12(epoch uint16, h message.Header, body []by
 
 // handleAtDoor asks for a cookie and begins the handshake once it is right.
 func (e *Engine) handleAtDoor(datagram []byte, from netip.AddrPort) error {
-	reply, hello := e.door.Handle(e.now, datagram, from, netip.AddrPort{}, nil)
+	who := from
+	if !who.IsValid() {
+		who = e.cookieAddr()
+	}
+	reply, hello := e.door.Handle(e.now, datagram, who, netip.AddrPort{}, nil)
 	if reply != nil && len(e.replies) < maxQueuedReplies {
 		e.replies = append(e.replies, reply)
 	}
 	if hello != nil {
-		e.door = nil
+		e.door, hello.From = nil, from
 		e.admit(hello)
 		return e.HandleDatagram(e.now, hello.Datagram, from)
 	}

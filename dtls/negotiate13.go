@@ -33,7 +33,7 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, ret
 	if c.suite = chooseSuite13(p.suites13, h.CipherSuites); c.suite == nil || retry != nil && c.suite != retry.suite {
 		return c, alert.Errorf(alert.HandshakeFailure, "no cipher suite in common: %s", describeSuites(h.CipherSuites))
 	}
-	if c.psk, c.pskIndex, err = choosePSK13(hs, p, h, c.suite, body); err != nil {
+	if c.psk, c.pskIndex, err = choosePSK13(hs, p, h, c.suite, retry.transcript(), body); err != nil {
 		return c, err
 	}
 	if c.psk != nil {

@@ -102,15 +102,27 @@ func (k *offeredPSK) binder(before, body []byte, binders int) []byte {
 const maxOffered = 8
 
 // choosePSK13 finds the first key of a hello that the server knows and that the
-// suite can use. body is that of the hello. nil says that there is none. An
+// suite can use. body is that of the hello, before the transcript up to it. nil says
+// that there is none. An
 // unknown external identity is taken for one with a random key where nothing but
 // a key could authenticate us: its binder is wrong then, as with a wrong key.
-func choosePSK13(hs *handshake, p *params, h *message.ClientHello, s *suite.Suite, body []byte) (k *offeredPSK, index int, err error) {
+//
+// Who has only seen a ticket is found out by the binder, before a chain is verified
+// for it: that takes more work than a handshake without tickets, up to maxOffered
+// times.
+func choosePSK13(hs *handshake, p *params, h *message.ClientHello, s *suite.Suite, before, body []byte) (k *offeredPSK, index int, err error) {
 	for i := range h.PSKs[:min(len(h.PSKs), maxOffered)] {
 		id := &h.PSKs[i]
 		if old := p.openTicket(id.Identity, p.validAt(hs.e.now)); old != nil {
-			if old.fits(p, h, s) && p.stillTrusts(old.chain, p.validAt(hs.e.now)) {
-				return &offeredPSK{identity: id.Identity, key: old.secret, hash: old.suite.Hash, session: old}, i, nil
+			if !old.fits(p, h, s) {
+				continue
+			}
+			k := &offeredPSK{identity: id.Identity, key: old.secret, hash: old.suite.Hash, session: old}
+			if err := k.checkBinder(h, i, before, body); err != nil {
+				return nil, 0, err
+			}
+			if p.stillTrusts(old.chain, p.validAt(hs.e.now)) {
+				return k, i, nil
 			}
 			continue
 		}

@@ -197,3 +197,38 @@ func TestSessionsOfOtherRoots(t *testing.T) {
 		}
 	}
 }
+
+// TestBinderBeforeTrust: a ticket that somebody has only seen makes no work. Its
+// binder ends the handshake, also where the ticket would not be taken.
+func TestBinderBeforeTrust(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 0)
+	client.Certificates, server.ClientAuth = server.Certificates, tls.RequireAndVerifyClientCert
+	server.SetSessionTicketKeys([][32]byte{{1}})
+	first := newSim(t, client, server)
+	first.handshake()
+	first.settle()
+	for _, trusted := range []bool{true, false} {
+		blob, err := first.eng[clientSide].Session()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, err := parseSession(blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen.secret[0] ^= 1
+		client, server := client.Clone(), server.Clone()
+		if client.Session, err = seen.marshal(); err != nil {
+			t.Fatal(err)
+		}
+		server.PlaintextAlerts = AlertsImmediate
+		if !trusted {
+			server.ClientCAs = dtlstest.MustChain(dtlstest.P256, 700).Pool()
+		}
+		s := newSim(t, client, server)
+		s.run(time.Minute, s.over)
+		if a, remote := alertOf(t, s.eng[serverSide]); a != alert.DecryptError || remote {
+			t.Errorf("trusted %v: %v", trusted, s.eng[serverSide])
+		}
+	}
+}

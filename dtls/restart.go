@@ -72,7 +72,7 @@ func (e *Engine) hearsRestart(datagram []byte) bool {
 		return true
 	}
 	w.leave = e.now.Add(antechamber.Life)
-	reply, hello := door.Handle(e.now, datagram, e.peer, e.peer, nil)
+	reply, hello := door.Handle(e.now, datagram, e.cookieAddr(), e.peer, nil)
 	switch {
 	case hello != nil:
 		e.suspectRestart()
@@ -213,7 +213,7 @@ func (e *Engine) recallRetry(hello []byte) *retried {
 	if err != nil {
 		return nil
 	}
-	if j := door.checkRetry(e.now, e.peer, &s, judgement{hello: s.HelloPrefix}); j.byWord {
+	if j := door.checkRetry(e.now, e.cookieAddr(), &s, judgement{hello: s.HelloPrefix}); j.byWord {
 		return j.retry.retried(j.retryCookie)
 	}
 	return nil

@@ -375,3 +375,73 @@ func TestEngineHearsOfRestart(t *testing.T) {
 		t.Errorf("with a Door before it, %s", describeDatagram(tx.Data))
 	}
 }
+
+// namedConn is a transport whose peer has a name and no address of UDP.
+type namedConn struct {
+	net.Conn
+	name string
+}
+
+func (c namedConn) RemoteAddr() net.Addr { return &net.UnixAddr{Name: c.name, Net: "unixgram"} }
+
+// TestCookieOfAnotherTransport: servers of one Config know each other's cookies, so
+// that the next one of a transport knows those of the one before. What the peer of
+// one was given says nothing about the peer of another, also where that is not known
+// by an address of UDP.
+func TestCookieOfAnotherTransport(t *testing.T) {
+	for _, version := range []uint16{VersionDTLS12, VersionDTLS13} {
+		for _, same := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := quickConfigs()
+				for _, c := range []*Config{client, server} {
+					c.MinVersion, c.MaxVersion = version, version
+				}
+				client.CurvePreferences = []tls.CurveID{tls.X25519}
+				var nets [2]*memNet
+				var far, near [2]*memConn
+				var peers, servers [2]*Conn
+				for i := range nets {
+					name := "a peer"
+					if !same {
+						name = fmt.Sprint("peer ", i)
+					}
+					nets[i] = newMemNet()
+					far[i], near[i] = nets[i].pair()
+					peers[i], servers[i] = Client(far[i], client), Server(namedConn{near[i], name}, server)
+					if err := shake(peers[i], servers[i]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				e, err := NewClientEngine(withName(client), time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				tx, _ := e.PollTransmit(time.Now(), nil)
+				var reply []byte
+				nets[1].mu.Lock()
+				nets[1].path = func(from, _ net.Addr, p []byte) bool {
+					if from == near[1].addr && isPlaintext(p) {
+						reply = bytes.Clone(p)
+					}
+					return true
+				}
+				nets[1].mu.Unlock()
+				near[1].put(far[1].addr, tx.Data)
+				synctest.Wait()
+				if reply == nil {
+					t.Fatal("no cookie")
+				}
+				near[0].put(far[0].addr, withCookie(t, e, reply))
+				synctest.Wait()
+				servers[0].mu.Lock()
+				suspects := servers[0].eng.restart.suspects()
+				servers[0].mu.Unlock()
+				if suspects != same {
+					t.Errorf("%s, the same name %v: suspected %v", VersionName(version), same, suspects)
+				}
+				closeAll(append(peers[:], servers[:]...)...)
+				time.Sleep(5 * time.Minute)
+			})
+		}
+	}
+}

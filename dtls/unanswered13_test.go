@@ -199,6 +199,7 @@ func TestRestartAsksInTime(t *testing.T) {
 				return []time.Duration{simRTT / 2}
 			}
 			e := s.eng[serverSide]
+			e.tick(s.now)
 			e.suspectRestart()
 			s.run(time.Minute, func() bool { return false })
 			if e.Err() != nil || e.keys.write != 4 {
@@ -218,6 +219,7 @@ func TestRestartWithHastyTimers(t *testing.T) {
 	s.settle()
 	e, began := s.eng[serverSide], s.now
 	s.path = func(side, int, []byte) []time.Duration { return nil }
+	e.tick(s.now)
 	e.suspectRestart()
 	s.run(time.Hour, func() bool { return e.Err() != nil })
 	if took := s.now.Sub(began); !errors.Is(e.Err(), ErrPeerRestarted) || took != quietAsked {
