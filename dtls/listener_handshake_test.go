@@ -52,7 +52,7 @@ func driven(t testing.TB, change func(client, server *Config)) *listening {
 func TestAcceptHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := driven(t, nil)
-		client, _, done := l.dialing(t)
+		client, conn, done := l.dialing(t)
 		server := l.acceptHandshake(t)
 		if server.ConnectionState().HandshakeComplete || server.RemoteAddr().String() != client.LocalAddr().String() {
 			t.Errorf("%+v with %v", server.ConnectionState(), server.RemoteAddr())
@@ -65,8 +65,24 @@ func TestAcceptHandshake(t *testing.T) {
 			t.Errorf("SetMTU: %v, MTU %d", err, server.MTU())
 		}
 		server.SetDeadline(time.Now())
+		var answer [][]byte // the client might be so quick that one step is all
+		l.net.mu.Lock()
+		l.net.path = func(from, _ net.Addr, p []byte) bool {
+			if from == conn.addr {
+				answer = append(answer, bytes.Clone(p))
+			}
+			return from != conn.addr
+		}
+		l.net.mu.Unlock()
 		if err := server.Handshake(); !errors.Is(err, ErrAgain) || l.socket.sent() < 2 {
 			t.Errorf("a first step: %v, %d datagrams sent", err, l.socket.sent())
+		}
+		synctest.Wait()
+		l.net.mu.Lock()
+		l.net.path = nil
+		l.net.mu.Unlock()
+		for _, d := range answer {
+			l.socket.put(conn.addr, d)
 		}
 		server.SetDeadline(time.Time{})
 		if err := errors.Join(server.Handshake(), <-done); err != nil {
