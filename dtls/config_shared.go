@@ -44,9 +44,9 @@ func (s *configShares) restartKeys() [][]byte {
 // SetSessionTicketKeys sets the keys that seal and open a server's tickets, for
 // servers that take each other's: the first seals, all open. Call it again to
 // rotate them, also while the Config is in use; clones made by Clone follow. At
-// most 16 keys are used; each must be random and secret,
-// since it opens the pre-shared keys in all tickets it sealed. No key at all is a
-// panic, as in crypto/tls.
+// most 16 keys are used; each must be random and secret, since it opens the
+// pre-shared keys in all tickets it sealed. No key at all is a panic, as in
+// crypto/tls.
 func (c *Config) SetSessionTicketKeys(keys [][32]byte) {
 	if len(keys) == 0 {
 		panic("dtls: SetSessionTicketKeys without keys")

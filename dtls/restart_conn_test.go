@@ -53,12 +53,7 @@ func newAlone(t *testing.T, version uint16, change func(client, server *Config))
 
 func (s *alone) exchange(n int) {
 	s.t.Helper()
-	for i := range n {
-		mustWrite(s.t, s.peer, fmt.Sprint("there ", i))
-		mustRead(s.t, s.server, fmt.Sprint("there ", i))
-		mustWrite(s.t, s.server, fmt.Sprint("back ", i))
-		mustRead(s.t, s.peer, fmt.Sprint("back ", i))
-	}
+	exchangeMany(s.t, s.peer, s.server, n)
 }
 
 // watch is what the server knows of hellos.

@@ -54,11 +54,16 @@ func (l *live) arrives(datagram []byte) {
 // exchange sends data both ways, all of which must arrive.
 func (l *live) exchange(n int) {
 	l.t.Helper()
+	exchangeMany(l.t, l.peer, l.server, n)
+}
+
+func exchangeMany(t *testing.T, peer, server *Conn, n int) {
+	t.Helper()
 	for i := range n {
-		mustWrite(l.t, l.peer, fmt.Sprint("there ", i))
-		mustRead(l.t, l.server, fmt.Sprint("there ", i))
-		mustWrite(l.t, l.server, fmt.Sprint("back ", i))
-		mustRead(l.t, l.peer, fmt.Sprint("back ", i))
+		mustWrite(t, peer, fmt.Sprint("there ", i))
+		mustRead(t, server, fmt.Sprint("there ", i))
+		mustWrite(t, server, fmt.Sprint("back ", i))
+		mustRead(t, peer, fmt.Sprint("back ", i))
 	}
 }
 
