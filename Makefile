@@ -10,7 +10,7 @@ SOAKTIME ?= 3600
 BENCH    ?= .
 
 .NOTPARALLEL:
-.PHONY: help test peers vet cross lint fmt unit arch test386 tests390x e2e interop-full lab flood soak fuzz bench
+.PHONY: help test peers vet cross lint fmt unit arch test386 tests390x e2e interop-full lab flood soak fuzz bench mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,3 +77,6 @@ fuzz: ## every fuzz target in turn, FUZZTIME each
 
 bench: ## the library's benchmarks
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+mutants: ## small faults in the library, one at a time: which does no test find?
+	$(GO) run ./e2e/mutants

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:embed mutants.txt
+var listed string
+
+func main() {
+	pattern := flag.String("run", "", "only mutants whose name matches this regular expression")
+	timeout := flag.Duration("timeout", 5*time.Minute, "limit for the tests of one mutant; a mutant that exceeds it is killed")
+	jobs := flag.Int("jobs", 2, "mutants tested at the same time")
+	flag.Parse()
+	only, err := regexp.Compile(*pattern)
+	if err == nil {
+		err = run(only, *timeout, *jobs)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(1)
+	}
+}
+
+// run tests all mutants and prints a line for each. The error says how many
+// survive that should not.
+func run(only *regexp.Regexp, timeout time.Duration, jobs int) error {
+	list, err := parse(listed)
+	if err != nil {
+		return err
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	var (
+		group  sync.WaitGroup
+		places = make(chan struct{}, jobs)
+		out    sync.Mutex
+		counts = map[verdict]int{}
+	)
+	for i, m := range list {
+		if !only.MatchString(m.name) {
+			continue
+		}
+		places <- struct{}{}
+		group.Go(func() {
+			defer func() { <-places }()
+			began := time.Now()
+			v, detail := m.test(root, filepath.Join(dir, fmt.Sprint(i)), timeout)
+			out.Lock()
+			defer out.Unlock()
+			counts[v]++
+			fmt.Printf("%-9s %5.1f s  %s%s\n", v, time.Since(began).Seconds(), m.name, detail)
+		})
+	}
+	group.Wait()
+	fmt.Printf("%d killed, %d survive for a reason, %d survive, %d broken\n",
+		counts[killed], counts[excused], counts[survives], counts[broken])
+	if n := counts[survives] + counts[broken]; n > 0 {
+		return fmt.Errorf("%d of %d mutants survive or are broken", n, len(list))
+	}
+	return nil
+}
+
+type verdict string
+
+const (
+	killed   verdict = "killed"
+	survives verdict = "SURVIVES"
+	excused  verdict = "excused" // survives, and the list says why
+	broken   verdict = "BROKEN"  // does not apply, or does not build
+)
+
+// test runs the tests of one mutant; dir is its own.
+func (m mutant) test(root, dir string, timeout time.Duration) (v verdict, detail string) {
+	text, err := m.mutate(root)
+	if err != nil {
+		return broken, ": " + err.Error()
+	}
+	overlay, err := m.overlay(root, dir, text)
+	if err != nil {
+		return broken, ": " + err.Error()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout+time.Minute)
+	defer cancel()
+	args := append([]string{"test", "-short", "-failfast", "-vet=off", "-timeout", timeout.String(), "-overlay", overlay}, m.tests...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = root
+	output, err := cmd.CombinedOutput()
+	switch {
+	case err == nil && m.reason != "":
+		return excused, ": " + m.reason
+	case err == nil:
+		return survives, ""
+	case strings.Contains(string(output), "[build failed]"):
+		return broken, ": " + firstLines(string(output), 3)
+	case m.reason != "":
+		return broken, ": killed, although the list says that it survives: " + m.reason
+	}
+	return killed, " by " + killer(string(output))
+}
+
+// overlay writes the mutated file, and the JSON that puts it in place of the
+// original.
+func (m mutant) overlay(root, dir, text string) (path string, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	mutated := filepath.Join(dir, filepath.Base(m.file))
+	if err := os.WriteFile(mutated, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	body, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, m.file): mutated}})
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, body, 0o600)
+}
+
+var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+
+// killer names the first test that failed.
+func killer(output string) string {
+	if m := failed.FindStringSubmatch(output); m != nil {
+		return m[1]
+	}
+	if strings.Contains(output, "panic: test timed out") {
+		return "a time-out"
+	}
+	return "a panic"
+}
+
+func firstLines(s string, n int) string {
+	lines := strings.SplitN(strings.TrimSpace(s), "\n", n+1)
+	return strings.Join(lines[:min(n, len(lines))], " | ")
+}
+
+// moduleRoot is the root of the library's module.
+func moduleRoot() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/flightpath-dtls/flightpath").Output()
+	if err != nil {
+		return "", fmt.Errorf("go list -m: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestEachMutantApplies: the text of each mutant is in its file, once. It fails
+// when the code has moved on and the list has not.
+func TestEachMutantApplies(t *testing.T) {
+	list, err := parse(listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, m := range list {
+		if names[m.name] {
+			t.Errorf("%s is there twice", m.name)
+		}
+		names[m.name] = true
+		if _, err := m.mutate(root); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	const text = "# comment\n\n== a name\nfile: x/y.go\ntest: ./x ./z\n<<<\n\told: 1\n---\n\tnew\n>>>\n\n== another\nfile: b.go\ntest: ./b\nsurvives: equal to the original\n<<<\na\n---\n>>>\n"
+	list, err := parse(text)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d mutants, %v", len(list), err)
+	}
+	if m := list[0]; m.name != "a name" || m.file != "x/y.go" || len(m.tests) != 2 || m.old != "\told: 1\n" || m.new != "\tnew\n" || m.reason != "" {
+		t.Errorf("the first is %+v", m)
+	}
+	if m := list[1]; m.old != "a\n" || m.new != "" || m.reason != "equal to the original" {
+		t.Errorf("the second is %+v", m)
+	}
+	for _, bad := range []string{"file: x\n", "== a\nfiel: x\n", "== a\n<<<\nx\n"} {
+		if _, err := parse(bad); err == nil {
+			t.Errorf("%q was taken", strings.ReplaceAll(bad, "\n", "|"))
+		}
+	}
+}
