@@ -132,20 +132,12 @@ type awaitServerHello struct {
 	record   uint64 // number of the first record whose answer is about this hello
 	doubted  bool   // its cookie was refused once, perhaps by somebody else
 
-	retry   *message.ServerHello // the HelloRetryRequest that was followed, nil: none
-	retries int                  // how many were followed
-	other   received             // one that asks for something else, with a nil Message if there is none
-	asked   uint16               // message_seq of what was followed last, of either kind
-	askedAt time.Time            // when a HelloRetryRequest was followed, or the handshake begun anew
+	retry    *message.ServerHello // the HelloRetryRequest that was followed, nil: none
+	retryKey *kex.Key             // made for the group that one asked for, nil: none did
+	asked    uint16               // message_seq of what was followed last, of either kind
 
-	transcript []byte             // up to the present hello, once a HelloRetryRequest was followed
-	sent       []awaitServerHello // second hellos before the present one, oldest first
-
-	// What to begin anew with, once a HelloRetryRequest was followed: the state
-	// before, and the flight with the first hello, cut as it was.
-	origin      *awaitServerHello
-	firstFlight []outMessage
-	anew        bool // this has been done
+	restarted bool      // the first hello was sent anew because the second was refused
+	changed   time.Time // when that was, or when a HelloRetryRequest was followed
 }
 
 // maxHelloVerifies is how many cookies are followed: an honest server has one,
@@ -163,7 +155,7 @@ func (s awaitServerHello) take(hs *handshake, in received) (step, error) {
 	case *message.ServerHello:
 		switch {
 		case m.IsRetry():
-			return s.again13(hs, m, in)
+			return s.retry13(hs, m, in)
 		case m.SupportedVersion == VersionDTLS13 && hs.p.offers(VersionDTLS13):
 			return s.agree13(hs, m, in)
 		case m.SupportedVersion != 0 && hs.p.offers(VersionDTLS13):

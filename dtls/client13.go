@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"slices"
-	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/auth"
 	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
@@ -30,138 +30,90 @@ import (
 //	Finished
 //	                          <--  ACK
 
-// again13 takes a HelloRetryRequest (RFC 8446, Section 4.1.4).
-//
-// Nobody vouches for one, and copies of the first hello may each bring one with
-// a cookie of its own. RFC 8446 ends the handshake at the second; here one that
-// answers the first hello once more, as its message_seq says, is kept, and
-// followed in place of the other if there are signs that the other was forged: a
-// server with state sends it again when its timer fires, or one without refuses
-// our second hello with an alert. Only one that answers the second hello is the
-// fault the RFC means.
-func (s awaitServerHello) again13(hs *handshake, m *message.ServerHello, in received) (step, error) {
+// retry13 takes a HelloRetryRequest (RFC 8446, Section 4.1.4) and sends the second
+// hello. No key authenticates a HelloRetryRequest, and each copy of the first hello
+// may bring one with a cookie of its own: the first is followed, others are put
+// aside. Two are the fault of which the RFC says: "If a client receives a second
+// HelloRetryRequest in the same connection [...] it MUST abort the handshake with an
+// "unexpected_message" alert." One answers the second hello, as its message_seq says.
+// The other has no cookie, so its server has kept state and asks for one thing only.
+func (s awaitServerHello) retry13(hs *handshake, m *message.ServerHello, in received) (step, error) {
 	switch {
-	case s.retry != nil && in.seq > 0 && s.other.Message != nil:
-		return s.reconsider13(hs)
-	case s.retry != nil && in.seq > 0:
+	case s.retry != nil && (in.seq > 0 || len(m.RetryCookie) == 0 && m.SelectedGroup != s.retry.SelectedGroup):
 		return nil, alert.Errorf(alert.UnexpectedMessage, "a second hello_retry_request")
-	case s.retry != nil && sameRetry(s.retry, m):
-		return s, errIgnore
-	case s.retry != nil && s.retries >= maxHelloVerifies:
-		return s, errIgnore
-	case s.other.Message != nil && hs.e.now.Sub(s.askedAt) < hastyRetry:
-		return s, errIgnore
-	case s.retry != nil && !s.cameAgain(m, in):
-		if _, err := s.checkRetry(hs.p, m); err == nil {
-			s.other = in
-		}
+	case s.retry != nil:
 		return s, errIgnore
 	}
-	return s.follow13(hs, m, in)
-}
-
-// cameAgain reports whether the server itself, and not the path, repeats what we
-// did not follow.
-func (s awaitServerHello) cameAgain(m *message.ServerHello, in received) bool {
-	other, ok := s.other.Message.(*message.ServerHello)
-	return ok && in.record != s.other.record && sameRetry(other, m)
-}
-
-// reconsider13: the second hello is refused, perhaps because the
-// HelloRetryRequest before it was forged; if there was another, that is followed.
-func (s awaitServerHello) reconsider13(hs *handshake) (step, error) {
-	return s.follow13(hs, s.other.Message.(*message.ServerHello), s.other)
-}
-
-// fallback is what a state would rather do than believe that the server has
-// ended the handshake: begin anew, since the cookie may have become too old. RFC
-// 9147, Section 5.1: the alert "allows the client to restart the connection from
-// scratch without a cookie".
-func (s awaitServerHello) fallback(hs *handshake) (next step, ok bool) {
-	age := hs.e.now.Sub(s.askedAt)
-	switch {
-	case s.retry == nil && !s.anew:
-		return s, false
-	case (s.anew || s.retries > 1) && age < 2*hs.p.retransmit.Initial:
-		return s, true // the alert may be about the hello before this one
-	case s.anew && (s.retry == nil || age < freshCookie):
-		return s, false // it is about something else
-	}
-	again := *s.origin
-	again.retries, again.anew, again.askedAt, again.sent = s.retries, true, hs.e.now, s.allSent()
-	hs.e.state.Version = 0
-	hs.e.out.nextSeq = 1
-	hs.transcript.Reset()
-	hs.transcribe(s.firstRaw)
-	hs.flight = s.firstFlight
-	hs.sendFlight(false)
-	return again, true
-}
-
-// hastyRetry is how soon a repeated HelloRetryRequest is one of several that
-// copies of the first hello brought, and no timer of the server's: the second
-// hello is on its way to whoever sent the first of them.
-const hastyRetry = 100 * time.Millisecond
-
-// freshCookie is how long a cookie is not too old for any server.
-const freshCookie = 15 * time.Second
-
-// follow13 sends the second hello.
-func (s awaitServerHello) follow13(hs *handshake, m *message.ServerHello, in received) (step, error) {
 	chosen, err := s.checkRetry(hs.p, m)
 	if err != nil {
 		return nil, err
 	}
 	h := *s.first
 	h.RetryCookie = bytes.Clone(m.RetryCookie)
-	shares := s.firstShares
-	if m.SelectedGroup != 0 {
-		key, err := s.shareFor(m.SelectedGroup)
-		if err != nil {
-			return nil, err
+	s.shares = s.firstShares
+	if g := kex.Group(m.SelectedGroup); g != 0 {
+		// After a restart the share stays the same. A server joins the datagrams of a
+		// second hello by its message_seq, and the two must not differ under one cookie.
+		if s.retryKey == nil || s.retryKey.Group() != g {
+			if s.retryKey, err = kex.Generate(g); err != nil {
+				return nil, err
+			}
 		}
-		shares = []*kex.Key{key}
-		h.KeyShares = []message.KeyShare{{Group: m.SelectedGroup, Data: key.Public()}}
+		s.shares = []*kex.Key{s.retryKey}
+		h.KeyShares = []message.KeyShare{{Group: m.SelectedGroup, Data: s.retryKey.Public()}}
 	}
-	psks := slices.DeleteFunc(slices.Clone(s.firstPSKs), func(k offeredPSK) bool { return k.hash != chosen.Hash })
+	s.psks = slices.DeleteFunc(slices.Clone(s.firstPSKs), func(k offeredPSK) bool { return k.hash != chosen.Hash })
 
 	hs.e.state.Version = VersionDTLS13
 	hs.transcript.Reset()
 	hs.transcribe(s.firstRaw)
 	hs.transcript.Replace(chosen.Hash)
 	hs.transcribe(in.raw)
-	hs.e.out.nextSeq = 1 // RFC 9147, Section 5.2: the second message of this side, whichever answer it is to
-	if err := hs.addHello(&h, psks); err != nil {
+	hs.e.out.nextSeq = 1 // RFC 9147, Section 5.2: the second message of the client, whichever answer it is to
+	if err := hs.addHello(&h, s.psks); err != nil {
 		return nil, err
 	}
-	if s.origin == nil {
-		origin := s
-		s.origin, s.firstFlight = &origin, hs.e.out.msgs
+	s.hello, s.retry, s.asked, s.changed = &h, m, in.seq, hs.e.now
+	if s.restarted {
+		hs.e.out.total++ // Karn's algorithm: the HelloRetryRequest may answer a copy of the first hello from before the restart
 	}
-	s.sent = s.allSent()
-	s.hello, s.transcript = &h, bytes.Clone(hs.transcript.Bytes())
-	s.shares, s.psks = shares, psks
-	s.retry, s.retries, s.asked, s.other = m, s.retries+1, in.seq, received{}
-	s.askedAt = hs.e.now
 	hs.sendFlight(false)
 	return s, nil
 }
 
+// restart sends the first hello again, byte for byte, after an alert that the second
+// hello was refused with. RFC 9147, Section 5.1: the alert "allows the client to
+// restart the connection from scratch without a cookie". The cookie may have become
+// too old, or the HelloRetryRequest was forged. One restart is made; ok is false if
+// the alert ends the handshake.
+func (s awaitServerHello) restart(hs *handshake) (next step, ok bool) {
+	switch {
+	case s.restarted && hs.e.now.Sub(s.changed) < 2*hs.p.retransmit.Initial:
+		return s, true // the alert may answer the second hello from before the restart
+	case s.restarted || s.retry == nil:
+		return s, false
+	}
+	s.hello, s.shares, s.psks = s.first, s.firstShares, s.firstPSKs
+	s.retry, s.verifies, s.restarted, s.changed = nil, 0, true, hs.e.now
+	hs.e.state.Version = 0
+	hs.e.out.nextSeq = 0
+	hs.transcript.Reset()
+	hs.addBody(message.TypeClientHello, s.firstRaw[message.HeaderLen:])
+	hs.sendFlight(false)
+	return s, true
+}
+
 // firstAnswered: no server uses a message_seq twice, or a smaller one later (RFC
-// 9147, Section 5.2). A ServerHello of DTLS 1.3 that does not come after what we
-// followed answers the first hello: the other one was not the server's.
+// 9147, Section 5.2). A ServerHello of DTLS 1.3 with a message_seq that is not above
+// that of the HelloRetryRequest or HelloVerifyRequest which was followed answers the
+// first hello: that request was not the server's.
 func (s awaitServerHello) firstAnswered(in received) awaitServerHello {
 	if s.retry == nil && s.verifies == 0 || in.seq > s.asked {
 		return s
 	}
 	s.hello, s.shares, s.psks = s.first, s.firstShares, s.firstPSKs
-	s.retry, s.verifies, s.sent = nil, 0, nil
+	s.retry, s.verifies = nil, 0
 	return s
-}
-
-// sameRetry reports whether two HelloRetryRequests ask for the same.
-func sameRetry(a, b *message.ServerHello) bool {
-	return a.CipherSuite == b.CipherSuite && a.SelectedGroup == b.SelectedGroup && bytes.Equal(a.RetryCookie, b.RetryCookie)
 }
 
 // checkRetry: RFC 8446, Section 4.1.4.
@@ -216,31 +168,47 @@ func (s awaitServerHello) checkHello13(m *message.ServerHello) (*suite.Suite, er
 // agree13 takes the ServerHello of a server that chose DTLS 1.3 (RFC 8446,
 // Section 4.1.3).
 func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in received) (step, error) {
-	unasked := s.retry == nil && s.verifies == 0 && in.seq > 0
-	if unasked && len(s.sent) == 0 {
-		// A server's second message answers no first hello: this one is for a
-		// client that had our port before.
+	if s.retry == nil && s.verifies == 0 && in.seq > 0 {
+		// The second message of a server answers no first hello: this one is for an
+		// association that had the same port before.
 		return s, errIgnore
 	}
 	s = s.firstAnswered(in)
-	hellos := s.sent
-	if !unasked {
-		hellos = append([]awaitServerHello{s}, hellos...)
-	}
-	list, err := agreements13(hs, hellos, m, in)
+	n, key, err := s.negotiate13(hs.p, m)
 	if err != nil {
 		return nil, err
 	}
-	next, err := list[0].enter(hs, list[1:])
-	if err != nil {
-		return nil, err
+	var secret []byte
+	if key != nil {
+		if secret, err = key.Shared(m.KeyShare.Data); err != nil {
+			return nil, err
+		}
+		defer keys.Wipe(secret)
 	}
-	if len(list) > 1 {
-		hs.e.out.total++ // Karn: it may answer a hello before this one, so it measures nothing
+	st := &hs.e.state
+	hs.kx = message.TLS13
+	st.Version, st.CipherSuite, st.CurveID = VersionDTLS13, n.suite.ID, kex.Group(m.KeyShare.Group)
+	st.ServerName = hs.p.serverName
+	if n.psk != nil {
+		st.DidResume = n.psk.session != nil
+		if !st.DidResume {
+			st.PSKIdentity = n.psk.identity
+		}
+	}
+	hs.e.out.nextSeq = 2
+	if s.retry == nil {
+		hs.e.out.nextSeq = 1 // a second hello is not part of the handshake
+		hs.transcript.Reset()
+		hs.transcribe(s.firstRaw)
+	}
+	hs.transcribe(in.raw)
+	n.deriveHandshake13(hs.transcript.Sum(n.suite.Hash), secret)
+	if err := hs.enterHandshake13(n); err != nil {
+		return nil, err
 	}
 	// RFC 9147, Section 5.8.1: the hello is acknowledged by what answers it.
 	hs.e.flightPassed()
-	return next, nil
+	return awaitEncryptedExtensions13{n, s.hello}, nil
 }
 
 // negotiate13 is what a ServerHello says if it answers this hello. The key is the
@@ -313,9 +281,6 @@ func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) (*ke
 type awaitEncryptedExtensions13 struct {
 	n     *negotiated13
 	hello *message.ClientHello
-	// others are readings of the ServerHello that may prove right until a record
-	// has opened, see answered13.go.
-	others []agreement13
 }
 
 func (awaitEncryptedExtensions13) expects() message.Set {

@@ -159,12 +159,17 @@ func (hs *handshake) add(m message.Message) error {
 	if err != nil {
 		return err
 	}
+	hs.addBody(m.Type(), body)
+	return nil
+}
+
+// addBody is add for a message that is written already; body is copied.
+func (hs *handshake) addBody(typ message.Type, body []byte) {
 	// A flight may wait for a minute: what it keeps is no larger than it must be.
-	o := hs.e.newMessage(m.Type(), bytes.Clone(body))
+	o := hs.e.newMessage(typ, bytes.Clone(body))
 	hs.flight = append(hs.flight, o)
 	hs.transcribe(o.header(0, uint32(len(body))).Append(nil))
 	hs.transcript.Add(body)
-	return nil
 }
 
 // newMessage numbers a message of ours, for the epoch that is written now.

@@ -85,12 +85,6 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 		e.awaitsHello()
 		return
 	}
-	if e.hs != nil {
-		if err := e.hs.whichHello(raw); err != nil {
-			e.fail(err)
-			return
-		}
-	}
 	opener := e.keys.openerByBits(u.EpochBits)
 	if opener == nil {
 		e.drops.UnknownEpoch++

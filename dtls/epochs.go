@@ -226,21 +226,6 @@ func (k *epochs) forgetSealBefore(epoch uint16) {
 	}
 }
 
-// forget ends an epoch in both directions: its keys are not those of the peer.
-func (k *epochs) forget(epoch uint16) {
-	for i := range k.seal {
-		if s := &k.seal[i]; s.keys != nil && s.epoch == epoch {
-			s.keys.Wipe()
-			*s = sealEpoch{}
-		}
-	}
-	for i := range k.read {
-		if r := &k.read[i]; !r.empty() && r.epoch == epoch {
-			r.wipe()
-		}
-	}
-}
-
 // wipe zeroes what Go allows and drops the rest.
 func (k *epochs) wipe() {
 	for i := range k.seal {

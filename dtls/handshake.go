@@ -249,21 +249,6 @@ func (hs *handshake) suspect(err error) {
 	}
 }
 
-// reconsider: the alert may mean a second hello that a forged HelloRetryRequest
-// made us send.
-func (hs *handshake) reconsider() {
-	s, ok := hs.step.(awaitServerHello)
-	if !ok || hs.e.err != nil || s.other.Message == nil {
-		return
-	}
-	next, err := s.reconsider13(hs)
-	if err != nil {
-		hs.e.fail(err)
-		return
-	}
-	hs.step, hs.suspicion = next, suspicion{}
-}
-
 // finish leaves the handshake behind: the association is established.
 func (hs *handshake) finish(post *post13) {
 	e := hs.e
@@ -313,21 +298,21 @@ func (hs *handshake) handleTimeout(now time.Time) {
 	}
 }
 
-// believe ends the handshake, unless the present state knows something better. Then
-// the reason is kept: a server that answers nothing from here on has meant it.
+// believe ends the handshake, unless the present state can restart it. Then the
+// reason is kept, for the case that the server answers nothing from here on.
 func (hs *handshake) believe(err error) {
 	if s, ok := hs.step.(awaitServerHello); ok {
-		if next, ok := s.fallback(hs); ok {
-			hs.step, hs.suspicion = next, suspicion{err, hs.e.now.Add(secondThought * hs.p.retransmit.Initial)}
+		if next, ok := s.restart(hs); ok {
+			hs.step, hs.suspicion = next, suspicion{err, hs.e.now.Add(restartPatience * hs.p.retransmit.Initial)}
 			return
 		}
 	}
 	hs.e.fail(err)
 }
 
-// secondThought is how long a server has to answer a handshake that was begun anew,
-// in first timers: with the next ones doubled, for three hellos.
-const secondThought = 4
+// restartPatience is how long a server has to answer the first hello of a restart,
+// in initial timers: with the next ones doubled, for three hellos.
+const restartPatience = 4
 
 // maxHeld bounds the records that wait for their keys, in bytes.
 const maxHeld = 4096
@@ -389,9 +374,7 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 		return
 	}
 	if level == alert.Fatal || a == alert.CloseNotify {
-		hs := e.hs
-		hs.suspect(&AlertError{Alert: a, Remote: true})
-		hs.reconsider()
+		e.hs.suspect(&AlertError{Alert: a, Remote: true})
 		return
 	}
 	if e.hs.warned {

@@ -166,9 +166,7 @@ func (s *sim) flush(from side) {
 		}
 		s.largest[from] = max(s.largest[from], len(tx.Data))
 		s.wire[from].numbers(s.t, tx.Data)
-		if st, ok := stepOf(e).(awaitServerHello); ok && st.retries != s.wire[from].retries {
-			s.wire[from].anotherHello(st.retries)
-		}
+		s.wire[from].secondHello(helloOf(e))
 		s.wire[from].fragments(s.t, tx.Data)
 		copies := s.path(from, n, tx.Data)
 		if len(copies) == 0 {
@@ -349,10 +347,10 @@ type wireChecker struct {
 	cuts map[uint16]map[uint32]int // where fragments begin or end
 	last map[uint16][]message.Header
 
-	sealed  map[string]bool // protected records of DTLS 1.3
-	retries int             // HelloRetryRequests that were followed
-	misled  bool            // a forged HelloRetryRequest may make a client send two second hellos, and a door answer both
-	refuses bool            // a door may refuse a forged hello with an alert, which has the hello's number as well
+	sealed  map[string]bool      // protected records of DTLS 1.3
+	hello   *message.ClientHello // that a client sent last, until it has a ServerHello
+	misled  bool                 // a forged HelloRetryRequest may make a client send two second hellos, and a door answer both
+	refuses bool                 // a door may refuse a forged hello with an alert, which has the hello's number as well
 }
 
 func newWireChecker() *wireChecker {
@@ -395,10 +393,21 @@ func stepOf(e *Engine) step {
 	return e.hs.step
 }
 
-// anotherHello: the client follows another HelloRetryRequest, so its second hello
-// is another one.
-func (w *wireChecker) anotherHello(retries int) {
-	w.retries = retries
+// helloOf is the hello that a client has sent last, nil if that is answered.
+func helloOf(e *Engine) *message.ClientHello {
+	if s, ok := stepOf(e).(awaitServerHello); ok {
+		return s.hello
+	}
+	return nil
+}
+
+// secondHello: a client that restarts, or follows a HelloRetryRequest after a
+// HelloVerifyRequest, sends another hello with the number of the one before.
+func (w *wireChecker) secondHello(h *message.ClientHello) {
+	if h == nil || h == w.hello {
+		return
+	}
+	w.hello = h
 	delete(w.body, 1)
 	delete(w.cuts, 1)
 }
