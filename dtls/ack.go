@@ -64,10 +64,10 @@ func (e *Engine) doubtfulACK(n recordNumber, err error) {
 // timer sends all of it, and no flood of ACKs may put that off for ever.
 func (e *Engine) handlePlaintextACK(list message.ACKList) {
 	o := &e.out
-	if e.hs != nil && !e.p.isClient && list.Len() == 0 && e.missesHello() {
+	if e.handshaking() && !e.p.isClient && list.Len() == 0 && e.missesHello() {
 		return
 	}
-	if e.hs == nil || e.keys.write > 0 || o.state != flightWaiting || o.hinted || !e.mayResend() {
+	if !e.handshaking() || e.keys.write > 0 || o.state != flightWaiting || o.hinted || !e.mayResend() {
 		e.drops.ACK++
 		return
 	}
@@ -162,7 +162,7 @@ func (e *Engine) pathEvidence() {
 // flightArrived: everything outstanding is acknowledged.
 func (e *Engine) flightArrived() {
 	o := &e.out
-	if e.hs != nil {
+	if e.handshaking() {
 		// RFC 9147, Section 5.8.1: "cancels all retransmissions and [...]
 		// remains in WAITING", for the flight that answers.
 		o.deadline = time.Time{}
@@ -276,7 +276,7 @@ func (a *acker) clear() { *a = acker{answered: true} }
 func (e *Engine) acknowledge(n recordNumber, got reception) {
 	a := &e.acks
 	answered := a.answered
-	if !e.speaks13() || e.err != nil || !got.kept {
+	if !e.speaks13() || e.over() || !got.kept {
 		return
 	}
 	if e.post != nil {
@@ -291,7 +291,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 		return
 	}
 	switch {
-	case answered, e.hs == nil:
+	case answered, !e.handshaking():
 		return // the flight is complete, and our next one says so
 	case n.Epoch == 0:
 		// Anybody may have sent what a record in the clear holds, so it is named
@@ -356,7 +356,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 		e.end(e.exhausted())
 		return dst, false
 	}
-	if e.hs == nil {
+	if !e.handshaking() {
 		a.numbers, a.due = nil, time.Time{} // said once; said again if the peer repeats itself
 	}
 	if e.out.state != flightSending { // else behind the flight

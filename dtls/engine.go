@@ -41,9 +41,9 @@ import (
 // Times are compared with each other only; use one clock, if possible a
 // monotonic one.
 type Engine struct {
+	phase
 	p    *params
-	hs   *handshake // nil once complete: its memory goes with it
-	door *Door      // server that still asks for a cookie, else nil
+	door *Door // server that still asks for a cookie, else nil
 	path pathMTU
 	out  outbox
 	acks acker
@@ -74,7 +74,6 @@ type Engine struct {
 	closing closing
 	trace   tracer
 	repeats repeatGuard
-	err     error
 	drops   Drops
 }
 
@@ -174,7 +173,7 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 	if err := e.keys.openPlaintext(); err != nil {
 		return nil, err
 	}
-	e.hs = newHandshake(e, now)
+	e.begin(newHandshake(e, now))
 	e.out.init(p.retransmit, p.isClient)
 	return e, nil
 }
@@ -211,7 +210,7 @@ func (e *Engine) cookieAddr() netip.AddrPort {
 // from is the sender's address; an engine whose transport has one peer may
 // leave it invalid. The error is fatal.
 func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrPort) error {
-	if e.err != nil {
+	if e.over() {
 		return e.err
 	}
 	e.advance(now)
@@ -225,7 +224,7 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 		return e.err
 	}
 	e.credit.in += len(datagram)
-	if e.hs != nil {
+	if e.handshaking() {
 		e.hs.heard++
 	}
 	e.out.paceAt, e.out.burst = time.Time{}, 0 // an arrival lets the next burst go
@@ -239,17 +238,17 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 // HandleTimeout does what is due: call it when NextTimeout has come, or at any
 // time. The error is fatal.
 func (e *Engine) HandleTimeout(now time.Time) error {
-	if e.err != nil {
+	if e.over() {
 		return e.err
 	}
 	e.advance(now)
-	if e.hs != nil {
+	if e.handshaking() {
 		e.hs.handleTimeout(now)
 	}
-	if e.err == nil {
+	if !e.over() {
 		e.handleFlightTimeout(now)
 	}
-	if e.err == nil {
+	if !e.over() {
 		e.acks.handleTimeout(now, e.out.rto, e.p.retransmit.Max)
 		e.retireKeys(now)
 		e.restart.handleTimeout(e)
@@ -261,11 +260,11 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 // NextTimeout is when HandleTimeout should be called next, the zero time for
 // never. It is a pure question.
 func (e *Engine) NextTimeout() time.Time {
-	if e.err != nil {
+	if e.over() {
 		return time.Time{}
 	}
 	t := earliest(e.out.nextTimeout(), e.acks.due)
-	if e.hs != nil {
+	if e.handshaking() {
 		t = earliest(t, e.hs.nextTimeout())
 	}
 	t = earliest(earliest(t, e.keys.retire), e.restart.nextTimeout())
@@ -300,7 +299,7 @@ func (e *Engine) PollEvent() (Event, bool) {
 func (e *Engine) Err() error { return e.err }
 
 // Established reports whether the handshake is complete.
-func (e *Engine) Established() bool { return e.hs == nil && e.err == nil }
+func (e *Engine) Established() bool { return e.established() }
 
 // ConnectionState describes the association; fields are filled in as the
 // handshake learns them.
@@ -340,7 +339,7 @@ func (d Direction) String() string {
 // fail ends the association with err. A fault of the peer, or of a callback,
 // is answered with its alert; a is false where nothing may be said.
 func (e *Engine) fail(err error) {
-	if e.err != nil {
+	if e.over() {
 		return
 	}
 	var remote *AlertError
@@ -359,11 +358,9 @@ func (e *Engine) fail(err error) {
 // end stops everything but the alerts that are queued. An association ends
 // once: the first error stays.
 func (e *Engine) end(err error) {
-	if e.err == nil {
-		e.err = err
+	if e.phase.end(err) {
 		e.trace.ended(err)
 	}
-	e.hs = nil
 	e.data = nil
 	e.out.drop()
 	e.acks.clear()
@@ -411,9 +408,9 @@ func (e *Engine) String() string {
 		role = "client"
 	}
 	switch {
-	case e.err != nil:
+	case e.over():
 		return fmt.Sprintf("%s, over: %v", role, e.err)
-	case e.hs != nil:
+	case e.handshaking():
 		return fmt.Sprintf("%s, awaiting %s", role, e.hs.awaited())
 	}
 	return fmt.Sprintf("%s, established", role)

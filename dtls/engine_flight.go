@@ -83,7 +83,7 @@ func (e *Engine) peerRepeated() {
 	if o.acknowledged() {
 		return
 	}
-	if e.hs == nil && !e.repeats.allow() {
+	if !e.handshaking() && !e.repeats.allow() {
 		return
 	}
 	e.silence()
@@ -111,7 +111,7 @@ func (e *Engine) learnRTT(rtt time.Duration) { e.out.learn(rtt) }
 
 // timeoutError says what the handshake died waiting for, or what came after it.
 func (e *Engine) timeoutError() error {
-	if e.hs == nil {
+	if !e.handshaking() {
 		return e.unanswered()
 	}
 	return &handshakeTimeoutError{
@@ -122,7 +122,7 @@ func (e *Engine) timeoutError() error {
 
 // transportSaid notes an error that may explain why nothing comes.
 func (e *Engine) transportSaid(err error) {
-	if e.hs != nil {
+	if e.handshaking() {
 		e.hs.trouble = err
 	}
 }

@@ -50,7 +50,7 @@ func (e *Engine) PathMTU() PathInfo {
 // as unsent, so that PollTransmit goes on at once. With MTUManual it is an
 // event instead.
 func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
-	if e.err != nil || mtu <= 0 {
+	if e.over() || mtu <= 0 {
 		return
 	}
 	e.tick(now)
@@ -66,7 +66,7 @@ func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 		if verified && e.path.credible(mtu) {
 			e.tellCaller(mtu, size)
 		}
-	case !verified && (e.hs == nil || e.out.rumour):
+	case !verified && (!e.handshaking() || e.out.rumour):
 		// Rumours cost nothing to make: one of them has part of a flight sent
 		// again, the timer serves the others.
 	case e.path.hint(mtu, verified, e.now):
@@ -80,7 +80,7 @@ func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 // caller who decides (MTUManual): in a handshake at once, later to the next
 // Write that is too large.
 func (e *Engine) tellCaller(mtu, size int) {
-	if e.hs == nil {
+	if !e.handshaking() {
 		e.path.told = mtu
 		path := e.PathMTU()
 		if path.LinkMTU > 0 {
@@ -108,7 +108,7 @@ func (e *Engine) TransmitRefused(now time.Time, id uint64, hint int) {
 
 // transmitRefused is TransmitRefused with what the transport said.
 func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error) {
-	if e.err != nil {
+	if e.over() {
 		return
 	}
 	e.tick(now)

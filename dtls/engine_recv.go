@@ -20,7 +20,7 @@ func (e *Engine) handleRecords(datagram []byte) {
 		e.drops.Malformed++
 		return
 	}
-	for len(datagram) > 0 && e.err == nil {
+	for len(datagram) > 0 && !e.over() {
 		var ok bool
 		if record.IsUnified(datagram[0]) {
 			datagram, ok = e.nextUnified(datagram)
@@ -117,7 +117,7 @@ func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext
 	}
 	switch typ {
 	case record.TypeHandshake:
-		if e.hs != nil {
+		if e.handshaking() {
 			e.hs.record = n.Seq
 		}
 		e.handleHandshakeRecord(n, plaintext)
@@ -132,7 +132,7 @@ func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext
 		// decides nothing: keys come into force when an exchange is complete,
 		// and the Finished proves them. One per handshake is expected. DTLS 1.3
 		// has none at all (RFC 9147, Section 5).
-		if protected || e.hs == nil || e.speaks13() || len(plaintext) != 1 || plaintext[0] != 1 || !e.hs.countCCS() {
+		if protected || !e.handshaking() || e.speaks13() || len(plaintext) != 1 || plaintext[0] != 1 || !e.hs.countCCS() {
 			e.drops.CCS++
 		}
 	default:
@@ -170,7 +170,7 @@ func (e *Engine) versionFits(h record.Header) bool {
 		// purposes"; what is neither version is no record of ours all the same.
 		return h.Version == VersionDTLS12 || h.Version == versionDTLS10
 	}
-	repeats := !e.p.isClient && e.hs != nil && h.Epoch == 0
+	repeats := !e.p.isClient && e.handshaking() && h.Epoch == 0
 	return h.Version == VersionDTLS12 || h.Version == versionDTLS10 && (e.state.Version == 0 || repeats)
 }
 
@@ -178,7 +178,7 @@ func (e *Engine) versionFits(h record.Header) bool {
 // overtook the Finished, should wait for it (THREATS: never delivered before
 // the Finished verifies, never fatal).
 func (e *Engine) holdsEarly(h record.Header) bool {
-	if e.hs == nil || h.Epoch != 1 || e.speaks13() {
+	if !e.handshaking() || h.Epoch != 1 || e.speaks13() {
 		return false
 	}
 	return e.keys.opener(1) == nil || h.Type == record.TypeApplicationData
@@ -188,7 +188,7 @@ func (e *Engine) holdsEarly(h record.Header) bool {
 // ServerHello, and those of epoch 3 before the Finished (RFC 9147, Section
 // 4.2.1: "MAY either buffer or discard").
 func (e *Engine) holdsEarly13(u record.Unified) bool {
-	if e.hs == nil || e.p.maxVersion != VersionDTLS13 || e.state.Version == VersionDTLS12 {
+	if !e.handshaking() || e.p.maxVersion != VersionDTLS13 || e.state.Version == VersionDTLS12 {
 		return false
 	}
 	return (u.EpochBits == epochHandshake || u.EpochBits == epochData) && e.keys.openerByBits(u.EpochBits) == nil
@@ -223,7 +223,7 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 		e.drops.PlaintextData++
 	case e.closing.received && compareNumbers(n, e.closing.number) > 0:
 		e.drops.AfterClose++
-	case e.speaks13() && (n.Epoch < epochData || e.hs != nil):
+	case e.speaks13() && (n.Epoch < epochData || e.handshaking()):
 		// RFC 9147, Section 6.1: no data under the keys of the handshake.
 		e.fail(alert.Errorf(alert.UnexpectedMessage, "application data in epoch %d", n.Epoch))
 	case e.peerOverLimit(len(plaintext)):
@@ -256,7 +256,7 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 	}
 	var got reception
 	e.acks.answered = false
-	for len(b) > 0 && e.err == nil {
+	for len(b) > 0 && !e.over() {
 		h, body, rest, err := message.NextFragment(b)
 		b = rest
 		if err != nil {
@@ -271,7 +271,7 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 		var v fragmentVerdict
 		var disorder bool
 		switch {
-		case e.hs != nil:
+		case e.handshaking():
 			v, disorder = e.hs.handleFragment(epoch, h, body)
 		case e.post != nil:
 			v, disorder = e.post.handleFragment(e, epoch, h, body)

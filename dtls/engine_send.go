@@ -37,7 +37,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 		if tx.Data, ok = e.appendAlert(dst); !ok {
 			return Transmit{}, false
 		}
-	case e.err != nil:
+	case e.over():
 		return Transmit{}, false
 	case e.acks.now:
 		if tx.Data, ok = e.appendACK(dst); !ok {
@@ -46,12 +46,12 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 		e.acks.id, e.acks.size = e.nextID+1, len(tx.Data)-len(dst)
 	case e.out.state == flightSending && e.flightMayGo():
 		return e.pollFlight(dst)
-	case len(e.data) > 0 && e.hs == nil:
+	case len(e.data) > 0 && e.maySendData():
 		return e.pollData(dst)
 	default:
 		return Transmit{}, false
 	}
-	if e.err != nil && len(e.alerts) == 0 {
+	if e.over() && len(e.alerts) == 0 {
 		e.keys.wipe() // that was the last word
 	}
 	e.nextID++
@@ -78,7 +78,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 			break
 		}
 	}
-	if e.err != nil || !d.flush() || len(d.buf) == len(dst) {
+	if e.over() || !d.flush() || len(d.buf) == len(dst) {
 		return Transmit{}, false
 	}
 	e.nextID++
@@ -270,7 +270,7 @@ func (e *Engine) Close(now time.Time) { e.close(now, errEngineClosed) }
 // close is Close for the reason why.
 func (e *Engine) close(now time.Time, why error) {
 	e.advance(now)
-	if e.err != nil {
+	if e.over() {
 		return
 	}
 	if !e.closing.sent {
@@ -288,7 +288,7 @@ var errEngineClosed = errConnClosed
 // MaxData is the largest Write that fits one datagram, bytes of application
 // data; 0 before the handshake is complete.
 func (e *Engine) MaxData() int {
-	if e.hs != nil || e.err != nil {
+	if !e.maySendData() {
 		return 0
 	}
 	return e.maxDataIn(e.path.limit())
@@ -310,10 +310,10 @@ func (e *Engine) maxDataIn(n int) int {
 // would allow; 0 lifts that. It is an error before the handshake is complete,
 // and for n above 16384 or below 0.
 func (e *Engine) SetMaxData(n int) error {
-	if e.err != nil {
+	if e.over() {
 		return e.err
 	}
-	if e.hs != nil || n < 0 || n > record.MaxPlaintext {
+	if !e.maySendData() || n < 0 || n > record.MaxPlaintext {
 		return errMaxDataRange
 	}
 	e.maxData = n
@@ -333,9 +333,9 @@ func (e *Engine) Write(now time.Time, p []byte) error {
 
 func (e *Engine) mayWrite(n int) error {
 	switch {
-	case e.err != nil:
+	case e.over():
 		return e.err
-	case e.hs != nil:
+	case !e.maySendData():
 		return errHandshakeOngoing
 	case e.closing.sent || e.closing.received:
 		return errConnClosed
@@ -408,7 +408,7 @@ func (e *Engine) withMaxData(lp *LargePacketError) *LargePacketError {
 	if lp.PathMTU > 0 {
 		room = lp.PathMTU
 	}
-	if e.hs == nil && e.err == nil {
+	if e.maySendData() {
 		lp.MaxData = e.maxDataIn(room)
 	}
 	return lp
@@ -426,9 +426,9 @@ func (e *Engine) dataRefused(now time.Time, size, hint int, cause error) *LargeP
 // which the bytes are not bound to this association (RFC 7627, Section 5.4).
 func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
 	switch {
-	case e.err != nil:
+	case e.over():
 		return nil, e.err
-	case e.hs != nil:
+	case !e.established():
 		return nil, errHandshakeOngoing
 	case e.post != nil:
 		return keys.Exporter13(e.post.suite.Hash, e.post.exporter, label, context, length)

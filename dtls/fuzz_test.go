@@ -184,7 +184,7 @@ func fuzzEngine(t *testing.T, input []byte, victim side, configs fuzzConfigs) {
 		t.Fatalf("%d datagrams of the %s for %d\n%s", p.sent[victim], victim, received, p.history())
 	}
 	for at, e := range p.eng {
-		if e.hs != nil && e.Err() == nil && p.now.Sub(p.start) > 5*time.Minute {
+		if e.handshaking() && e.Err() == nil && p.now.Sub(p.start) > 5*time.Minute {
 			t.Fatalf("%s hangs\n%s", side(at), p.history())
 		}
 	}

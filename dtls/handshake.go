@@ -148,7 +148,7 @@ func transcribe13(t *keys.Transcript, raw []byte) {
 // drive takes the messages that are complete, in order.
 func (hs *handshake) drive() {
 	e := hs.e
-	for e.err == nil && e.hs == hs {
+	for !e.over() && e.runs(hs) {
 		m, ok := hs.in.take()
 		if !ok {
 			break
@@ -174,7 +174,7 @@ func (hs *handshake) drive() {
 			hs.finish(done.post)
 		}
 	}
-	if hs.retryHeld && e.err == nil {
+	if hs.retryHeld && !e.over() {
 		hs.retryHeld = false
 		hs.handleHeld()
 	}
@@ -257,7 +257,7 @@ func (hs *handshake) finish(post *post13) {
 		return
 	}
 	e.state.HandshakeComplete = true
-	e.hs = nil
+	e.complete()
 	if !e.out.last {
 		e.out.apply(flightCompleted)
 		e.path.deliveredSize(e.out.biggest)
@@ -275,7 +275,7 @@ func (hs *handshake) announce() {
 	e.events.push(Event{Kind: EventEstablished})
 	hs.transcript.Release()
 	hs.handleHeld()
-	if hs.closed.Epoch > 0 && e.err == nil {
+	if hs.closed.Epoch > 0 && !e.over() {
 		e.peerClosed(hs.closed)
 	}
 }
@@ -332,7 +332,7 @@ func (hs *handshake) handleHeld() {
 	held := hs.held
 	hs.held, hs.heldBytes = nil, 0
 	for _, raw := range held {
-		if hs.e.err == nil {
+		if !hs.e.over() {
 			hs.e.handleRecords(raw)
 		}
 	}
@@ -368,8 +368,8 @@ func (e *Engine) handleAlert(n recordNumber, b []byte) {
 // handlePlaintextAlert takes an alert that anybody may have sent.
 func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malformed error) {
 	// A server that has said nothing yet cannot be meant by it.
-	unasked := e.hs != nil && e.out.total == 0
-	if e.hs == nil || unasked || malformed != nil || e.hs.p.plaintextAlerts == AlertsIgnored {
+	unasked := e.handshaking() && e.out.total == 0
+	if e.established() || unasked || malformed != nil || e.hs.p.plaintextAlerts == AlertsIgnored {
 		e.drops.PlaintextAlert++
 		return
 	}
@@ -389,14 +389,14 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 // answered with one of ours, and nothing is sent after it.
 func (e *Engine) peerClosed(n recordNumber) {
 	switch {
-	case e.hs != nil && e.p.isClient:
+	case !e.established() && e.p.isClient:
 		// A server writes under these keys once its handshake is complete. Its
 		// last flight was lost, or is late; it repeats it when asked.
 		if e.hs.closed.Epoch == 0 || n.Seq < e.hs.closed.Seq {
 			e.hs.closed = n
 		}
 		return
-	case e.hs != nil:
+	case !e.established():
 		e.end(&AlertError{Alert: alert.CloseNotify, Remote: true})
 		return
 	}

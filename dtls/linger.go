@@ -25,7 +25,7 @@ import (
 // it at once.
 func (e *Engine) Linger(now time.Time) bool {
 	e.advance(now)
-	if e.err != nil || e.hs != nil || e.p.linger <= 0 || !e.owes() {
+	if !e.established() || e.p.linger <= 0 || !e.owes() {
 		e.Close(now)
 		return false
 	}
@@ -69,7 +69,7 @@ func (e *Engine) repeats13() bool {
 	return false
 }
 
-func (e *Engine) lingers() bool { return e.err == nil && !e.closing.until.IsZero() }
+func (e *Engine) lingers() bool { return !e.over() && !e.closing.until.IsZero() }
 
 // lingerOn follows each input of an engine that lingers.
 func (e *Engine) lingerOn() {

@@ -115,7 +115,7 @@ func TestHandshakeMemoryIsFreed(t *testing.T) {
 		var gone [2]weak.Pointer[handshake]
 		s.perRecord(func(to side, n int, after bool) {
 			e := s.eng[to]
-			if e.hs == nil || e.door != nil {
+			if !e.handshaking() || e.door != nil {
 				return
 			}
 			gone[to] = weak.Make(e.hs)
@@ -146,7 +146,7 @@ func TestHandshakeMemoryIsFreed(t *testing.T) {
 func TestLastFlightIsFreed(t *testing.T) {
 	s := established(t)
 	for at, e := range s.eng {
-		if e.out.msgs != nil || e.hs != nil || e.keys.opener(0) != nil || e.keys.sealerOf(0) != nil {
+		if e.out.msgs != nil || e.handshaking() || e.keys.opener(0) != nil || e.keys.sealerOf(0) != nil {
 			t.Errorf("%s keeps a flight or plaintext keys", side(at))
 		}
 	}

@@ -36,7 +36,7 @@ var handshakeTypes = []message.Type{
 
 // awaitedSeq is the number of the message that the victim awaits.
 func awaitedSeq(e *Engine) uint16 {
-	if e.hs == nil {
+	if !e.handshaking() {
 		return 0
 	}
 	return e.hs.in.next
@@ -80,7 +80,7 @@ func forgeries() []forgery {
 			}})
 		}
 		list = append(list, forgery{name: fmt.Sprintf("empty %v", typ), make: func(e *Engine) []byte {
-			if e.hs != nil && e.hs.step.expects().Has(typ) {
+			if e.handshaking() && e.hs.step.expects().Has(typ) {
 				return forgeRecord(record.TypeHandshake) // it would be legal, see TestForgedButLegal
 			}
 			return forgeMessage(typ, awaitedSeq(e))
@@ -235,7 +235,7 @@ func TestPlaintextAlertsModes(t *testing.T) {
 				var err error
 				s := at(t, configs, m, func(s *sim) {
 					e := s.eng[m.to]
-					handshaking = e.hs != nil && e.door == nil
+					handshaking = e.handshaking() && e.door == nil
 					spoken = e.out.total > 0
 					floats = handshaking && e.hs.in.free // it could be a later message
 					s.inject(m.to, f.make(e))
@@ -322,7 +322,7 @@ func TestRealAlert(t *testing.T) {
 					return nil // the peer is gone
 				}
 				s.deliver(to, rec)
-				if to != m.to || e.hs == nil || e.door != nil {
+				if to != m.to || !e.handshaking() || e.door != nil {
 					continue
 				}
 				if count++; count == m.n+1 {

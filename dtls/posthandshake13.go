@@ -64,7 +64,8 @@ func (p *post13) wipe() {
 func (hs *handshake) finish13(post *post13) {
 	e := hs.e
 	e.state.HandshakeComplete = true
-	e.hs, e.post = nil, post
+	e.complete()
+	e.post = post
 	post.in = hs.in
 	e.keys.closeReadBefore(epochHandshake)
 	if !hs.p.isClient {
@@ -103,7 +104,7 @@ func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body 
 
 // drive takes the messages that are complete, in order.
 func (p *post13) drive(e *Engine) {
-	for e.err == nil {
+	for !e.over() {
 		m, ok := p.in.take()
 		if !ok {
 			return
@@ -176,9 +177,9 @@ func (p *post13) peerUpdates(e *Engine, requested bool) error {
 func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 	e.advance(now)
 	switch {
-	case e.err != nil:
+	case e.over():
 		return e.err
-	case e.hs != nil:
+	case !e.established():
 		return errHandshakeOngoing
 	case e.post == nil:
 		return errNoKeyUpdate

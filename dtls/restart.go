@@ -57,7 +57,7 @@ type restartWatch struct {
 // handshake. It reports false for any other.
 func (e *Engine) hearsRestart(datagram []byte) bool {
 	w := e.restart
-	if w == nil || e.hs != nil || e.closing.sent || e.closing.received {
+	if w == nil || !e.established() || e.closing.sent || e.closing.received {
 		return false
 	}
 	if _, ok := helloHeader(datagram); !ok {

@@ -387,7 +387,7 @@ func (w *wireChecker) numbers(t testing.TB, d []byte) {
 }
 
 func stepOf(e *Engine) step {
-	if e.hs == nil {
+	if !e.handshaking() {
 		return nil
 	}
 	return e.hs.step

@@ -153,7 +153,7 @@ func TestEveryMessageInEveryState(t *testing.T) {
 			for _, typ := range handshakeTypes {
 				s := at(t, immediate, m, func(s *sim) {
 					e := s.eng[m.to]
-					if e.hs == nil || e.hs.in.free || typ == message.TypeFinished {
+					if !e.handshaking() || e.hs.in.free || typ == message.TypeFinished {
 						return // tried in TestForgedPlaintext
 					}
 					state, expected := fmt.Sprintf("%T", e.hs.step), e.hs.step.expects().Has(typ)
