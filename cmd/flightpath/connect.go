@@ -27,7 +27,7 @@ type connectOptions struct {
 
 func newConnectCommand(std streams) *ffcli.Command {
 	var o connectOptions
-	fs := newFlagSet("flightpath connect", std.err)
+	fs := newFlagSet("flightpath connect")
 	o.register(fs)
 	fs.StringVar(&o.ca, "ca", "", "verify the server by the certificates in this PEM `file` (default: the system's)")
 	fs.StringVar(&o.serverName, "servername", "", "`name` the server must prove, and is told (default: the host of the address)")

@@ -35,9 +35,9 @@ type options struct {
 // loss need not wait for a minute's back-off.
 var defaultTimers = dtls.RetransmitPolicy{Initial: 500 * time.Millisecond, Max: 2 * time.Second, MaxTries: 12}
 
-func newDemoCommand(stdout, stderr io.Writer) *ffcli.Command {
+func newDemoCommand(stdout io.Writer) *ffcli.Command {
 	o := options{timers: defaultTimers}
-	fs := newFlagSet("flightpath demo", stderr)
+	fs := newFlagSet("flightpath demo")
 	fs.IntVar(&o.mtu, "mtu", 0, "largest datagram the path takes, bytes of UDP payload (default 548, 1232 with -pq)")
 	fs.BoolVar(&o.blackhole, "blackhole", false, "swallow larger datagrams in silence instead of refusing them")
 	fs.BoolVar(&o.hint, "hint", false, "refusals say what would pass, as most kernels know")
@@ -61,7 +61,7 @@ find out by themselves.`,
 		FlagSet: fs,
 		Exec: func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("demo takes flags only, not %q", args[0])
+				return badUsage("demo takes flags only, not %q", args[0])
 			}
 			if !given(fs, "mtu") {
 				o.mtu = 548
@@ -87,19 +87,19 @@ func given(fs *flag.FlagSet, name string) (yes bool) {
 func (o options) check() error {
 	switch {
 	case versions[o.version] == 0:
-		return fmt.Errorf("demo: -version %s: there are 1.2 and 1.3", o.version)
+		return badUsage("demo: -version %s: there are 1.2 and 1.3", o.version)
 	case o.pq && o.version != "1.3":
-		return errors.New("demo: -pq needs -version 1.3: DTLS 1.2 has no post-quantum groups")
+		return badUsage("demo: -pq needs -version 1.3: DTLS 1.2 has no post-quantum groups")
 	case o.mtu < 1:
-		return fmt.Errorf("demo: -mtu %d: bytes of UDP payload, %d or more", o.mtu, minMTU)
+		return badUsage("demo: -mtu %d: bytes of UDP payload, %d or more", o.mtu, minMTU)
 	case o.blackhole && o.mtu < minMTU:
-		return fmt.Errorf("demo: -mtu %d -blackhole: DTLS needs %d bytes of UDP payload here; on a smaller path that swallows in silence, both sides could only wait", o.mtu, minMTU)
+		return badUsage("demo: -mtu %d -blackhole: DTLS needs %d bytes of UDP payload here; on a smaller path that swallows in silence, both sides could only wait", o.mtu, minMTU)
 	case o.loss < 0 || o.loss > 90:
-		return fmt.Errorf("demo: -loss %g: percent, from 0 to 90", o.loss)
+		return badUsage("demo: -loss %g: percent, from 0 to 90", o.loss)
 	case o.reorder < 0:
-		return fmt.Errorf("demo: -reorder %d: a number of datagrams", o.reorder)
+		return badUsage("demo: -reorder %d: a number of datagrams", o.reorder)
 	case o.timeout <= 0:
-		return fmt.Errorf("demo: -timeout %v: must be longer than 0", o.timeout)
+		return badUsage("demo: -timeout %v: must be longer than 0", o.timeout)
 	}
 	return nil
 }

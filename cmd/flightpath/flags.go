@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/flightpath-dtls/flightpath/dtls"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
@@ -118,7 +119,7 @@ func (o *peerOptions) config(log io.Writer) (config *dtls.Config, done func(), e
 // oneAddress is the only argument of both commands.
 func oneAddress(command string, args []string) (string, error) {
 	if len(args) != 1 {
-		return "", fmt.Errorf("%s takes one address, after all flags, not %q", command, args)
+		return "", badUsage("%s takes one address, after all flags, not %q", command, args)
 	}
 	return args[0], nil
 }
@@ -139,17 +140,38 @@ func each[T any](s string, parse func(string) (T, error), list *[]T) error {
 // number.
 func parseSuite(s string) (uint16, error) {
 	if id, err := strconv.ParseUint(s, 0, 16); err == nil {
-		return uint16(id), nil // the library says whether it speaks it
+		if suite.Lookup(uint16(id)) == nil {
+			return 0, errNoSuite
+		}
+		return uint16(id), nil
 	}
-	var known []string
 	for _, c := range append(suite.All13(), suite.All()...) {
 		short := strings.TrimPrefix(c.Name, "TLS_")
 		if strings.EqualFold(s, c.Name) || strings.EqualFold(s, short) {
 			return c.ID, nil
 		}
-		known = append(known, short)
 	}
-	return 0, fmt.Errorf("there is no suite %q; there are\n  %s", s, strings.Join(known, "\n  "))
+	return 0, errNoSuite
+}
+
+var errNoSuite = errors.New("there is no such suite, flightpath help suites lists them")
+
+// printSuites lists the suites of both versions, by version and in order of
+// preference.
+func printSuites(out io.Writer) {
+	for _, v := range []struct {
+		name   string
+		suites []*suite.Suite
+	}{{"DTLS 1.3", suite.All13()}, {"DTLS 1.2", suite.All()}} {
+		fmt.Fprintln(out, v.name)
+		for _, s := range v.suites {
+			note := ""
+			if s.OnRequest {
+				note = "  only if -suite names it"
+			}
+			fmt.Fprintf(out, "  0x%04x  %s%s\n", s.ID, s.Name, note)
+		}
+	}
 }
 
 // groups by the names of NIST and RFC 8446, Section 4.2.7.
@@ -168,15 +190,20 @@ var groups = []struct {
 
 func parseGroup(s string) (tls.CurveID, error) {
 	if id, err := strconv.ParseUint(s, 0, 16); err == nil {
-		return tls.CurveID(id), nil
+		if kex.Supported(tls.CurveID(id)) {
+			return tls.CurveID(id), nil
+		}
+		return 0, errNoGroup
 	}
 	for _, g := range groups {
 		if slices.ContainsFunc(g.names, func(name string) bool { return strings.EqualFold(s, name) }) {
 			return g.id, nil
 		}
 	}
-	return 0, fmt.Errorf("there is no group %q", s)
+	return 0, errNoGroup
 }
+
+var errNoGroup = errors.New("there is no such group")
 
 func groupName(id tls.CurveID) string {
 	for _, g := range groups {

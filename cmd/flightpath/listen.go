@@ -27,7 +27,7 @@ type listenOptions struct {
 
 func newListenCommand(std streams) *ffcli.Command {
 	var o listenOptions
-	fs := newFlagSet("flightpath listen", std.err)
+	fs := newFlagSet("flightpath listen")
 	o.register(fs)
 	fs.BoolVar(&o.requireCert, "require-client-cert", false, "refuse clients without a certificate that -client-ca, or else the system, verifies")
 	fs.StringVar(&o.clientCA, "client-ca", "", "ask clients for a certificate and verify it by those in this PEM `file`")

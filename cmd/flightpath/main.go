@@ -6,7 +6,7 @@
 //	flightpath demo -mtu 300 -loss 20 -v       … smaller, and lossy, datagram by datagram
 //	flightpath listen :4433                    a server that echoes, with a certificate it makes
 //	flightpath connect -insecure -trace localhost:4433
-//	flightpath connect -h                      all flags
+//	flightpath help connect                    all flags
 //
 // It exits 0 if what was asked for happened, 1 if not, and 2 if it did not
 // understand the command line.
