@@ -57,8 +57,8 @@ close_notify, or some time after the end of standard input.`,
 }
 
 func (o *connectOptions) config(log io.Writer) (*dtls.Config, func(), error) {
-	if o.timeout <= 0 || o.wait <= 0 {
-		return nil, nil, errors.New("-timeout and -wait must be longer than 0")
+	if err := o.checkConnect(); err != nil {
+		return nil, nil, err
 	}
 	config, done, err := o.peerOptions.config(log)
 	if err != nil {
@@ -66,16 +66,42 @@ func (o *connectOptions) config(log io.Writer) (*dtls.Config, func(), error) {
 	}
 	config.ServerName, config.InsecureSkipVerify = o.serverName, o.insecure
 	config.HandshakeTimeout = o.timeout // not ctx: this error says what was sent and awaited
-	if o.psk != nil {
-		config.ClientPSK = o.clientPSK
+	if err := o.credentials(config); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return config, done, nil
+}
+
+// checkConnect finds mistakes in the flags of connect.
+func (o *connectOptions) checkConnect() error {
+	if err := checkRules(o.fs, connectRules); err != nil {
+		return err
+	}
+	switch {
+	case o.timeout <= 0 || o.wait <= 0:
+		return badUsage("-timeout and -wait must be longer than 0")
+	case o.hasPSK() && !o.namesCertSuite():
+		return o.withoutPSK("name a suite with certificates, of DTLS 1.2 (-suite)", "ca", "insecure", "cert")
+	}
+	return nil
+}
+
+// credentials adds the client's own, and what it verifies the server by.
+func (o *connectOptions) credentials(config *dtls.Config) (err error) {
+	if o.hasPSK() {
+		psk, err := o.loadPSK()
+		if err != nil {
+			return err
+		}
+		config.ClientPSK = clientPSK(psk)
 	}
 	if o.ca != "" {
 		if config.RootCAs, err = loadPool(o.ca); err != nil {
-			done()
-			return nil, nil, fmt.Errorf("-ca: %w", err)
+			return fmt.Errorf("-ca: %w", err)
 		}
 	}
-	return config, done, nil
+	return nil
 }
 
 // connect makes one association and copies until it ends.
@@ -95,7 +121,7 @@ func connect(ctx context.Context, o *connectOptions, address string, std streams
 		if o.trace {
 			fmt.Fprintf(std.err, "no association; %s\n", trace.lastWords())
 		}
-		return err
+		return inFlags(err)
 	}
 	c := conn.(*dtls.Conn)
 	defer c.Close()

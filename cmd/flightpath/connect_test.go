@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,10 @@ const (
 // same about the association.
 func TestConnectToListen(t *testing.T) {
 	server, client, rsa := files(t, dtlstest.P256), files(t, dtlstest.Ed25519), files(t, dtlstest.RSA2048)
+	keyFile := filepath.Join(t.TempDir(), "psk")
+	if err := os.WriteFile(keyFile, []byte(demoPSK+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct {
 		listen, connect []string
 		both            []string // both say so
@@ -69,6 +74,16 @@ func TestConnectToListen(t *testing.T) {
 			connect: []string{"-psk", demoPSK, "-identity", "door 7"},
 			both:    []string{"TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256", `"door 7"`},
 		},
+		"a pre-shared key from a file": {
+			listen:  []string{"-psk-file", keyFile},
+			connect: []string{"-psk", demoPSK},
+			both:    []string{`"Client_identity"`},
+		},
+		"without the extended master secret": {
+			listen:  []string{"-version", "1.2", "-ems", "allow", "-exporter="},
+			connect: []string{"-insecure", "-ems", "off", "-exporter="},
+			both:    []string{"not extended"},
+		},
 		"a suite, a group and a protocol": {
 			listen: []string{ // whose order counts
 				"-cert", rsa.Chain, "-key", rsa.Key, "-alpn", "coap,echo",
@@ -89,17 +104,19 @@ func TestConnectToListen(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, address := startListen(t, append(tt.listen, "-once", "-stats", exporterFlag)...)
-			c := start(t, append(append([]string{"connect"}, tt.connect...), exporterFlag, address)...)
+			l, address := startListen(t, append([]string{"-once", "-stats", exporterFlag}, tt.listen...)...)
+			c := start(t, append(append([]string{"connect", exporterFlag}, tt.connect...), address)...)
 			c.say("over the fields")
 			if rest := c.out.after(t, "over the"); rest != " fields" {
 				t.Errorf("the echo goes on with %q", rest)
 			}
 			c.exit(0)
 			l.exit(0)
-			const exported = "exporter EXPORTER-flightpath-test"
-			if a, b := c.err.after(t, exported), l.err.after(t, exported); a != b {
-				t.Errorf("exported\n%s\n%s", a, b)
+			if !slices.Contains(tt.connect, "-exporter=") { // which takes the flag back
+				const exported = "exporter EXPORTER-flightpath-test"
+				if a, b := c.err.after(t, exported), l.err.after(t, exported); a != b {
+					t.Errorf("exported\n%s\n%s", a, b)
+				}
 			}
 			contains(t, &c.err, append(tt.both, tt.client...)...)
 			contains(t, &l.err, append(tt.both, tt.server...)...)
@@ -153,6 +170,11 @@ func TestConnectFails(t *testing.T) {
 			[]string{"-suite", "ECDHE_ECDSA_WITH_AES_128_CCM"},
 			[]string{"-insecure", "-version", "1.2", "-suite", "ECDHE_ECDSA_WITH_AES_256_CCM"},
 			"handshake_failure", "no cipher suite in common",
+		},
+		"no extended master secret": {
+			[]string{"-version", "1.2", "-ems", "off"},
+			[]string{"-insecure"},
+			"extended master secret", "",
 		},
 		"no version in common": {
 			[]string{"-version", "1.3"},
@@ -228,5 +250,31 @@ func TestALineTooLong(t *testing.T) {
 	}
 	if got := c.out.String(); got != "short\n" {
 		t.Errorf("%d bytes came back", len(got))
+	}
+}
+
+// A pre-shared key that is in the environment of both.
+func TestPSKFromTheEnvironment(t *testing.T) {
+	t.Setenv("FLIGHTPATH_TEST_PSK", demoPSK)
+	l, address := startListen(t, "-psk-env", "FLIGHTPATH_TEST_PSK", "-once")
+	c := start(t, "connect", "-psk-env", "FLIGHTPATH_TEST_PSK", address)
+	c.exit(0)
+	l.exit(0)
+	contains(t, &c.err, `PSK identity  "Client_identity"`)
+}
+
+// What is wrong with a key is said without the key.
+func TestPSKIsNotRepeated(t *testing.T) {
+	const secret = "5ec3e7"
+	file := filepath.Join(t.TempDir(), "psk")
+	if err := os.WriteFile(file, []byte(secret+"g"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FLIGHTPATH_TEST_PSK", secret+"g")
+	for _, args := range [][]string{{"-psk", secret + "g"}, {"-psk-file", file}, {"-psk-env", "FLIGHTPATH_TEST_PSK"}} {
+		code, out, errs := runLine(t, append(append([]string{"connect"}, args...), "127.0.0.1:9")...)
+		if code != exitUsage || strings.Contains(out+errs, secret) || !strings.Contains(errs, args[0]+" ") && !strings.Contains(errs, args[0]+":") {
+			t.Errorf("%s: exit code %d\n%s", args[0], code, errs)
+		}
 	}
 }

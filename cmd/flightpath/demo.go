@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
@@ -63,6 +62,9 @@ find out by themselves.`,
 			if len(args) > 0 {
 				return badUsage("demo takes flags only, not %q", args[0])
 			}
+			if err := checkRules(fs, demoRules); err != nil {
+				return fmt.Errorf("demo: %w", err)
+			}
 			if !given(fs, "mtu") {
 				o.mtu = 548
 				if o.pq {
@@ -76,12 +78,6 @@ find out by themselves.`,
 
 // versions by the names of the -version flag.
 var versions = map[string]uint16{"1.2": dtls.VersionDTLS12, "1.3": dtls.VersionDTLS13}
-
-// given reports whether a flag was on the command line.
-func given(fs *flag.FlagSet, name string) (yes bool) {
-	fs.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
-	return yes
-}
 
 // check finds what cannot work before anything is sent.
 func (o options) check() error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,13 +18,15 @@ import (
 
 // peerOptions are the flags that connect and listen have in common.
 type peerOptions struct {
+	fs          *flag.FlagSet
 	cert, key   string // PEM files
-	psk         []byte
+	psk         pskSource
 	identity    string
 	version     string // "": both
 	alpn        []string
 	suites      []uint16
 	groups      []tls.CurveID
+	ems         emsMode
 	mtu         int // bytes of UDP payload
 	mtuMode     dtls.MTUMode
 	trace       bool
@@ -38,30 +39,32 @@ type peerOptions struct {
 const defaultIdentity = "Client_identity"
 
 func (o *peerOptions) register(fs *flag.FlagSet) {
+	o.fs = fs
 	fs.StringVar(&o.cert, "cert", "", "certificate chain, a PEM `file`, leaf first")
 	fs.StringVar(&o.key, "key", "", "its private key, a PEM `file` (default: in the file of -cert)")
-	fs.Func("psk", "pre-shared key, in `hex`", func(s string) (err error) {
-		o.psk, err = hex.DecodeString(s)
-		if err == nil && len(o.psk) == 0 {
-			err = errors.New("the key is empty")
-		}
-		return err
-	})
+	fs.StringVar(&o.psk.hex, "psk", "", "pre-shared key, in `hex`; other users see it in the list of processes: -psk-file and -psk-env hide it")
+	fs.StringVar(&o.psk.file, "psk-file", "", "read the pre-shared key from this `file`, in hex")
+	fs.StringVar(&o.psk.env, "psk-env", "", "read the pre-shared key from this environment `variable`, in hex")
 	fs.StringVar(&o.identity, "identity", defaultIdentity, "`name` of the pre-shared key")
 	fs.StringVar(&o.version, "version", "", "speak this DTLS `version` only, 1.2 or 1.3 (default: both, the newer one if the peer has it)")
 	fs.Func("alpn", "application `protocols`, comma separated, preferred ones first", func(s string) error {
 		o.alpn = append(o.alpn, strings.Split(s, ",")...)
 		return nil
 	})
-	fs.Func("suite", "cipher `suites` by IANA name or number, comma separated or one by one, preferred ones first", func(s string) error {
+	fs.Func("suite", "cipher `suites` by IANA name or number, comma separated or one by one, preferred ones first; flightpath help suites lists them", func(s string) error {
 		return each(s, parseSuite, &o.suites)
 	})
 	fs.Func("group", "`groups` of the key exchange, comma separated or one by one: X25519MLKEM768, X25519, P-256, P-384, P-521, SecP256r1MLKEM768, SecP384r1MLKEM1024", func(s string) error {
 		return each(s, parseGroup, &o.groups)
 	})
+	fs.Func("ems", "extended master secret of DTLS 1.2 (RFC 7627), a `mode`: require refuses peers without it, "+
+		"allow does not, off does without it (default: require)", func(s string) (err error) {
+		o.ems, err = parseEMSMode(s)
+		return err
+	})
 	fs.IntVar(&o.mtu, "mtu", 0, "largest datagram to send at first, `bytes` of UDP payload (default: the library's 1232)")
-	fs.Func("mtu-mode", "who may lower that: `auto` (silence and refusals), kernel (refusals), or manual, "+
-		"which here means this command, aloud", func(s string) (err error) {
+	fs.Func("mtu-mode", "what may lower that, a `mode`: auto (silence and refusals), kernel (refusals), or manual "+
+		"(refusals, each of which is printed) (default: auto)", func(s string) (err error) {
 		o.mtuMode, err = parseMTUMode(s)
 		return err
 	})
@@ -74,28 +77,23 @@ func (o *peerOptions) register(fs *flag.FlagSet) {
 // config returns what both ends configure alike. done closes what it opened and
 // is called when no association is left.
 func (o *peerOptions) config(log io.Writer) (config *dtls.Config, done func(), err error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
 	config = &dtls.Config{
 		NextProtos: o.alpn, CipherSuites: o.suites, CurvePreferences: o.groups,
+		MinVersion: versions[o.version], MaxVersion: versions[o.version],
 		MTU: o.mtu, MTUMode: o.mtuMode,
+		DisableExtendedMasterSecret: o.ems == emsOff,
 	}
-	if o.version != "" {
-		version := versions[o.version]
-		if version == 0 {
-			return nil, nil, fmt.Errorf("-version %s: there are 1.2 and 1.3", o.version)
-		}
-		config.MinVersion, config.MaxVersion = version, version
-	}
-	if o.exporterLen < 1 {
-		return nil, nil, fmt.Errorf("-exporter-len %d: bytes, 1 or more", o.exporterLen)
+	if o.ems == emsAllow {
+		config.RequireExtendedMasterSecret = new(bool)
 	}
 	if o.mtuMode == dtls.MTUManual {
 		config.OnLargePacket = func(e *dtls.LargePacketError) (int, bool) {
 			fmt.Fprintf(log, "%v: SetMTU(%d)\n", e, e.Suggest())
 			return e.Suggest(), e.Suggest() != 0
 		}
-	}
-	if o.key != "" && o.cert == "" {
-		return nil, nil, errors.New("-key needs -cert")
 	}
 	if o.cert != "" {
 		cert, err := loadCertificate(o.cert, o.key)
@@ -114,6 +112,22 @@ func (o *peerOptions) config(log io.Writer) (config *dtls.Config, done func(), e
 		done = func() { _ = f.Close() }
 	}
 	return config, done, nil
+}
+
+// check finds mistakes in the flags of both ends.
+func (o *peerOptions) check() error {
+	if err := checkRules(o.fs, peerRules); err != nil {
+		return err
+	}
+	switch {
+	case o.version != "" && versions[o.version] == 0:
+		return badUsage("-version %s: there are 1.2 and 1.3", o.version)
+	case o.exporterLen < 1:
+		return badUsage("-exporter-len %d: bytes, 1 or more", o.exporterLen)
+	case o.ems != "" && !o.mayUse("1.2"):
+		return badUsage("-ems is about DTLS 1.2, and -version is %s: leave one of them out", o.version)
+	}
+	return o.checkSuites()
 }
 
 // oneAddress is the only argument of both commands.

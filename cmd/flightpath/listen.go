@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ type listenOptions struct {
 	peerOptions
 	requireCert bool
 	clientCA    string // PEM file
-	echo, print bool
+	print       bool
+	echo        *bool // nil: unless print
 	once        bool
 	stats       bool
 }
@@ -31,7 +33,11 @@ func newListenCommand(std streams) *ffcli.Command {
 	o.register(fs)
 	fs.BoolVar(&o.requireCert, "require-client-cert", false, "refuse clients without a certificate that -client-ca, or else the system, verifies")
 	fs.StringVar(&o.clientCA, "client-ca", "", "ask clients for a certificate and verify it by those in this PEM `file`")
-	fs.BoolVar(&o.echo, "echo", false, "echo records back (the default without -print)")
+	fs.BoolFunc("echo", "echo records back (the default without -print; -echo=false does not)", func(s string) error {
+		echo, err := strconv.ParseBool(s)
+		o.echo = &echo
+		return err
+	})
 	fs.BoolVar(&o.print, "print", false, "copy records to standard output")
 	fs.BoolVar(&o.once, "once", false, "end after the first association")
 	fs.BoolVar(&o.stats, "stats", false, "print the listener's counters at the end")
@@ -57,6 +63,11 @@ localhost and prints its SHA-256.`,
 }
 
 func (o *listenOptions) config(log io.Writer) (*dtls.Config, func(), error) {
+	if o.hasPSK() && o.cert == "" {
+		if err := o.withoutPSK("add -cert", "client-ca", "require-client-cert"); err != nil {
+			return nil, nil, err
+		}
+	}
 	config, done, err := o.peerOptions.config(log)
 	if err != nil {
 		return nil, nil, err
@@ -82,10 +93,14 @@ func (o *listenOptions) config(log io.Writer) (*dtls.Config, func(), error) {
 
 // credentials adds the server's own, and what it asks of clients.
 func (o *listenOptions) credentials(config *dtls.Config, log io.Writer) (err error) {
-	if o.psk != nil {
-		config.ServerPSK = o.serverPSK
+	if o.hasPSK() {
+		psk, err := o.loadPSK()
+		if err != nil {
+			return err
+		}
+		config.ServerPSK = serverPSK(psk)
 	}
-	if o.psk == nil && o.cert == "" {
+	if !o.hasPSK() && o.cert == "" {
 		cert, err := selfSigned()
 		if err != nil {
 			return err
@@ -107,14 +122,6 @@ func (o *listenOptions) credentials(config *dtls.Config, log io.Writer) (err err
 	return nil
 }
 
-// serverPSK knows one identity. The others are nobody's: (nil, nil).
-func (o *peerOptions) serverPSK(_ context.Context, info dtls.ServerPSKInfo) (*dtls.PSK, error) {
-	if string(info.Identity) != o.identity {
-		return nil, nil
-	}
-	return &dtls.PSK{Identity: info.Identity, Key: o.psk}, nil
-}
-
 // listen accepts until ctx ends, or the first association with -once.
 func listen(ctx context.Context, o *listenOptions, address string, std streams) error {
 	config, done, err := o.config(std.err)
@@ -124,7 +131,7 @@ func listen(ctx context.Context, o *listenOptions, address string, std streams) 
 	defer done()
 	l, err := dtls.Listen("udp", address, config)
 	if err != nil {
-		return err
+		return inFlags(err)
 	}
 	fmt.Fprintf(std.err, "listening on %v\n", l.Addr())
 
@@ -168,6 +175,10 @@ func (o *listenOptions) serve(ctx context.Context, c *dtls.Conn, std streams) {
 	if err := o.summarize(std.err, fmt.Sprintf("%v: connected", peer), c); err != nil {
 		fmt.Fprintf(std.err, "%v: %v\n", peer, err)
 	}
+	echo := !o.print
+	if o.echo != nil {
+		echo = *o.echo
+	}
 	buf := make([]byte, maxRecord)
 	for {
 		n, err := c.Read(buf)
@@ -184,7 +195,7 @@ func (o *listenOptions) serve(ctx context.Context, c *dtls.Conn, std streams) {
 				return
 			}
 		}
-		if o.print && !o.echo {
+		if !echo {
 			continue
 		}
 		if _, err := c.Write(buf[:n]); err != nil && !dtls.IsFatal(err) {

@@ -24,6 +24,9 @@ func (o *peerOptions) summarize(out io.Writer, headline string, c *dtls.Conn) er
 	if s.CurveID != 0 {
 		row("group", "%s", groupName(s.CurveID))
 	}
+	if s.Version == dtls.VersionDTLS12 && !s.ExtendedMasterSecret {
+		row("master secret", "not extended: the peer, or -ems, is without RFC 7627")
+	}
 	if s.NegotiatedProtocol != "" {
 		row("ALPN", "%q", s.NegotiatedProtocol)
 	}
