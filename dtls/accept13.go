@@ -42,7 +42,7 @@ type door13 struct {
 	sha256, sha384 hash.Hash
 	sum            [sha512.Size384]byte
 	parts          [][]byte // that a cookie covers
-	head           [retryHeadLen + sha512.Size384]byte
+	cookie         [retryHeadLen + sha512.Size384 + cookie.Len]byte
 	header         [message.Header13Len]byte
 }
 
@@ -57,22 +57,13 @@ type retryAnswer struct {
 	scan  message.HelloScan
 }
 
-// retryBase is the size of version, random, session id, suite, compression and
-// of the length of the extensions.
-const retryBase = 2 + 32 + 1 + 2 + 1 + 2
-
-func (a *retryAnswer) bodyLen() int { return retryBase + a.extensionsLen() }
-
-func (a *retryAnswer) extensionsLen() int {
-	n := 4 + 2 // supported_versions
-	n += 4 + 2 + a.cookieLen()
-	if a.group != 0 {
-		n += 4 + 2
-	}
-	return n
-}
-
+// cookieLen is the size of a cookie in bytes.
 func (a *retryAnswer) cookieLen() int { return retryHeadLen + a.suite.Hash.Size() + cookie.Len }
+
+// request is the HelloRetryRequest with that cookie.
+func (a *retryAnswer) request(c []byte) message.HelloRetryRequest {
+	return message.HelloRetryRequest{CipherSuite: a.suite.ID, SelectedGroup: uint16(a.group), Cookie: c}
+}
 
 // decide13 judges a whole hello that offers DTLS 1.3.
 func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *message.HelloScan, j judgement) judgement {
@@ -234,50 +225,30 @@ func (d *Door) helloHash(s *suite.Suite, body []byte) []byte {
 // the number of the hello's, and its message_seq that of the hello, so that none
 // is used twice; the engine goes on behind them.
 func (d *Door) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.AddrPort, a *retryAnswer) []byte {
+	c := binary.BigEndian.AppendUint16(d.v13.cookie[:0], a.suite.ID)
+	c = binary.BigEndian.AppendUint16(c, uint16(a.group))
+	c = appendFixed(c, d.v13.sha256, &a.scan)
+	c = append(c, d.helloHash(a.suite, a.body)...)
+	c = d.jar.Mint(c, now, from, d.covered(c, &a.scan.HelloPrefix)...)
+	m := a.request(c)
+	n := uint32(m.BodyLen())
 	dst = record.AppendHeader(dst, record.Header{
 		Type: record.TypeHandshake, Version: VersionDTLS12, Number: record.Number{Seq: p.record.Seq},
-		Length: message.HeaderLen + a.bodyLen(),
+		Length: message.HeaderLen + int(n),
 	})
-	n := uint32(a.bodyLen())
 	dst = message.Header{Type: message.TypeServerHello, Length: n, Seq: p.Seq, FragmentLength: n}.Append(dst)
-	head := binary.BigEndian.AppendUint16(d.v13.head[:0], a.suite.ID)
-	head = binary.BigEndian.AppendUint16(head, uint16(a.group))
-	head = appendFixed(head, d.v13.sha256, &a.scan)
-	head = append(head, d.helloHash(a.suite, a.body)...)
-	dst = a.appendBody(dst, head)
-	return d.jar.Mint(dst, now, from, d.covered(head, &a.scan.HelloPrefix)...)
-}
-
-// appendBody writes the body up to the last part of the cookie, which ends it.
-func (a *retryAnswer) appendBody(dst, head []byte) []byte {
-	dst = binary.BigEndian.AppendUint16(dst, VersionDTLS12)
-	dst = append(dst, message.RetryRandom[:]...)
-	dst = append(dst, 0)
-	dst = binary.BigEndian.AppendUint16(dst, a.suite.ID)
-	dst = append(dst, 0)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(a.extensionsLen()))
-	dst = appendExtension(dst, message.ExtensionSupportedVersions, 2)
-	dst = binary.BigEndian.AppendUint16(dst, VersionDTLS13)
-	if a.group != 0 {
-		dst = appendExtension(dst, message.ExtensionKeyShare, 2)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(a.group))
-	}
-	dst = appendExtension(dst, message.ExtensionCookie, 2+a.cookieLen())
-	dst = binary.BigEndian.AppendUint16(dst, uint16(a.cookieLen()))
-	return append(dst, head...)
-}
-
-func appendExtension(dst []byte, t uint16, n int) []byte {
-	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(dst, t), uint16(n))
+	dst, _ = m.AppendBody(dst) // fails for longer cookies only
+	return dst
 }
 
 // retried is what the engine has to know of the exchange: the HelloRetryRequest
 // is made again out of the cookie (RFC 9147, Section 5.1).
 func (a *retryAnswer) retried(c []byte) *retried {
-	head := c[:len(c)-cookie.Len]
-	n := a.bodyLen()
+	m := a.request(c)
+	n := m.BodyLen()
 	raw := message.AppendHeader13(make([]byte, 0, message.Header13Len+n), message.TypeServerHello, n)
-	raw = append(a.appendBody(raw, head), c[len(head):]...)
+	raw, _ = m.AppendBody(raw) // fails for longer cookies only
+	head := c[:len(c)-cookie.Len]
 	return &retried{
 		suite: a.suite, group: a.group, raw: raw,
 		fixed: bytes.Clone(head[retryFixedAt:retryHeadLen]), helloHash: bytes.Clone(head[retryHeadLen:]),

@@ -197,10 +197,7 @@ func certificateRequest13(p *params) *message.CertificateRequest13 {
 // 4.1.4). The address is the caller's choice or proven, so no cookie is asked for.
 func askAgain13(hs *handshake, p *params, c choice13, in received) (step, error) {
 	e := hs.e
-	hrr := &message.ServerHello{
-		Version: VersionDTLS12, SupportedVersion: VersionDTLS13, Random: message.RetryRandom,
-		CipherSuite: c.suite.ID, SelectedGroup: uint16(c.group),
-	}
+	hrr := &message.HelloRetryRequest{CipherSuite: c.suite.ID, SelectedGroup: uint16(c.group)}
 	e.state.Version = VersionDTLS13
 	e.out.ledger.on = true
 	hs.transcript.Reset()
