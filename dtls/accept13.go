@@ -31,9 +31,8 @@ import (
 
 // The parts of a cookie, in bytes.
 const (
-	retryFixedAt  = 2 + 2
-	retryFixedLen = 16
-	retryHeadLen  = retryFixedAt + retryFixedLen // what stands before the hash
+	retryFixedAt = 2 + 2
+	retryHeadLen = retryFixedAt + fixedLen // what stands before the hash
 )
 
 // door13 is what a Door needs for DTLS 1.3; its buffers are there so that nothing
@@ -50,11 +49,10 @@ func newDoor13() door13 { return door13{sha256: sha256.New(), sha384: sha512.New
 
 // retryAnswer is what a HelloRetryRequest says.
 type retryAnswer struct {
-	suite *suite.Suite
-	group kex.Group // 0: the hello has a share that will do
-	fixed []byte    // hash of what the second hello must repeat
-	body  []byte    // of the hello it answers
-	scan  message.HelloScan
+	choice        // group is the one to ask for, 0: the hello has a share that will do
+	fixed  []byte // hash of what the second hello must repeat
+	body   []byte // of the hello it answers
+	scan   message.HelloScan
 }
 
 // cookieLen is the size of a cookie in bytes.
@@ -78,17 +76,17 @@ func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *mess
 		j.proven, j.verdict = true, letIn
 		return j
 	}
-	a := retryAnswer{suite: chooseScanned(d.p.suites13, s.CipherSuites), body: body, scan: *s}
-	if a.suite == nil {
-		return j.refuse(alert.HandshakeFailure)
+	c, why := d.p.choose(s, nil)
+	if why != accepted {
+		return j.refuse(why.alert())
 	}
-	var ok bool
-	if a.group, ok = d.groupToAsk(s); !ok {
-		return j.refuse(alert.HandshakeFailure)
+	size := serverHelloLen(&c)
+	if !c.needsRetry() {
+		c.group = 0 // there is nothing to ask for
 	}
-	j.retry = a
+	j.retry = retryAnswer{choice: c, body: body, scan: *s}
 	j.verdict = letIn
-	if d.wantsCookie(now) || amplification*(len(body)+record.HeaderLen+message.HeaderLen) < d.serverHelloLen(s) {
+	if d.wantsCookie(now) || amplification*(len(body)+record.HeaderLen+message.HeaderLen) < size {
 		// RFC 9147, Section 5.1: what may be sent to an unproven address would not
 		// carry the ServerHello; so it is proven first, whatever CookieMode says.
 		j.verdict = askCookie
@@ -96,55 +94,11 @@ func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *mess
 	return j
 }
 
-// groupToAsk is the group that the second hello should have a share for, 0 if
-// the present one has it; ok is false if there is none in common. It follows
-// choice13.chooseShare.
-func (d *Door) groupToAsk(s *message.HelloScan) (group kex.Group, ok bool) {
-	if !s.HasKeyShares || s.SupportedGroups == nil {
-		return 0, true // the engine says what is missing
-	}
-	chosen, shared := kex.Group(0), false
-	for _, g := range d.p.groups13 {
-		if !s.OffersGroup(uint16(g)) {
-			continue
-		}
-		has := s.HasShare(uint16(g))
-		if chosen == 0 || !shared && has && !kex.IsHybrid(chosen) {
-			chosen, shared = g, has
-		}
-	}
-	switch {
-	case chosen == 0:
-		return 0, d.p.pskAlone && s.PSK != nil
-	case shared:
-		return 0, true
-	}
-	return chosen, true
-}
-
-// serverHelloLen is about how much the ServerHello that answers this hello will
-// take.
-func (d *Door) serverHelloLen(s *message.HelloScan) int {
+// serverHelloLen is about how much the ServerHello with that choice will take.
+func serverHelloLen(c *choice) int {
 	const rest = record.HeaderLen + message.HeaderLen + 128
-	for _, g := range d.p.groups13 {
-		if s.OffersGroup(uint16(g)) {
-			_, share := kex.ShareLen(g)
-			return rest + share
-		}
-	}
-	return rest
-}
-
-// chooseScanned is chooseSuite13 for the bytes of a list.
-func chooseScanned(ours []*suite.Suite, theirs []byte) *suite.Suite {
-	for _, s := range ours {
-		for i := 0; i+1 < len(theirs); i += 2 {
-			if binary.BigEndian.Uint16(theirs[i:]) == s.ID {
-				return s
-			}
-		}
-	}
-	return nil
+	_, share := kex.ShareLen(c.group)
+	return rest + share
 }
 
 // checkRetry judges a hello with a cookie. RFC 9147, Section 5.1: "If a server
@@ -180,7 +134,9 @@ func (d *Door) checkCookie(now time.Time, from netip.AddrPort, j *judgement) boo
 	if len(c) < retryHeadLen {
 		return false
 	}
-	a := retryAnswer{suite: suite.Lookup(binary.BigEndian.Uint16(c)), group: kex.Group(binary.BigEndian.Uint16(c[2:]))}
+	a := retryAnswer{choice: choice{
+		version: VersionDTLS13, suite: suite.Lookup(binary.BigEndian.Uint16(c)), group: kex.Group(binary.BigEndian.Uint16(c[2:])),
+	}}
 	if a.suite == nil || !a.suite.Is13() || len(c) != a.cookieLen() {
 		return false
 	}
@@ -197,15 +153,6 @@ func (d *Door) checkCookie(now time.Time, from netip.AddrPort, j *judgement) boo
 func (d *Door) covered(head []byte, p *message.HelloPrefix) [][]byte {
 	d.v13.parts = append(d.v13.parts[:0], head, p.Covered[0], p.Covered[1])
 	return d.v13.parts
-}
-
-// appendFixed appends the hash of what a second hello must repeat, by SHA-256.
-func appendFixed(dst []byte, h hash.Hash, s *message.HelloScan) []byte {
-	h.Reset()
-	for part := range s.Fixed() {
-		h.Write(part)
-	}
-	return h.Sum(dst)[:len(dst)+retryFixedLen]
 }
 
 // helloHash is the hash of a hello as the transcript has it (RFC 9147, Section
@@ -250,7 +197,7 @@ func (a *retryAnswer) retried(c []byte) *retried {
 	raw, _ = m.AppendBody(raw) // fails for longer cookies only
 	head := c[:len(c)-cookie.Len]
 	return &retried{
-		suite: a.suite, group: a.group, raw: raw,
+		choice: a.choice, raw: raw,
 		fixed: bytes.Clone(head[retryFixedAt:retryHeadLen]), helloHash: bytes.Clone(head[retryHeadLen:]),
 	}
 }

@@ -262,18 +262,8 @@ func helloInfo(h *message.ClientHello) *tls.ClientHelloInfo {
 	if slices.Contains(h.SupportedVersions, VersionDTLS13) {
 		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS13)
 	}
-	if speaks12(h) {
+	if slices.Contains(h.SupportedVersions, VersionDTLS12) || len(h.SupportedVersions) == 0 && isLegacy12(h.Version) {
 		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS12)
 	}
 	return info
-}
-
-// speaks12 reports whether a hello offers DTLS 1.2. RFC 8446, Section 4.2.1:
-// supported_versions, if there, decides alone, and unknown ones are ignored.
-// RFC 6347, Section 4.1: minor versions count down within major version 254.
-func speaks12(h *message.ClientHello) bool {
-	if len(h.SupportedVersions) > 0 {
-		return slices.Contains(h.SupportedVersions, VersionDTLS12)
-	}
-	return h.Version>>8 == VersionDTLS12>>8 && versionAtLeast(h.Version, VersionDTLS12)
 }

@@ -6,16 +6,12 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/auth"
-	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/message"
-	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
 // choice13 is what a DTLS 1.3 server makes of a hello.
 type choice13 struct {
-	suite    *suite.Suite
-	group    kex.Group // 0: psk_ke
-	share    []byte    // of the client, nil with a group: it must be asked for
+	choice
 	psk      *offeredPSK
 	pskIndex int
 	cert     *tls.Certificate // nil: PSK
@@ -23,15 +19,13 @@ type choice13 struct {
 	alpn     string
 }
 
-// choose13 answers a hello out of params, or with the alert that says why not.
-func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, retry *retried) (choice13, error) {
-	var c choice13
+// choose13 goes on from what choose has found: with the application protocol, the
+// pre-shared key or the certificate.
+func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, base choice, retry *retried) (choice13, error) {
+	c := choice13{choice: base}
 	var err error
 	if c.alpn, err = chooseALPN(p.alpn, h.ALPN); err != nil {
 		return c, err
-	}
-	if c.suite = chooseSuite13(p.suites13, h.CipherSuites); c.suite == nil || retry != nil && c.suite != retry.suite {
-		return c, alert.Errorf(alert.HandshakeFailure, "no cipher suite in common: %s", describeSuites(h.CipherSuites))
 	}
 	if c.psk, c.pskIndex, err = choosePSK13(hs, p, h, c.suite, retry.transcript(), body); err != nil {
 		return c, err
@@ -40,11 +34,15 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, ret
 		if err := c.psk.checkBinder(h, c.pskIndex, retry.transcript(), body); err != nil {
 			return c, err
 		}
-		if p.pskAlone && slices.Contains(h.PSKModes, message.PSKModeKE) && !p.couldExchange(h) {
+		// RFC 8446, Section 4.2.9: only in a mode that the client offers.
+		exchange := slices.Contains(h.PSKModes, message.PSKModeDHEKE)
+		withShare := exchange && c.group != 0 && len(h.KeyShares) > 0
+		if p.pskAlone && slices.Contains(h.PSKModes, message.PSKModeKE) && !withShare {
+			c.group, c.share = 0, nil
 			return c, nil
 		}
-		if !slices.Contains(h.PSKModes, message.PSKModeDHEKE) {
-			c.psk = nil // RFC 8446, Section 4.2.9: it may not be used
+		if !exchange {
+			c.psk = nil
 		}
 	}
 	if c.psk == nil {
@@ -52,24 +50,10 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, ret
 			return c, err
 		}
 	}
-	return c, c.chooseShare(p, h, retry)
-}
-
-// couldExchange reports whether a pre-shared key can go with a key exchange. It
-// follows Door.groupToAsk, which lets a hello in if it cannot, but has a key.
-func (p *params) couldExchange(h *message.ClientHello) bool {
-	return slices.Contains(h.PSKModes, message.PSKModeDHEKE) && len(h.KeyShares) > 0 &&
-		slices.ContainsFunc(p.groups13, func(g kex.Group) bool { return offersGroup(h, uint16(g)) })
-}
-
-// chooseSuite13 is the first of ours among theirs.
-func chooseSuite13(ours []*suite.Suite, theirs []uint16) *suite.Suite {
-	for _, s := range ours {
-		if slices.Contains(theirs, s.ID) {
-			return s
-		}
+	if c.group == 0 {
+		return c, alert.Errorf(alert.HandshakeFailure, "no group in common, and no pre-shared key that does without")
 	}
-	return nil
+	return c, nil
 }
 
 // chooseCertificate13: RFC 8446, Section 4.4.2.2.
@@ -92,58 +76,4 @@ func (c *choice13) chooseCertificate13(p *params, h *message.ClientHello) (err e
 	}
 	c.scheme, err = auth.ChooseScheme13(c.cert, schemesOf(h.SignatureSchemes), p.schemes)
 	return err
-}
-
-// chooseShare picks the group. Our order counts more than a round trip where the
-// preferred group is a post-quantum one (RFC 8446, Section 4.2.8 lets a server ask
-// for it); between the others a share that is there is taken.
-func (c *choice13) chooseShare(p *params, h *message.ClientHello, retry *retried) error {
-	if h.SupportedGroups == nil || !h.HasKeyShares {
-		return alert.Errorf(alert.MissingExtension, "client hello without supported_groups or key_share")
-	}
-	groups := p.groups13
-	if retry != nil && retry.group != 0 {
-		groups = []kex.Group{retry.group}
-	}
-	for _, g := range groups {
-		if !offersGroup(h, uint16(g)) {
-			continue
-		}
-		share := shareOf(h, g)
-		if c.group == 0 || c.share == nil && share != nil && !kex.IsHybrid(c.group) {
-			c.group, c.share = g, share
-		}
-	}
-	switch {
-	case c.group == 0:
-		return alert.Errorf(alert.HandshakeFailure, "no group in common for the key exchange")
-	case c.share == nil && retry != nil:
-		if retry.group != 0 {
-			return alert.Errorf(alert.IllegalParameter, "no share for group %v, which was asked for", c.group)
-		}
-		return c.anyShare(groups, h)
-	}
-	return nil
-}
-
-// anyShare is for a hello that may not be asked again: RFC 8446, Section 4.1.4
-// allows one HelloRetryRequest.
-func (c *choice13) anyShare(groups []kex.Group, h *message.ClientHello) error {
-	for _, g := range groups {
-		if share := shareOf(h, g); share != nil && offersGroup(h, uint16(g)) {
-			c.group, c.share = g, share
-			return nil
-		}
-	}
-	return alert.Errorf(alert.HandshakeFailure, "no share for a group in common")
-}
-
-// shareOf is the client's share for a group, nil if it has none.
-func shareOf(h *message.ClientHello, g kex.Group) []byte {
-	for i := range h.KeyShares {
-		if h.KeyShares[i].Group == uint16(g) {
-			return h.KeyShares[i].Data
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package dtls
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -27,13 +26,27 @@ func (s awaitClientHello) take(hs *handshake, in received) (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch version := p.chooseVersion(h); {
-	case version == VersionDTLS13:
-		return s.take13(hs, p, h, in)
-	case version == VersionDTLS12 && hs.retry == nil:
+	body := in.raw[message.HeaderLen:]
+	v, _ := message.ScanClientHello(body) // what Parse accepts, it accepts
+	retry := hs.retry
+	c, why := p.choose(&v, retry.chosen())
+	if why == accepted && c.version == VersionDTLS13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
+		if retry = hs.e.recallRetry(body); retry == nil {
+			return nil, errUnknownCookie
+		}
+		c, why = p.choose(&v, retry.chosen())
+	}
+	switch {
+	case why != accepted:
+		return nil, why.explain(p, &v, retry.chosen())
+	case c.version == VersionDTLS12:
 		return s.take12(hs, p, h, in)
 	}
-	return nil, alert.Errorf(alert.ProtocolVersion, "client offers %s, %s is spoken here", describeVersions(h), p.versions())
+	next, err := answerHello13(hs, p, h, &v, in, c, retry)
+	if err == nil && retry != hs.retry {
+		hs.e.credit.unlimited = true // the cookie proves the address
+	}
+	return next, err
 }
 
 // isProven reports whether a hello has the cookie that the door has seen.
@@ -61,30 +74,4 @@ func (hs *handshake) configFor(h *message.ClientHello) (*params, error) {
 		p = other
 	}
 	return p, nil
-}
-
-// chooseVersion is the newest one that both sides speak, 0 if there is none.
-func (p *params) chooseVersion(h *message.ClientHello) uint16 {
-	switch {
-	case p.offers(VersionDTLS13) && slices.Contains(h.SupportedVersions, VersionDTLS13):
-		return VersionDTLS13
-	case p.offers(VersionDTLS12) && speaks12(h):
-		return VersionDTLS12
-	}
-	return 0
-}
-
-// describeVersions names what a hello offers.
-func describeVersions(h *message.ClientHello) string {
-	if len(h.SupportedVersions) == 0 {
-		return VersionName(h.Version)
-	}
-	text := ""
-	for i, v := range h.SupportedVersions {
-		if i > 0 {
-			text += ", "
-		}
-		text += VersionName(v)
-	}
-	return text
 }

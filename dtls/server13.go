@@ -11,52 +11,10 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
-	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // The server of DTLS 1.3; client13.go has the picture.
-
-// retried is what a HelloRetryRequest asked for, all that a server without state
-// gets back in its cookie.
-type retried struct {
-	suite     *suite.Suite
-	group     kex.Group // asked for, 0: none was
-	fixed     []byte    // hash of what the second hello must repeat
-	helloHash []byte    // of the first hello
-	raw       []byte    // the HelloRetryRequest as the transcript has it
-}
-
-// transcript is what stands before the second hello (RFC 8446, Section 4.4.1).
-func (r *retried) transcript() []byte {
-	if r == nil {
-		return nil
-	}
-	return append(keys.MessageHash13(r.suite.Hash, r.helloHash), r.raw...)
-}
-
-// take13 answers a hello in DTLS 1.3.
-func (s awaitClientHello) take13(hs *handshake, p *params, h *message.ClientHello, in received) (step, error) {
-	if len(h.RetryCookie) == 0 || hs.cookie != nil {
-		return answerHello13(hs, p, h, in, hs.retry)
-	}
-	retry := hs.e.recallRetry(in.raw[message.HeaderLen:])
-	if retry == nil {
-		return nil, errUnknownCookie
-	}
-	next, err := answerHello13(hs, p, h, in, retry)
-	if err == nil {
-		hs.e.credit.unlimited = true // the cookie proves the address
-	}
-	return next, err
-}
-
-// repeats reports whether a hello repeats what it must of the first one. RFC 8446,
-// Section 4.1.2 lists what it may change.
-func (r *retried) repeats(hello []byte) bool {
-	s, ok := message.ScanClientHello(hello)
-	return ok && bytes.Equal(appendFixed(nil, sha256.New(), &s), r.fixed)
-}
 
 // errUnknownCookie: RFC 9147, Section 5.1.
 var errUnknownCookie = alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
@@ -76,26 +34,32 @@ func (s awaitSecondHello13) take(hs *handshake, in received) (step, error) {
 	if len(h.RetryCookie) > 0 && hs.cookie == nil {
 		return nil, errUnknownCookie
 	}
-	return answerHello13(hs, s.p, h, in, s.retry)
+	v, _ := message.ScanClientHello(in.raw[message.HeaderLen:]) // what Parse accepts, it accepts
+	c, why := s.p.choose(&v, s.retry.chosen())
+	if why != accepted {
+		return nil, why.explain(s.p, &v, s.retry.chosen())
+	}
+	return answerHello13(hs, s.p, h, &v, in, c, s.retry)
 }
 
-// answerHello13 sends the server's flight, or asks for another hello. retry is
-// what was asked for before.
-func answerHello13(hs *handshake, p *params, h *message.ClientHello, in received, retry *retried) (step, error) {
+// answerHello13 sends the server's flight, or a HelloRetryRequest. v is h once
+// more, base what was chosen for it, retry the HelloRetryRequest before it.
+func answerHello13(
+	hs *handshake, p *params, h *message.ClientHello, v *message.HelloScan, in received, base choice, retry *retried,
+) (step, error) {
 	// RFC 9147, Section 5.3.
 	if len(h.Cookie) > 0 {
 		return nil, alert.Errorf(alert.IllegalParameter, "a hello of DTLS 1.3 with a legacy_cookie")
 	}
-	body := in.raw[message.HeaderLen:]
-	if retry != nil && !retry.repeats(body) {
+	if retry != nil && !retry.repeats(v) {
 		return nil, alert.Errorf(alert.IllegalParameter, "the second hello differs from the first in more than was asked for")
 	}
-	c, err := choose13(hs, p, h, body, retry)
+	c, err := choose13(hs, p, h, in.raw[message.HeaderLen:], base, retry)
 	if err != nil {
 		return nil, err
 	}
-	if c.share == nil && c.group != 0 {
-		return askAgain13(hs, p, c, in)
+	if c.needsRetry() {
+		return askAgain13(hs, p, v, c.choice, in)
 	}
 	n := &negotiated13{suite: c.suite, clientRandom: h.Random, psk: c.psk}
 	sh := &message.ServerHello{
@@ -195,17 +159,14 @@ func certificateRequest13(p *params) *message.CertificateRequest13 {
 
 // askAgain13 asks for a hello with a share of the group (RFC 8446, Section
 // 4.1.4). The address is the caller's choice or proven, so no cookie is asked for.
-func askAgain13(hs *handshake, p *params, c choice13, in received) (step, error) {
+func askAgain13(hs *handshake, p *params, v *message.HelloScan, c choice, in received) (step, error) {
 	e := hs.e
 	hrr := &message.HelloRetryRequest{CipherSuite: c.suite.ID, SelectedGroup: uint16(c.group)}
 	e.state.Version = VersionDTLS13
 	e.out.ledger.on = true
 	hs.transcript.Reset()
 	hs.transcribe(in.raw)
-	retry := &retried{suite: c.suite, group: c.group, helloHash: hs.transcript.Sum(c.suite.Hash)}
-	if s, ok := message.ScanClientHello(in.raw[message.HeaderLen:]); ok { // what Parse takes, it takes
-		retry.fixed = appendFixed(nil, sha256.New(), &s)
-	}
+	retry := &retried{choice: c, helloHash: hs.transcript.Sum(c.suite.Hash), fixed: appendFixed(nil, sha256.New(), v)}
 	hs.transcript.Reset()
 	e.out.nextSeq = in.seq
 	if err := hs.add(hrr); err != nil {

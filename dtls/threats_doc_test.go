@@ -101,7 +101,7 @@ func TestSecretsAreNotComparedWithEqual(t *testing.T) {
 		"dtls/server.go isProven",                  // likewise
 		"dtls/handshake.go broughtCookie",          // likewise
 		"dtls/accept13.go checkRetry",              // the hash of a hello, in the clear
-		"dtls/server13.go repeats",                 // the same
+		"dtls/negotiate_retry.go repeats",          // the same
 		"internal/dtlstest/keylog.go ReadKeyLog",   // lines of a test's key log
 		"dtls/fragment.go agrees",                  // fragments of a peer with each other
 		"internal/antechamber/page.go contradicts", // likewise

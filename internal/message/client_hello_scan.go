@@ -66,19 +66,19 @@ func (s *HelloScan) Offers(version uint16) bool { return contains16(s.SupportedV
 // OffersGroup reports whether supported_groups lists a group.
 func (s *HelloScan) OffersGroup(group uint16) bool { return contains16(s.SupportedGroups, group) }
 
-// HasShare reports whether there is a key share for a group.
-func (s *HelloScan) HasShare(group uint16) bool {
+// Share is the key_exchange of the key share for a group, nil if there is none.
+func (s *HelloScan) Share(group uint16) []byte {
 	for shares := cryptobyte.String(s.KeyShares); !shares.Empty(); {
-		var share uint16
+		var g uint16
 		var key cryptobyte.String
-		if !shares.ReadUint16(&share) || !shares.ReadUint16LengthPrefixed(&key) {
-			return false
+		if !shares.ReadUint16(&g) || !shares.ReadUint16LengthPrefixed(&key) {
+			return nil
 		}
-		if share == group {
-			return true
+		if g == group {
+			return key
 		}
 	}
-	return false
+	return nil
 }
 
 // Fixed are the byte ranges of the body that the ClientHello after a HelloRetryRequest must repeat, in order. RFC 8446,

@@ -207,15 +207,15 @@ func TestScanFindsVersionsGroupsAndShares(t *testing.T) {
 		{"X25519MLKEM768", s.OffersGroup(0x11ec), true},
 		{"P-384", s.OffersGroup(0x18), true},
 		{"P-521", s.OffersGroup(0x19), false},
-		{"a share of X25519MLKEM768", s.HasShare(0x11ec), true},
-		{"a share of X25519", s.HasShare(0x1d), true},
-		{"a share of P-384", s.HasShare(0x18), false},
+		{"a share of X25519MLKEM768", s.Share(0x11ec) != nil, true},
+		{"a share of X25519", s.Share(0x1d) != nil, true},
+		{"a share of P-384", s.Share(0x18) != nil, false},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %v", tt.what, tt.got)
 		}
 	}
-	if none := (HelloScan{}); none.Offers(0xfefc) || none.OffersGroup(0) || none.HasShare(0) {
+	if none := (HelloScan{}); none.Offers(0xfefc) || none.OffersGroup(0) || none.Share(0) != nil {
 		t.Error("something is found in nothing")
 	}
 }
@@ -248,7 +248,7 @@ func TestScanClientHelloDoesNotAllocate(t *testing.T) {
 			for b := range s.Fixed() {
 				total += len(b)
 			}
-			if s.Offers(0xfefc) && s.OffersGroup(29) && s.HasShare(29) {
+			if s.Offers(0xfefc) && s.OffersGroup(29) && s.Share(29) != nil {
 				total++
 			}
 		}
@@ -258,7 +258,7 @@ func TestScanClientHelloDoesNotAllocate(t *testing.T) {
 	if s, ok := ScanClientHello(full); !ok || len(s.extensions) != max16/4*4 {
 		t.Error("the hello full of extensions is refused")
 	}
-	if s, ok := ScanClientHello(manyShares); !ok || !s.HasShare(999) {
+	if s, ok := ScanClientHello(manyShares); !ok || s.Share(999) == nil {
 		t.Error("the hello full of key shares is refused")
 	}
 }
