@@ -54,6 +54,13 @@ func (c *Config) SetSessionTicketKeys(keys [][32]byte) {
 	c.shared().tickets.SetKeys(keys)
 }
 
+// sessionSink is where a front puts the sessions of a client; the engine only
+// carries it. With neither callback nor cache, sessions stay in the engine.
+type sessionSink struct {
+	callback func(*Conn, []byte) // Config.OnSession
+	cache    ClientSessionCache
+}
+
 // ClientSessionCache keeps the sessions of clients; Take gives each away once
 // (RFC 8446, Appendix C.4). A session is a secret. Both may be called by many
 // goroutines at once, and must not block.

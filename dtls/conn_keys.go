@@ -99,7 +99,7 @@ func (c *Conn) takeSessions() {
 	}
 	c.flags.sessions = false
 	p := c.eng.p
-	if p.onSession == nil && p.sessionCache == nil {
+	if p.sessionSink.callback == nil && p.sessionSink.cache == nil {
 		return
 	}
 	for {
@@ -108,10 +108,10 @@ func (c *Conn) takeSessions() {
 			return
 		}
 		c.mu.Unlock()
-		if p.onSession != nil {
-			p.onSession(c, blob)
+		if p.sessionSink.callback != nil {
+			p.sessionSink.callback(c, blob)
 		} else {
-			p.sessionCache.Put(p.serverName, blob)
+			p.sessionSink.cache.Put(p.serverName, blob)
 		}
 		c.mu.Lock()
 	}

@@ -280,9 +280,6 @@ func (e *Engine) close(now time.Time, why error) {
 	e.end(why)
 }
 
-// errEngineClosed is what calls return after Close of an engine.
-var errEngineClosed = errConnClosed
-
 // ---- application data -------------------------------------------------------
 
 // MaxData is the largest Write that fits one datagram, bytes of application
@@ -338,7 +335,7 @@ func (e *Engine) mayWrite(n int) error {
 	case !e.maySendData():
 		return errHandshakeOngoing
 	case e.closing.sent || e.closing.received:
-		return errConnClosed
+		return errEngineClosed
 	case n > e.MaxData():
 		s := e.keys.sealer()
 		return &LargePacketError{

@@ -3,6 +3,7 @@ package dtls
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -42,10 +43,19 @@ var (
 	// of it; Close would close it.
 	ErrPeerRestarted = errors.New("dtls: peer has restarted from the same address")
 
+	// errEngineClosed is what calls return after Close; net.ErrClosed matches it.
+	errEngineClosed error = &closedError{"dtls: association closed"}
+
 	errHandshakeOngoing = errors.New("dtls: handshake not complete")
 	errKeysExhausted    = errors.New("dtls: record limit of the keys reached, a new association is needed")
 	errBelowMinimumMTU  = fmt.Errorf("dtls: MTU below %d bytes of UDP payload", minMTU)
 )
+
+// closedError is the error of something that its owner has closed.
+type closedError struct{ text string }
+
+func (e *closedError) Error() string        { return e.text }
+func (e *closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // AlertError is an alert that the peer sent (Remote) or a fault of this
 // association that was answered with one.

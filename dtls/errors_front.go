@@ -3,7 +3,6 @@ package dtls
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 )
 
@@ -58,7 +57,7 @@ var (
 	// listener. There are no handlers so far: nothing returns it.
 	ErrInHandler = errors.New("dtls: blocking call inside a handler")
 
-	errConnClosed     error = &closedError{"dtls: association closed"}
+	errConnClosed           = errEngineClosed
 	errEndpointClosed error = &closedError{"dtls: endpoint closed"}
 
 	errAlreadyListening = errors.New("dtls: endpoint has a Listener already")
@@ -71,11 +70,6 @@ func (*idleError) Error() string {
 }
 func (*idleError) Timeout() bool   { return true }
 func (*idleError) Temporary() bool { return false }
-
-type closedError struct{ text string }
-
-func (e *closedError) Error() string        { return e.text }
-func (e *closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // interruptedError is ErrInterrupted with the context that ended.
 type interruptedError struct{ err, cause error }

@@ -103,10 +103,6 @@ func (l *Listener) makeRoom(now time.Time, from peerAddr, before *Conn, proven b
 	return goes, ErrShed, true
 }
 
-// restartPause is how long a client that has restarted waits for another try
-// where no cookie proves that it is there.
-const restartPause = 10 * time.Second
-
 // mayRestart reports, with d.mu held, whether a client without proof may begin
 // anew from an address that is in use: anybody could invent it. The first
 // handshake of an address goes on undisturbed. Beside an established association

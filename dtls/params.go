@@ -43,8 +43,7 @@ type params struct {
 	recordSizeLimit        int            // 0: as large as records get
 	tickets                *ticket.Ring   // of a server, nil: it gives none and takes none
 	takeSession            func(now time.Time) *session
-	sessionCache           ClientSessionCache
-	onSession              func(*Conn, []byte)
+	sessionSink            sessionSink
 
 	serverName           string
 	certificates         []tls.Certificate
@@ -489,7 +488,7 @@ func (p *params) resolveLimits(c *Config) error {
 
 // resolveSessions prepares resumption.
 func (p *params) resolveSessions(c *Config) error {
-	p.pskAlone, p.onSession, p.sessionCache = c.PSKWithoutDHE, c.OnSession, c.ClientSessionCache
+	p.pskAlone, p.sessionSink = c.PSKWithoutDHE, sessionSink{c.OnSession, c.ClientSessionCache}
 	if p.isClient {
 		p.takeSession = c.sessions(p)
 		if c.Session != nil {

@@ -184,7 +184,7 @@ func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 	case e.post == nil:
 		return errNoKeyUpdate
 	case e.closing.sent || e.closing.received:
-		return errConnClosed
+		return errEngineClosed
 	}
 	if u := &e.post.update; u.out && e.out.rests() && (u.asks || !requestPeer) {
 		e.rouse() // the one that is out will do

@@ -36,6 +36,10 @@ const (
 	// as in DTLS 1.2.
 	quietUnasked = 10 * time.Second
 
+	// restartPause is the least time between two restarts of an association that
+	// are looked into, where nothing but a plaintext ClientHello asks for them.
+	restartPause = 10 * time.Second
+
 	// maxRestartAnswers bounds the cookies of a second.
 	maxRestartAnswers = 10
 )

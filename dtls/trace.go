@@ -145,7 +145,7 @@ func logTrace(l *slog.Logger) *Trace {
 				"group", s.CurveID.String(), "alpn", s.NegotiatedProtocol, "server_name", s.ServerName)
 		},
 		Ended: func(err error) {
-			if errors.Is(err, errConnClosed) {
+			if errors.Is(err, errEngineClosed) {
 				l.Debug("closed")
 				return
 			}
