@@ -64,10 +64,14 @@ type Config struct {
 	// different ones; a version of which the list names none has its default: all
 	// suites with AEAD and (EC)DHE or PSK that fit the credentials, without those
 	// of 8-byte tags. Otherwise suites that are not named are never used.
+	// In FIPS 140-only mode (GODEBUG=fips140=only) the default is AES-GCM alone, and
+	// naming others is an error.
 	CipherSuites []uint16
 	// CurvePreferences in order. Default: X25519MLKEM768, X25519, P-256, P-384,
 	// P-521, SecP256r1MLKEM768, SecP384r1MLKEM1024; DTLS 1.2 has no use for the
 	// hybrid ones.
+	// In FIPS 140-only mode X25519 without ML-KEM is left out, and naming it is an
+	// error.
 	CurvePreferences []tls.CurveID
 	// RequirePQ allows hybrid post-quantum groups alone, and so DTLS 1.3 alone.
 	RequirePQ bool

@@ -237,6 +237,8 @@ func (p *params) resolveCrypto(c *Config) error {
 		switch {
 		case s == nil:
 			return badConfig("cipher suite 0x%04x is not spoken here; remove it from CipherSuites", id)
+		case !s.Approved():
+			return badConfig("cipher suite %s is not allowed in FIPS 140-only mode; remove it from CipherSuites", s.Name)
 		case s.UsesPSK() && !usesPSK && p.isClient:
 			return badConfig("cipher suite %s needs ClientPSK", s.Name)
 		case s.UsesPSK() && !usesPSK:
@@ -252,14 +254,14 @@ func (p *params) resolveCrypto(c *Config) error {
 	// A version of which the list names no suite keeps its own.
 	if p.suites == nil {
 		for _, s := range suite.All() {
-			if !s.OnRequest && (s.UsesPSK() && usesPSK || !s.UsesPSK() && usesCerts) {
+			if !s.OnRequest && s.Approved() && (s.UsesPSK() && usesPSK || !s.UsesPSK() && usesCerts) {
 				p.suites = append(p.suites, s)
 			}
 		}
 	}
 	if p.suites13 == nil {
 		for _, s := range suite.All13() {
-			if !s.OnRequest {
+			if !s.OnRequest && s.Approved() {
 				p.suites13 = append(p.suites13, s)
 			}
 		}
@@ -286,6 +288,9 @@ func (p *params) resolveGroups(c *Config) error {
 	for _, id := range c.CurvePreferences {
 		if !kex.Supported(id) {
 			return badConfig("group %v is not spoken here; remove it from CurvePreferences", id)
+		}
+		if !kex.Approved(id) {
+			return badConfig("group %v is not allowed in FIPS 140-only mode; remove it from CurvePreferences", id)
 		}
 		p.groups13 = append(p.groups13, id)
 	}

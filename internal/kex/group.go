@@ -2,6 +2,7 @@ package kex
 
 import (
 	"crypto/ecdh"
+	"crypto/fips140"
 	"crypto/tls"
 	"slices"
 )
@@ -25,13 +26,19 @@ const (
 
 // Default returns the groups used in DTLS 1.2 unless the configuration names
 // others, the best first. The slice is the caller's.
-func Default() []Group { return []Group{X25519, P256, P384, P521} }
+func Default() []Group { return For12(Default13()) }
 
 // Default13 returns the groups used in DTLS 1.3 unless the configuration names
-// others, the best first. They are all there are. The slice is the caller's.
-func Default13() []Group {
+// others, the best first. They are all that are usable. The slice is the caller's.
+func Default13() []Group { return slices.DeleteFunc(all(), func(g Group) bool { return !Approved(g) }) }
+
+func all() []Group {
 	return []Group{X25519MLKEM768, X25519, P256, P384, P521, SecP256r1MLKEM768, SecP384r1MLKEM1024}
 }
+
+// Approved reports whether the Go Cryptographic Module may be used for g: in FIPS
+// 140-only mode (GODEBUG=fips140=only) X25519 is allowed with ML-KEM alone.
+func Approved(g Group) bool { return g != X25519 || !fips140.Enforced() }
 
 // For12 returns those groups that DTLS 1.2 can use, in the same order. A hybrid
 // is not among them: its shares do not fit into the 255 bytes that RFC 8422,
@@ -41,7 +48,7 @@ func For12(groups []Group) []Group {
 }
 
 // Supported reports whether this package can make an exchange in g.
-func Supported(g Group) bool { return slices.Contains(Default13(), g) }
+func Supported(g Group) bool { return slices.Contains(all(), g) }
 
 // IsHybrid reports whether g is a curve and a KEM at once.
 func IsHybrid(g Group) bool {

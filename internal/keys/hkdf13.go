@@ -15,8 +15,13 @@ const labelPrefix13 = "dtls13"
 
 // extract13 is HKDF-Extract of RFC 5869, Section 2.2, which is one HMAC. The
 // function of crypto/hkdf refuses a PSK under 112 bits in FIPS 140-only mode;
-// here, in the middle of a handshake, it is too late for that.
+// here, in the middle of a handshake, it is too late for that. Section 2.2: a salt
+// that is not provided "is set to a string of HashLen zeros", which that mode
+// takes as a key where it refuses an empty one.
 func extract13(h crypto.Hash, salt, secret []byte) []byte {
+	if len(salt) == 0 {
+		salt = make([]byte, h.Size())
+	}
 	mac := hmac.New(h.New, salt)
 	mac.Write(secret)
 	return mac.Sum(nil)

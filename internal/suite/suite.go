@@ -11,6 +11,7 @@ package suite
 
 import (
 	"crypto"
+	"crypto/fips140"
 	"fmt"
 	"slices"
 
@@ -113,6 +114,13 @@ func Name(id uint16) string {
 // Is13 reports whether the suite is one of DTLS 1.3. RFC 8446, Appendix B.4: such
 // a suite "cannot be used for TLS 1.2", and the others not for TLS 1.3.
 func (s *Suite) Is13() bool { return s.KeyExchange == 0 }
+
+// Approved reports whether the suite may be used: in FIPS 140-only mode
+// (GODEBUG=fips140=only) those with AES-GCM, which the Go Cryptographic Module
+// has; elsewhere all.
+func (s *Suite) Approved() bool {
+	return !fips140.Enforced() || s.AEAD == record.AES128GCM || s.AEAD == record.AES256GCM
+}
 
 // UsesPSK reports whether a pre-shared key is part of the premaster secret. A
 // suite of DTLS 1.3 does not tell.

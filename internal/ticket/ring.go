@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	nameLen  = 8
-	nonceLen = 12
+	nameLen = 8
 
 	// Lifetime is how long a ticket is good for: at most seven days (RFC 8446,
 	// Section 4.6.1).
@@ -56,7 +55,7 @@ func newKey(secret [32]byte, made time.Time) key {
 	copy(k.name[:], out)
 	block, err := aes.NewCipher(out[nameLen:])
 	if err == nil {
-		k.aead, err = cipher.NewGCM(block)
+		k.aead, err = cipher.NewGCMWithRandomNonce(block)
 	}
 	if err != nil {
 		panic("dtls: ticket key: " + err.Error()) // only for keys of another length
@@ -93,29 +92,27 @@ func (r *Ring) sealing(now time.Time) key {
 	return r.keys[0]
 }
 
-// Seal makes a ticket of plain. The nonce is random and always from crypto/rand:
-// it must not come twice under keys that outlive every association.
+// Seal makes a ticket of plain. The AEAD makes a random nonce: one must not come
+// twice under keys that outlive every association.
 func (r *Ring) Seal(plain []byte, now time.Time) []byte {
 	k := r.sealing(now)
-	ticket := make([]byte, nameLen+nonceLen, nameLen+nonceLen+len(plain)+k.aead.Overhead())
+	ticket := make([]byte, nameLen, nameLen+len(plain)+k.aead.Overhead())
 	copy(ticket, k.name[:])
-	nonce := ticket[nameLen:]
-	rand.Read(nonce) // never fails
-	return k.aead.Seal(ticket, nonce, plain, k.name[:])
+	return k.aead.Seal(ticket, nil, plain, k.name[:])
 }
 
 // Open returns what was sealed in a ticket, nil if it is none of ours or was
 // changed. How old it is, is for the caller to see. Open may be called for nil.
 func (r *Ring) Open(ticket []byte) []byte {
-	if r == nil || len(ticket) < nameLen+nonceLen {
+	if r == nil || len(ticket) < nameLen {
 		return nil
 	}
-	name, rest := [nameLen]byte(ticket), ticket[nameLen:]
+	name := [nameLen]byte(ticket)
 	aead := r.opening(name)
 	if aead == nil {
 		return nil
 	}
-	plain, err := aead.Open(nil, rest[:nonceLen], rest[nonceLen:], name[:])
+	plain, err := aead.Open(nil, nil, ticket[nameLen:], name[:])
 	if err != nil {
 		return nil
 	}
