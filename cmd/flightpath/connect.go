@@ -21,6 +21,9 @@ type connectOptions struct {
 	ca         string // PEM file
 	serverName string
 	insecure   bool
+	chain      string // PEM file, "-": standard error
+	session    sessionFile
+	reconnect  bool
 	timeout    time.Duration
 	wait       time.Duration
 }
@@ -32,6 +35,9 @@ func newConnectCommand(std streams) *ffcli.Command {
 	fs.StringVar(&o.ca, "ca", "", "verify the server by the certificates in this PEM `file` (default: the system's)")
 	fs.StringVar(&o.serverName, "servername", "", "`name` the server must prove, and is told (default: the host of the address)")
 	fs.BoolVar(&o.insecure, "insecure", false, "accept any certificate")
+	fs.StringVar(&o.chain, "chain", "", "write the server's certificates, leaf first, to this PEM `file`; - is standard error. With -insecure, whatever they are")
+	fs.StringVar((*string)(&o.session), "session", "", "resume the session in this `file`, if it exists, and keep the newest one there, a secret (DTLS 1.3)")
+	fs.BoolVar(&o.reconnect, "reconnect", false, "connect, close, and connect again with the session that the server gave (DTLS 1.3)")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up the handshake after this `time`")
 	fs.DurationVar(&o.wait, "wait", 500*time.Millisecond, "after the end of standard input, go on until nothing has come for this `time`")
 	return &ffcli.Command{
@@ -41,7 +47,7 @@ func newConnectCommand(std streams) *ffcli.Command {
 		LongHelp: `Shakes hands with a DTLS server, says on standard error what was negotiated, and
 then sends each line of standard input, with its newline, as one record, and copies
 the records of the server to standard output. It ends with the server's
-close_notify, or some time after the end of standard input.`,
+close_notify, some time after the end of standard input, or when it is interrupted.`,
 		FlagSet: fs,
 		Exec: func(ctx context.Context, args []string) error {
 			address, err := oneAddress("connect", args)
@@ -82,7 +88,14 @@ func (o *connectOptions) checkConnect() error {
 	case o.timeout <= 0 || o.wait <= 0:
 		return badUsage("-timeout and -wait must be longer than 0")
 	case o.hasPSK() && !o.namesCertSuite():
-		return o.withoutPSK("name a suite with certificates, of DTLS 1.2 (-suite)", "ca", "insecure", "cert")
+		if err := o.withoutPSK("name a suite with certificates, of DTLS 1.2 (-suite)", "ca", "insecure", "cert", "chain"); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"session", "reconnect"} {
+		if given(o.fs, name) && !o.mayUse("1.3") {
+			return badUsage("-%s needs DTLS 1.3, and -version is %s: leave one of them out", name, o.version)
+		}
 	}
 	return nil
 }
@@ -104,32 +117,100 @@ func (o *connectOptions) credentials(config *dtls.Config) (err error) {
 	return nil
 }
 
-// connect makes one association and copies until it ends.
+// connect makes one association, or two with -reconnect, and copies until it
+// ends.
 func connect(ctx context.Context, o *connectOptions, address string, std streams) error {
 	config, done, err := o.config(std.err)
 	if err != nil {
 		return err
 	}
 	defer done()
-	trace := newTracing(std.err)
+	if config.Session, err = o.session.load(); err != nil {
+		return err
+	}
+	given := newSessions()
+	config.OnSession = given.add
+	c, err := o.dial(ctx, address, config, std.err)
+	if err != nil {
+		return err
+	}
+	if o.reconnect {
+		if c, err = o.again(ctx, c, address, config, given, std.err); err != nil {
+			return err
+		}
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	if o.chain != "" {
+		if err := saveChain(o.chain, c.ConnectionState().PeerCertificates, std.err); err != nil {
+			return err
+		}
+	}
+	err = (&talk{Conn: c, wait: o.wait, log: std.err}).run(std.in, std.out)
+	if ctx.Err() != nil {
+		fmt.Fprintln(std.err, "interrupted: the association is closed")
+	}
+	return errors.Join(err, o.keep(given, std.err))
+}
+
+// dial makes one association and says what was negotiated.
+func (o *connectOptions) dial(ctx context.Context, address string, config *dtls.Config, log io.Writer) (*dtls.Conn, error) {
+	trace := newTracing(log)
 	if o.trace {
 		config.Trace = trace.hooks()
 	}
 	dialer := dtls.Dialer{Config: config}
 	conn, err := dialer.DialContext(ctx, "udp", address)
-	if err != nil {
-		if o.trace {
-			fmt.Fprintf(std.err, "no association; %s\n", trace.lastWords())
-		}
-		return inFlags(err)
+	if err != nil && o.trace {
+		fmt.Fprintf(log, "no association; %s\n", trace.lastWords())
+	}
+	if mistake := inFlags(err); errors.As(mistake, new(usageError)) {
+		return nil, mistake // nothing was sent: the session, if any, is as good as before
+	}
+	if err := o.session.drop(); err != nil {
+		return nil, err
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, errors.New("interrupted before the handshake was complete")
+	case err != nil:
+		return nil, err
 	}
 	c := conn.(*dtls.Conn)
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	if err := o.summarize(std.err, "connected to "+c.RemoteAddr().String(), c); err != nil {
-		return err
+	if err := o.summarize(log, "connected to "+c.RemoteAddr().String(), c); err != nil {
+		_ = c.Close()
+		return nil, err
 	}
-	return (&talk{Conn: c, wait: o.wait, log: std.err}).run(std.in, std.out)
+	return c, nil
+}
+
+// again closes an association when it has a session, and resumes that.
+func (o *connectOptions) again(ctx context.Context, c *dtls.Conn, address string, config *dtls.Config, given sessions, log io.Writer) (_ *dtls.Conn, err error) {
+	config = config.Clone()
+	config.Session, err = given.await(ctx, c)
+	_ = c.Close()
+	if err != nil {
+		return nil, err
+	}
+	c, err = o.dial(ctx, address, config, log)
+	if err == nil && !c.ConnectionState().DidResume {
+		_ = c.Close()
+		err = errors.New("-reconnect: the server did not resume the session")
+	}
+	return c, err
+}
+
+// keep stores the newest session where -session says.
+func (o *connectOptions) keep(given sessions, log io.Writer) error {
+	if o.session == "" {
+		return nil
+	}
+	session := given.newest()
+	if session == nil {
+		fmt.Fprintf(log, "the server gave no session: %s is not written\n", o.session)
+		return nil
+	}
+	return o.session.store(session)
 }
 
 // talk copies between lines and records.

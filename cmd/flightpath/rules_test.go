@@ -70,13 +70,14 @@ func usages(t *testing.T) map[string]usage {
 	connect.address, listen.address = "127.0.0.1:9", "127.0.0.1:0"
 	for name, args := range map[string][]string{
 		"ca": {"-ca", f.Root}, "servername": {"-servername", "localhost"}, "insecure": {"-insecure"},
+		"chain": {"-chain", filepath.Join(dir, "chain")}, "session": {"-session", filepath.Join(dir, "session")}, "reconnect": {"-reconnect"},
 		"timeout": {"-timeout", "5s"}, "wait": {"-wait", "5s"},
 	} {
 		connect.flags[name] = args
 	}
-	connect.clashes = append(connect.clashes, [2]string{"ca", "insecure"})
+	connect.clashes = append(connect.clashes, [][2]string{{"ca", "insecure"}, {"1.2", "session"}, {"1.2", "reconnect"}}...)
 	for _, key := range psk {
-		for _, flag := range []string{"ca", "insecure", "cert"} {
+		for _, flag := range []string{"ca", "insecure", "cert", "chain"} {
 			connect.clashes = append(connect.clashes, [2]string{key, flag})
 		}
 		// A server that only has a key.

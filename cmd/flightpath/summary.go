@@ -21,6 +21,9 @@ func (o *peerOptions) summarize(out io.Writer, headline string, c *dtls.Conn) er
 	}
 	row("version", "%s", dtls.VersionName(s.Version))
 	row("suite", "%s", dtls.CipherSuiteName(s.CipherSuite))
+	if s.DidResume {
+		row("resumed", "yes: authenticated by an earlier association")
+	}
 	if s.CurveID != 0 {
 		row("group", "%s", groupName(s.CurveID))
 	}
