@@ -25,6 +25,7 @@ type listenOptions struct {
 	echo        *bool // nil: unless print
 	once        bool
 	stats       bool
+	idle        time.Duration
 }
 
 func newListenCommand(std streams) *ffcli.Command {
@@ -40,6 +41,7 @@ func newListenCommand(std streams) *ffcli.Command {
 	})
 	fs.BoolVar(&o.print, "print", false, "copy records to standard output")
 	fs.BoolVar(&o.once, "once", false, "end after the first association")
+	fs.DurationVar(&o.idle, "idle", 10*time.Minute, "end an association when nothing has come from the client for this `time`; 0: never")
 	fs.BoolVar(&o.stats, "stats", false, "print the listener's counters at the end")
 	return &ffcli.Command{
 		Name:       "listen",
@@ -72,6 +74,7 @@ func (o *listenOptions) config(log io.Writer) (*dtls.Config, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	config.IdleTimeout = o.idle
 	if err := o.credentials(config, log); err != nil {
 		done()
 		return nil, nil, err
@@ -122,6 +125,9 @@ func (o *listenOptions) credentials(config *dtls.Config, log io.Writer) (err err
 	return nil
 }
 
+// shutdownPatience bounds the end of listen.
+const shutdownPatience = 2 * time.Second
+
 // listen accepts until ctx ends, or the first association with -once.
 func listen(ctx context.Context, o *listenOptions, address string, std streams) error {
 	config, done, err := o.config(std.err)
@@ -139,10 +145,13 @@ func listen(ctx context.Context, o *listenOptions, address string, std streams) 
 	served, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer func() {
+		if ctx.Err() != nil {
+			fmt.Fprintln(std.err, "interrupted: closing all associations")
+		}
 		stop()
 		running.Wait()
-		// A client that has lost our last words may ask for them again.
-		patience, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		// Associations linger: a client may have lost our last flight.
+		patience, cancel := context.WithTimeout(context.Background(), shutdownPatience)
 		defer cancel()
 		_ = l.Shutdown(patience)
 		if o.stats {

@@ -87,7 +87,7 @@ func usages(t *testing.T) map[string]usage {
 	}
 	for name, args := range map[string][]string{
 		"require-client-cert": {"-require-client-cert"}, "client-ca": {"-client-ca", f.Root},
-		"echo": {"-echo"}, "no echo": {"-echo=false"}, "print": {"-print"}, "once": {"-once"}, "stats": {"-stats"},
+		"echo": {"-echo"}, "no echo": {"-echo=false"}, "print": {"-print"}, "once": {"-once"}, "idle": {"-idle", "5s"}, "stats": {"-stats"},
 	} {
 		listen.flags[name] = args
 	}
