@@ -52,7 +52,11 @@ func run(ctx context.Context, out io.Writer, listen, connect string) error {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	l, err := dtls.Listen("udp", address, &dtls.Config{Certificates: []tls.Certificate{certificate}})
+	l, err := dtls.Listen("udp", address, &dtls.Config{
+		Certificates: []tls.Certificate{certificate},
+		// A client that vanishes sends no close_notify.
+		IdleTimeout: 5 * time.Minute,
+	})
 	if err != nil {
 		return err
 	}

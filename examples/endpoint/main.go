@@ -82,7 +82,10 @@ func open(out io.Writer, name, address string) (*node, error) {
 		return nil, err
 	}
 	n := &node{out: out, name: name, socket: socket, mapped: make(chan netip.AddrPort, 1)}
-	config := &dtls.Config{ClientPSK: clientPSK, ServerPSK: serverPSK, NonDTLS: n.stun}
+	config := &dtls.Config{
+		ClientPSK: clientPSK, ServerPSK: serverPSK, NonDTLS: n.stun,
+		IdleTimeout: 5 * time.Minute, // a peer that vanishes sends no close_notify
+	}
 	if n.Endpoint, err = dtls.NewEndpoint(socket, config); err != nil {
 		_ = socket.Close()
 		return nil, err

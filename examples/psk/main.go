@@ -35,6 +35,7 @@ const ecdhePSK = 0xd001
 
 var serverConfig = &dtls.Config{
 	CipherSuites: []uint16{ecdhePSK},
+	IdleTimeout:  5 * time.Minute, // a client that vanishes sends no close_notify
 	ServerPSK: func(_ context.Context, client dtls.ServerPSKInfo) (*dtls.PSK, error) {
 		key, ok := keys[string(client.Identity)]
 		if !ok {
