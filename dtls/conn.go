@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/roster"
 	"github.com/flightpath-dtls/flightpath/internal/timerheap"
 )
 
@@ -64,9 +65,9 @@ type Conn struct {
 
 	// What follows is guarded by the mu of sock.demux.
 	stage    stage
-	accepted bool  // Accept or AcceptHandshake has returned it
-	seat     *seat // in the owner's crowd, during the handshake and while it lingers
-	restart  int64 // of its peer, without proof: when it was last let try, nanoseconds
+	accepted bool                // Accept or AcceptHandshake has returned it
+	inCrowd  *roster.Entry[Conn] // in the owner's crowd, during the handshake and while it lingers
+	restart  int64               // of its peer, without proof: when it was last let try, nanoseconds
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -365,21 +366,4 @@ func (c *Conn) wakeAll() {
 	if c.turn != nil {
 		c.turn.Broadcast()
 	}
-}
-
-// peerAddr names a peer on a shared socket.
-type peerAddr struct {
-	ap   netip.AddrPort // IPv4 is never mapped; invalid if the address is not UDP's
-	addr net.Addr       // as a net.PacketConn gave it; nil on a UDP socket
-
-	// local is the address of ours that the peer called, and that it must be
-	// answered from; invalid if unknown.
-	local netip.Addr
-}
-
-func (a peerAddr) netAddr() net.Addr {
-	if a.addr != nil {
-		return a.addr
-	}
-	return net.UDPAddrFromAddrPort(a.ap)
 }

@@ -79,7 +79,7 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	if c.peer.ap.IsValid() {
 		c.eng.setPeer(c.peer.ap)
 	} else if addr := c.RemoteAddr(); addr != nil && c.sock.conn != nil {
-		c.eng.named = cookieAddr(peerAddr{addr: addr})
+		c.eng.named = peerAddr{addr: addr}.key()
 	}
 	if c.eng.trace.asks() {
 		peer := PeerInfo{Client: hs.p.isClient, Addr: c.peer.ap}

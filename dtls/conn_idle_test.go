@@ -43,7 +43,7 @@ func TestIdleTimeout(t *testing.T) {
 			t.Errorf("%v is no time-out of a net.Error", err)
 		}
 		synctest.Wait() // until the close_notify was sent
-		if s := l.Stats(); s.Associations != 0 || s.IdleClosed != 1 || l.d.conns.len() != 0 || l.d.users != 1 {
+		if s := l.Stats(); s.Associations != 0 || s.IdleClosed != 1 || members(l.d) != 0 || l.d.users != 1 {
 			t.Errorf("%+v, %d users", s, l.d.users)
 		}
 		for range 5 {

@@ -93,7 +93,7 @@ func TestListenerLingers(t *testing.T) {
 			t.Errorf("the client's Read: %v", err)
 		}
 		synctest.Wait() // until its close_notify is there
-		if s := l.Stats(); s.Lingering != 0 || l.d.conns.len() != 0 || l.d.users != 1 {
+		if s := l.Stats(); s.Lingering != 0 || members(l.d) != 0 || l.d.users != 1 {
 			t.Errorf("%+v, %d users", s, l.d.users)
 		}
 		client.Close()
@@ -190,14 +190,14 @@ func TestClientLingers(t *testing.T) {
 				t.Fatal(err)
 			}
 			client.Close()
-			if e.d.users != 2 || e.d.dialed.len() != 1 {
-				t.Errorf("%d users, %d dialed", e.d.users, e.d.dialed.len())
+			if e.d.users != 2 || dialed(e.d) != 1 {
+				t.Errorf("%d users, %d dialed", e.d.users, dialed(e.d))
 			}
 			time.Sleep(10 * time.Second)
 			heal()
 			ends(t, l)
-			if e.d.users != 1 || e.d.dialed.len() != 0 {
-				t.Errorf("%d users, %d dialed", e.d.users, e.d.dialed.len())
+			if e.d.users != 1 || dialed(e.d) != 0 {
+				t.Errorf("%d users, %d dialed", e.d.users, dialed(e.d))
 			}
 			e.Close()
 			time.Sleep(time.Second)
@@ -304,7 +304,7 @@ func TestLingeringIsBounded(t *testing.T) {
 				t.Fatalf("%+v", s)
 			}
 		}
-		if s := l.Stats(); s.Lingering != room || l.d.users != 1+room || l.d.conns.len() != room || l.crowd.lingering.n != room {
+		if s := l.Stats(); s.Lingering != room || l.d.users != 1+room || members(l.d) != room || l.crowd.Lingering() != room {
 			t.Errorf("%+v, %d users", s, l.d.users)
 		}
 		l.Close()
@@ -312,7 +312,7 @@ func TestLingeringIsBounded(t *testing.T) {
 			t.Error("the socket was closed under those that linger")
 		}
 		time.Sleep(time.Minute + time.Second)
-		if s := l.Stats(); s.Lingering != 0 || l.crowd.lingering.n != 0 || !l.socket.isClosed() {
+		if s := l.Stats(); s.Lingering != 0 || l.crowd.Lingering() != 0 || !l.socket.isClosed() {
 			t.Errorf("%+v, socket closed: %v", s, l.socket.isClosed())
 		}
 	})

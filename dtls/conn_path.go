@@ -28,11 +28,10 @@ func (c *Conn) noticed(n udpsock.Notice) {
 
 // noticed passes a notice on to those it may be about. mu is not held.
 func (d *demux) noticed(n udpsock.Notice) {
-	peer := peerAddr{ap: n.Peer}
 	d.mu.Lock()
-	all := [...]*Conn{d.conns.get(peer), d.newcomers.get(peer), d.dialed.get(peer)}
+	at := d.conns.At(peerAddr{ap: n.Peer}.key())
 	d.mu.Unlock()
-	for _, c := range all {
+	for _, c := range [...]*Conn{at.Accepted, at.Newcomer, at.Dialed} {
 		if c != nil {
 			c.noticed(n)
 		}

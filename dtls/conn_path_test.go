@@ -326,7 +326,7 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 				l.d.sock.drain(peerAddr{}) // as the Write for B does
 				if busy {
 					l.d.mu.Lock()
-					c := l.d.conns.get(peerAddr{ap: addrOf(a.addr)})
+					c := l.d.conns.At(addrOf(a.addr)).Accepted
 					l.d.mu.Unlock()
 					c.mu.Lock()
 					if got := len(c.hs.hints); !c.flags.busy || got == 0 || got > maxHints {

@@ -3,9 +3,12 @@ package dtls
 import (
 	"cmp"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/roster"
 )
 
 // demux has a socket that many associations share. One goroutine reads it, and
@@ -24,13 +27,11 @@ type demux struct {
 
 	// mu guards what follows, and the books of the Listener. It may be taken
 	// with a Conn's mu held, never the other way round.
-	mu        sync.Mutex
-	conns     table // accepted, one for each address: established, or the first in its handshake
-	newcomers table // accepted: handshakes from the address of an established one
-	dialed    table
-	listener  *Listener // nil: an Endpoint that does not listen
-	ended     bool      // nobody may join any more
-	users     int       // who may still send, and the fronts that are open; the last one closes the socket
+	mu       sync.Mutex
+	conns    roster.Roster[netip.AddrPort, Conn] // by peerAddr.key
+	listener *Listener                           // nil: an Endpoint that does not listen
+	ended    bool                                // no association may join any more
+	users    int                                 // associations that may still send, and open fronts; the last one closes the socket
 }
 
 func newDemux(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *demux {
@@ -71,15 +72,9 @@ func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte
 	if d.sock.foreign.takes(datagram, from) {
 		return reply
 	}
-	var newcomer, dialed *Conn
+	key := from.key()
 	d.mu.Lock()
-	accepted := d.conns.get(from)
-	if d.newcomers.len() > 0 {
-		newcomer = d.newcomers.get(from)
-	}
-	if d.dialed.len() > 0 {
-		dialed = d.dialed.get(from)
-	}
+	at := d.conns.At(key)
 	l := d.listener
 	if l != nil && l.closed {
 		l = nil
@@ -89,12 +84,13 @@ func (d *demux) take(now time.Time, datagram []byte, from peerAddr, reply []byte
 	}
 	d.mu.Unlock()
 
+	accepted, newcomer, dialed := at.Accepted, at.Newcomer, at.Dialed
 	if l != nil && (accepted != nil || dialed != nil) && isHelloTail(datagram) {
 		// Whose hello it belongs to its bytes do not tell: if that of accepted is
 		// complete it may be that of a client which has restarted. But the rest of
 		// a hello that was let in must not wait at the door, or the next one of
 		// that size would be joined with it.
-		if size := helloSize(datagram); !newcomer.hasSize(size) && !accepted.hasSize(size) || l.door.hasBegun(now, datagram, cookieAddr(from)) {
+		if size := helloSize(datagram); !newcomer.hasSize(size) && !accepted.hasSize(size) || l.door.hasBegun(now, datagram, key) {
 			reply = l.greet(now, datagram, from, reply)
 		}
 		if accepted == nil && newcomer == nil {
@@ -174,7 +170,7 @@ func (d *demux) shareInTheClear(now time.Time, datagram []byte, accepted, dialed
 func (d *demux) fail(err error) {
 	d.mu.Lock()
 	d.ended = true
-	all, l := d.all(), d.listener
+	all, l := d.conns.All(), d.listener
 	d.mu.Unlock()
 	if l != nil {
 		_ = l.Close()
@@ -198,17 +194,12 @@ const (
 	stageGone
 )
 
-// all returns every association, with mu held.
-func (d *demux) all() []*Conn {
-	return append(append(d.conns.all(), d.newcomers.all()...), d.dialed.all()...)
-}
-
 // dial lets in an association that begins its handshake from here. It returns
 // one that lingers at that address, if any, for the caller to end.
 func (d *demux) dial(c *Conn) (before *Conn, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	before = d.dialed.get(c.peer)
+	before = d.conns.At(c.peer.key()).Dialed
 	switch {
 	case d.ended:
 		return nil, errEndpointClosed
@@ -216,17 +207,8 @@ func (d *demux) dial(c *Conn) (before *Conn, err error) {
 		return nil, ErrAlreadyDialed
 	}
 	d.users++
-	d.dialed.put(c)
+	d.conns.Dial(c.peer.key(), c)
 	return before, nil
-}
-
-// newest returns the accepted association of an address that began last, nil if
-// there is none, with mu held.
-func (d *demux) newest(a peerAddr) *Conn {
-	if newcomer := d.newcomers.get(a); newcomer != nil {
-		return newcomer
-	}
-	return d.conns.get(a)
 }
 
 // add lets in a client that begins its handshake, with mu held. before is the
@@ -235,12 +217,10 @@ func (d *demux) newest(a peerAddr) *Conn {
 func (d *demux) add(c, before *Conn) {
 	d.users++
 	c.owner.users++
-	switch {
-	case before != nil && before.stage != stageDisplaced, before != nil && d.newcomers.remove(before):
-		d.newcomers.put(c)
-	default:
-		d.conns.put(c)
+	if before != nil && before.stage != stageDisplaced {
+		before = nil
 	}
+	d.conns.Accept(c.peer.key(), c, before)
 }
 
 // establish is told by an association, with its mu held, that its handshake is
@@ -256,11 +236,7 @@ func (d *demux) establish(c *Conn) (old *Conn) {
 	if c.owner != nil {
 		c.owner.established(c)
 	}
-	if d.newcomers.remove(c) {
-		old = d.conns.get(c.peer)
-		d.conns.put(c)
-	}
-	return old
+	return d.conns.Complete(c.peer.key(), c)
 }
 
 // linger keeps an association that is closed, until forget. It is called with
@@ -287,13 +263,7 @@ func (d *demux) forget(c *Conn) {
 		c.owner.left(c)
 	}
 	c.stage = stageGone
-	if d.dialed.remove(c) || d.newcomers.remove(c) || !d.conns.remove(c) {
-		return
-	}
-	if newcomer := d.newcomers.get(c.peer); newcomer != nil {
-		d.newcomers.remove(newcomer)
-		d.conns.put(newcomer)
-	}
+	d.conns.Remove(c.peer.key(), c)
 }
 
 // release is called once by each user: by an association when it has sent its

@@ -108,7 +108,7 @@ func (e *Endpoint) LocalAddr() net.Addr { return e.d.sock.localAddr() }
 func (e *Endpoint) Close() error {
 	e.d.mu.Lock()
 	e.d.ended = true
-	all, l := e.d.all(), e.d.listener
+	all, l := e.d.conns.All(), e.d.listener
 	e.d.mu.Unlock()
 	if l != nil {
 		_ = l.Close()

@@ -260,8 +260,8 @@ func TestEndpointDialGivesUp(t *testing.T) {
 		if _, err := a.Dial(t.Context(), memAddr(2, 1), config); !errors.Is(err, ErrHandshakeTimeout) || time.Since(began) != 3*time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
-		if a.Endpoint.d.dialed.len() != 0 || a.Endpoint.d.users != 2 {
-			t.Errorf("%d addresses, %d users are left, want the Endpoint and its Listener", a.Endpoint.d.dialed.len(), a.Endpoint.d.users)
+		if dialed(a.Endpoint.d) != 0 || a.Endpoint.d.users != 2 {
+			t.Errorf("%d addresses, %d users are left, want the Endpoint and its Listener", dialed(a.Endpoint.d), a.Endpoint.d.users)
 		}
 		a.Close()
 		time.Sleep(time.Second)

@@ -188,10 +188,10 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 					t.Errorf("%d associations left %d bytes", n, grown)
 				}
 				s := l.Stats()
-				if s.Associations != 0 || s.Lingering != 0 || s.HandshakesOpen != 0 || l.d.conns.len()+l.d.newcomers.len() != 0 ||
-					l.d.users != 1 || len(l.crowd.groups.m) != 0 || l.d.sock.alarms.heap.Len() != 0 || len(l.ready.conns) != 0 {
+				if s.Associations != 0 || s.Lingering != 0 || s.HandshakesOpen != 0 || members(l.d) != 0 ||
+					l.d.users != 1 || l.crowd.Prefixes() != 0 || l.d.sock.alarms.heap.Len() != 0 || l.ready.Len() != 0 {
 					t.Errorf("left behind: %+v; %d users, %d prefixes, %d alarms, %d wait", s,
-						l.d.users, len(l.crowd.groups.m), l.d.sock.alarms.heap.Len(), len(l.ready.conns))
+						l.d.users, l.crowd.Prefixes(), l.d.sock.alarms.heap.Len(), l.ready.Len())
 				}
 				l.Close()
 				time.Sleep(time.Second)

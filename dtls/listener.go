@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/roster"
 )
 
 // Listener accepts associations on one socket. One goroutine reads it for all
@@ -34,9 +36,9 @@ type Listener struct {
 	closed  bool
 	users   int  // associations that may still send, and the Listener until it is closed
 	driven  bool // handshakes wait for AcceptHandshake instead of running by themselves
-	crowd   crowd
-	ready   backlog // of Accept: handshake complete
-	offered backlog // of AcceptHandshake
+	crowd   roster.Crowd[Conn]
+	ready   roster.Backlog[Conn] // of Accept: handshake complete
+	offered roster.Backlog[Conn] // of AcceptHandshake
 	ended   Drops
 	stats   ListenerStats // what is counted in place
 }
@@ -111,7 +113,7 @@ func listenOn(d *demux, p *params) (*Listener, error) {
 	d.users++
 	d.listener = &Listener{
 		d: d, p: p, door: door, local: addrOf(d.sock.localAddr()), done: make(chan struct{}), empty: make(chan struct{}),
-		users: 1, driven: p.needsDriver(), ready: newBacklog(), offered: newBacklog(),
+		users: 1, driven: p.needsDriver(), ready: roster.NewBacklog[Conn](), offered: roster.NewBacklog[Conn](),
 	}
 	return d.listener, nil
 }
@@ -137,7 +139,7 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 	if l.p.needsDriver() {
 		return nil, errManualListen
 	}
-	return l.await(ctx, new(backlog))
+	return l.await(ctx, new(roster.Backlog[Conn]))
 }
 
 // AcceptHandshake waits for a client that the Door lets in, and returns
@@ -164,16 +166,17 @@ func (l *Listener) AcceptHandshake(ctx context.Context) (*Conn, error) {
 }
 
 // await returns the next association: one that is ready, or else one that is
-// offered. Nobody comes to an empty backlog.
-func (l *Listener) await(ctx context.Context, offered *backlog) (*Conn, error) {
+// offered. The zero backlog stays
+// empty.
+func (l *Listener) await(ctx context.Context, offered *roster.Backlog[Conn]) (*Conn, error) {
 	for {
 		c, err := l.next(offered)
 		if c != nil || err != nil {
 			return c, err
 		}
 		select {
-		case <-l.ready.more:
-		case <-offered.more:
+		case <-l.ready.More():
+		case <-offered.More():
 		case <-l.done:
 		case <-ctx.Done():
 			return nil, interrupted(ctx)
@@ -182,15 +185,15 @@ func (l *Listener) await(ctx context.Context, offered *backlog) (*Conn, error) {
 }
 
 // next takes an association out of a backlog, if one is there.
-func (l *Listener) next(offered *backlog) (*Conn, error) {
+func (l *Listener) next(offered *roster.Backlog[Conn]) (*Conn, error) {
 	l.d.mu.Lock()
 	defer l.d.mu.Unlock()
 	if l.closed {
 		return nil, ErrServerClosed
 	}
-	c := l.ready.pop()
+	c := l.ready.Pop()
 	if c == nil {
-		c = offered.pop()
+		c = offered.Pop()
 	}
 	if c != nil {
 		c.accepted = true
@@ -258,7 +261,7 @@ func (l *Listener) shut(everybody bool) (first bool, conns []*Conn) {
 		l.closed = true
 		close(l.done)
 	}
-	for _, c := range l.d.all() {
+	for _, c := range l.d.conns.All() {
 		if c.owner == l && (everybody || first && !c.accepted && c.stage <= stageEstablished) {
 			conns = append(conns, c)
 		}
@@ -303,7 +306,7 @@ func (l *Listener) Stats() ListenerStats {
 	l.d.mu.Lock()
 	s := l.stats
 	s.Drops = l.ended
-	conns := l.d.all()
+	conns := l.d.conns.All()
 	l.d.mu.Unlock()
 	for _, c := range conns {
 		if c.owner == l {

@@ -17,7 +17,7 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 	if from.local.IsValid() {
 		called = netip.AddrPortFrom(from.local, called.Port())
 	}
-	out, hello := l.door.Handle(now, datagram, cookieAddr(from), called, reply)
+	out, hello := l.door.Handle(now, datagram, from.key(), called, reply)
 	if out != nil {
 		_ = l.d.sock.send(out, from, nil) // if it is lost, the client asks again
 		reply = out
@@ -37,7 +37,7 @@ func (l *Listener) greet(now time.Time, datagram []byte, from peerAddr, reply []
 // open lets in a client that the door has checked.
 func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
 	l.d.mu.Lock()
-	before := l.d.newest(from)
+	before := l.d.conns.At(from.key()).Newest()
 	goes, why, ok := l.makeRoom(now, from, before, hello.proven)
 	if !ok {
 		l.d.mu.Unlock()
@@ -48,7 +48,7 @@ func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
 	c.hs.inbox.push(hello.Datagram)
 	l.stats.HandshakesOpen++
 	l.d.add(c, before)
-	l.crowd.begin(c, prefixOf(from), now)
+	c.inCrowd = l.crowd.Begin(c, from.prefix(), now)
 	driven := l.driven
 	if driven {
 		l.offer(c)
@@ -67,7 +67,7 @@ func (l *Listener) open(now time.Time, hello *ProvenHello, from peerAddr) {
 // newest association of its address. goes is the handshake that is off the books
 // for it, if any, for the caller to end.
 func (l *Listener) makeRoom(now time.Time, from peerAddr, before *Conn, proven bool) (goes *Conn, why error, ok bool) {
-	s, p, prefix := &l.stats, l.p, prefixOf(from)
+	s, p, prefix := &l.stats, l.p, from.prefix()
 	restart := before != nil && before.stage == stageEstablished // it replaces its own
 	tooMany := s.HandshakesOpen >= p.maxHandshakes ||
 		!restart && p.maxAssociations > 0 && s.HandshakesOpen+s.Associations >= p.maxAssociations
@@ -81,15 +81,15 @@ func (l *Listener) makeRoom(now time.Time, from peerAddr, before *Conn, proven b
 		s.HandshakesFailed++
 		l.displace(before)
 		return before, ErrPeerRestarted, true
-	case !restart && p.maxPerPrefix > 0 && l.crowd.count(prefix) >= p.maxPerPrefix:
-		if goes = l.crowd.stalled(prefix, now); goes == nil {
+	case !restart && p.maxPerPrefix > 0 && l.crowd.Count(prefix) >= p.maxPerPrefix:
+		if goes = l.crowd.Stalled(prefix, now); goes == nil {
 			s.PrefixRefused++
 			return nil, nil, false
 		}
 	case !tooMany:
 		return nil, nil, true
 	default:
-		if goes = l.crowd.victim(prefix, now); goes == nil {
+		if goes = l.crowd.Victim(prefix, now); goes == nil {
 			if s.HandshakesOpen >= p.maxHandshakes {
 				s.HandshakesRefused++
 			} else {
@@ -108,7 +108,7 @@ func (l *Listener) makeRoom(now time.Time, from peerAddr, before *Conn, proven b
 // handshake of an address goes on undisturbed. Beside an established association
 // one may try, and after a pause another, in its place.
 func (l *Listener) mayRestart(now time.Time, from peerAddr) bool {
-	c := l.d.conns.get(from)
+	c := l.d.conns.At(from.key()).Accepted
 	if c == nil || c.stage != stageEstablished || c.restart != 0 && now.UnixNano()-c.restart < int64(restartPause) {
 		return false
 	}
@@ -120,8 +120,8 @@ func (l *Listener) mayRestart(now time.Time, from peerAddr) bool {
 // know yet.
 func (l *Listener) displace(c *Conn) {
 	c.stage = stageDisplaced
-	l.offered.remove(c)
-	l.crowd.leave(c)
+	l.offered.Remove(c)
+	l.leavesCrowd(c)
 	l.stats.HandshakesOpen--
 }
 
@@ -132,7 +132,7 @@ func (l *Listener) offer(c *Conn) {
 		c.alarm = newAlarm(c)
 		l.d.sock.alarms.set(c.alarm, c.hs.admitted.Add(l.p.handshakeTimeout))
 	}
-	l.offered.push(c)
+	l.offered.Push(c)
 }
 
 // handshake runs one on its own goroutine.
@@ -153,18 +153,19 @@ func (l *Listener) enqueue(c *Conn) bool {
 	if l.closed {
 		return false
 	}
-	if len(l.ready.conns) >= maxBacklog {
+	if l.ready.Len() >= maxBacklog {
 		l.stats.BacklogDropped++
 		return false
 	}
-	l.ready.push(c)
+	l.ready.Push(c)
 	return true
 }
 
 // established counts an association whose handshake is complete, with d.mu
 // held.
 func (l *Listener) established(c *Conn) {
-	l.crowd.complete(c)
+	l.crowd.Complete(c.inCrowd)
+	c.inCrowd = nil
 	l.stats.HandshakesOpen--
 	l.stats.HandshakesDone++
 	l.stats.Associations++
@@ -176,25 +177,32 @@ func (l *Listener) established(c *Conn) {
 func (l *Listener) lingers(c *Conn) (goes *Conn) {
 	l.stats.Associations--
 	l.stats.Lingering++
-	return l.crowd.linger(c, l.p.maxHandshakes)
+	c.inCrowd, goes = l.crowd.Linger(c, c.peer.prefix(), l.p.maxHandshakes)
+	return goes
+}
+
+// leavesCrowd stops counting an association by its prefix, with d.mu held.
+func (l *Listener) leavesCrowd(c *Conn) {
+	l.crowd.Leave(c.inCrowd, c.peer.prefix())
+	c.inCrowd = nil
 }
 
 // left counts an association that has ended, with d.mu and c.mu held.
 func (l *Listener) left(c *Conn) {
 	switch c.stage {
 	case stageHandshake:
-		l.offered.remove(c)
-		l.crowd.leave(c)
+		l.offered.Remove(c)
+		l.leavesCrowd(c)
 		l.stats.HandshakesOpen--
 		l.stats.HandshakesFailed++
 	case stageLingering:
-		l.crowd.leave(c)
+		l.leavesCrowd(c)
 		l.stats.Lingering--
 	case stageEstablished:
-		l.crowd.leave(c)
+		l.leavesCrowd(c)
 		l.stats.Associations--
 		if c.queue == nil {
-			l.ready.remove(c) // it has nothing to say to Accept
+			l.ready.Remove(c) // it has nothing to say to Accept
 		}
 		if errors.Is(c.err, ErrIdleTimeout) {
 			l.stats.IdleClosed++

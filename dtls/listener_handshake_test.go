@@ -210,7 +210,7 @@ func TestUndrivenHandshakesEnd(t *testing.T) {
 			t.Errorf("before its time: %+v", s)
 		}
 		time.Sleep(2 * time.Second)
-		if s := l.Stats(); s.HandshakesOpen != 0 || s.HandshakesFailed != 30 || l.d.conns.len() != 0 || l.d.users != 1 {
+		if s := l.Stats(); s.HandshakesOpen != 0 || s.HandshakesFailed != 30 || members(l.d) != 0 || l.d.users != 1 {
 			t.Errorf("after its time: %+v, %d users", s, l.d.users)
 		}
 		for i, c := range left {
@@ -298,8 +298,8 @@ func TestRestartWhileItWaits(t *testing.T) {
 		<-done
 		go func() { done <- second.Handshake() }()
 		synctest.Wait()
-		if s := l.Stats(); s.HandshakesOpen != 1 || s.HandshakesFailed != 1 || len(l.offered.conns) != 1 {
-			t.Errorf("%+v, %d wait", s, len(l.offered.conns))
+		if s := l.Stats(); s.HandshakesOpen != 1 || s.HandshakesFailed != 1 || l.offered.Len() != 1 {
+			t.Errorf("%+v, %d wait", s, l.offered.Len())
 		}
 		server := l.acceptHandshake(t)
 		if err := errors.Join(server.Handshake(), <-done); err != nil {
@@ -340,8 +340,8 @@ func TestBacklogPassesTheTokenOn(t *testing.T) {
 			seen[c] = true
 			c.Close()
 		}
-		if len(seen) != n || len(l.offered.conns) != 0 {
-			t.Errorf("%d associations for %d calls, %d wait", len(seen), n, len(l.offered.conns))
+		if len(seen) != n || l.offered.Len() != 0 {
+			t.Errorf("%d associations for %d calls, %d wait", len(seen), n, l.offered.Len())
 		}
 		closeAll(clients...)
 		l.Close()

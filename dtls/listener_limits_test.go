@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/roster"
 )
 
 // from is an address in the prefix a.b.c.
@@ -97,7 +99,7 @@ func TestManyPrefixesAreDisplacedByAge(t *testing.T) {
 			l.stall(t, from(10, 0, i, 1))
 		}
 		c, waited := l.enter(t, from(10, 1, 0, 1))
-		if waited < stallAge || waited > 8*time.Second { // the retransmission of 7 s
+		if waited < roster.StallAge || waited > 8*time.Second { // the retransmission of 7 s
 			t.Errorf("it waited %v", waited)
 		}
 		synctest.Wait() // in DTLS 1.3 a client is done before its server
@@ -131,8 +133,8 @@ func TestShedHandshakesSayWhy(t *testing.T) {
 		if err := <-driving; !errors.Is(err, ErrShed) || !IsFatal(err) {
 			t.Errorf("%v", err)
 		}
-		if s := l.Stats(); s.HandshakesShed != 2 || s.HandshakesOpen != 3 || len(l.offered.conns) != 3 {
-			t.Errorf("%+v, %d wait", s, len(l.offered.conns))
+		if s := l.Stats(); s.HandshakesShed != 2 || s.HandshakesOpen != 3 || l.offered.Len() != 3 {
+			t.Errorf("%+v, %d wait", s, l.offered.Len())
 		}
 		if _, err := accepted.Write(nil); !errors.Is(err, ErrShed) {
 			t.Errorf("Write: %v", err)
@@ -159,7 +161,7 @@ func TestMaxPerPrefix(t *testing.T) {
 		}
 		// The prefix is full: a new one waits until the stalled one has to go.
 		third, waited := l.enter(t, from(10, 0, 0, 4))
-		if s := l.Stats(); waited < stallAge || s.PrefixRefused == 0 || s.HandshakesShed != 1 {
+		if s := l.Stats(); waited < roster.StallAge || s.PrefixRefused == 0 || s.HandshakesShed != 1 {
 			t.Errorf("it waited %v; %+v", waited, s)
 		}
 		servers = append(servers, l.accept(t))
@@ -195,8 +197,8 @@ func TestMaxPerPrefix(t *testing.T) {
 		}
 		closeAll(servers...)
 		closeAll(first, second, third, fourth, other, again)
-		if len(l.crowd.groups.m) != 0 {
-			t.Errorf("%d prefixes are left", len(l.crowd.groups.m))
+		if l.crowd.Prefixes() != 0 {
+			t.Errorf("%d prefixes are left", l.crowd.Prefixes())
 		}
 		l.Close()
 		time.Sleep(time.Second)
@@ -221,7 +223,7 @@ func TestMaxAssociations(t *testing.T) {
 		if waited := join(from(10, 2, 0, 1)); waited != 0 { // the stalled ones are two of a prefix
 			t.Errorf("the third waited %v", waited)
 		}
-		if waited := join(from(10, 3, 0, 1)); waited < stallAge { // now there is one of it
+		if waited := join(from(10, 3, 0, 1)); waited < roster.StallAge { // now there is one of it
 			t.Errorf("the fourth waited %v", waited)
 		}
 		s := l.Stats()
@@ -276,7 +278,7 @@ func TestBooksBalance(t *testing.T) {
 			}
 			time.Sleep(time.Duration(i%5) * 100 * time.Millisecond)
 			synctest.Wait()
-			if i%11 == 0 && len(l.ready.conns) > 0 {
+			if i%11 == 0 && l.ready.Len() > 0 {
 				l.accept(t).Close()
 				synctest.Wait()
 			}
@@ -302,8 +304,8 @@ func TestBooksBalance(t *testing.T) {
 		closeAll(conns...)
 		l.Close()
 		time.Sleep(30 * time.Second)
-		if s := l.Stats(); s.HandshakesOpen != 0 || s.Associations != 0 || len(l.crowd.groups.m) != 0 || !l.socket.isClosed() {
-			t.Errorf("%+v; %d prefixes are left", s, len(l.crowd.groups.m))
+		if s := l.Stats(); s.HandshakesOpen != 0 || s.Associations != 0 || l.crowd.Prefixes() != 0 || !l.socket.isClosed() {
+			t.Errorf("%+v; %d prefixes are left", s, l.crowd.Prefixes())
 		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 	"syscall"
@@ -730,37 +729,6 @@ func TestHostOf(t *testing.T) {
 	}
 }
 
-// TestTableShrinks: Go's maps keep their room, ours does not.
-func TestTableShrinks(t *testing.T) {
-	var tab table
-	var conns []*Conn
-	addr := netip.MustParseAddr("192.0.2.1")
-	for port := range 50_000 {
-		c := &Conn{peer: peerAddr{ap: netip.AddrPortFrom(addr, uint16(port))}}
-		conns = append(conns, c)
-		tab.put(c)
-	}
-	c := &Conn{peer: peerAddr{addr: memName("x")}}
-	tab.put(c)
-	if tab.len() != len(conns)+1 || tab.get(peerAddr{addr: memName("x")}) != c || tab.get(conns[77].peer) != conns[77] {
-		t.Fatal("the table lost something")
-	}
-	if tab.remove(&Conn{peer: conns[5].peer}) {
-		t.Error("removed somebody else")
-	}
-	for _, c := range conns[10:] {
-		if !tab.remove(c) {
-			t.Fatal("cannot be removed")
-		}
-	}
-	if tab.byAddr.peak > shrinkFrom {
-		t.Errorf("room for %d", tab.byAddr.peak)
-	}
-	if len(tab.all()) != 11 || tab.get(conns[3].peer) != conns[3] {
-		t.Error("the table lost something as it shrank")
-	}
-}
-
 func TestHelloMark(t *testing.T) {
 	client, _ := quickConfigs()
 	e, err := NewClientEngine(withName(client), time.Now())
@@ -790,4 +758,16 @@ func withName(c *Config) *Config {
 	c = c.Clone()
 	c.ServerName = "example.com"
 	return c
+}
+
+// members is how many associations a socket has, dialed how many of them began
+// from this side.
+func members(d *demux) int {
+	all, _ := d.conns.Len()
+	return all
+}
+
+func dialed(d *demux) int {
+	_, n := d.conns.Len()
+	return n
 }

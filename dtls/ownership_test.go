@@ -20,9 +20,8 @@ var owned = map[string][]string{
 		"events", "partial", "quoteRing", "readEpoch", "restartWatch", "sealEpoch", "suspicion", "tracer",
 		// Parts of a Conn.
 		"alarms", "deadline", "inbox", "pathHint", "ring", "snapshot",
-		// Parts of a Listener.
-		"backlog", "crowd", "group", "table",
 	},
+	"../internal/roster": {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }
 
 // TestOwnership: no field of an owned struct is written from a second file.
