@@ -81,12 +81,12 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	} else if addr := c.RemoteAddr(); addr != nil && c.sock.conn != nil {
 		c.eng.named = peerAddr{addr: addr}.key()
 	}
-	if c.eng.trace.asks() {
+	if c.eng.trace.asksPeer() {
 		peer := PeerInfo{Client: hs.p.isClient, Addr: c.peer.ap}
 		if addr := c.RemoteAddr(); addr != nil {
 			peer.Name = addr.String()
 		}
-		c.eng.trace.follow(peer)
+		c.eng.trace = c.eng.trace.forPeer(peer)
 	}
 	if hs.told {
 		err = c.eng.SetMTU(hs.mtu)

@@ -72,7 +72,7 @@ type Engine struct {
 
 	credit  credit
 	closing closing
-	trace   tracer
+	trace   *tracer
 	repeats repeatGuard
 	drops   Drops
 }
@@ -105,7 +105,7 @@ func NewClientEngine(config *Config, now time.Time) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.trace.follow(PeerInfo{Client: true})
+	e.trace = e.trace.forPeer(PeerInfo{Client: true})
 	return e, nil
 }
 
@@ -138,7 +138,7 @@ func NewServerEngine(config *Config, hello *ProvenHello, now time.Time) (*Engine
 	if hello != nil && hello.From.IsValid() {
 		peer = PeerInfo{Addr: hello.From, Name: hello.From.String()}
 	}
-	e.trace.follow(peer)
+	e.trace = e.trace.forPeer(peer)
 	return e, nil
 }
 
@@ -169,7 +169,7 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 }
 
 func newEngine(p *params, now time.Time) (*Engine, error) {
-	e := &Engine{p: p, now: now, path: newPathMTU(p, now), trace: tracer{p.trace}}
+	e := &Engine{p: p, now: now, path: newPathMTU(p, now), trace: p.trace}
 	if err := e.keys.openPlaintext(); err != nil {
 		return nil, err
 	}

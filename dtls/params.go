@@ -78,7 +78,7 @@ type params struct {
 	cookieKeys       [][]byte
 	restartKeys      [][]byte // for cookies of a Server over a net.Conn, without cookieKeys
 	plaintextAlerts  PlaintextAlerts
-	trace            *Trace
+	trace            *tracer
 	nonDTLS          func(p []byte, from net.Addr)
 }
 
@@ -129,7 +129,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		cookieMode:           c.CookieMode,
 		cookieKeys:           c.CookieKeys,
 		plaintextAlerts:      c.PlaintextAlerts,
-		trace:                traceOf(c),
+		trace:                newTracer(c),
 		nonDTLS:              c.NonDTLS,
 	}
 	if p.rand == nil {

@@ -9,18 +9,18 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// Trace has hooks that are called as an association goes through its life, in
-// the manner of net/http/httptrace. Any may be nil. They run on the goroutine
+// Trace has hooks that are called at the events of an association, in the manner
+// of net/http/httptrace. Any may be nil. They run on the goroutine
 // that drives the association, with its locks held: they must be quick, and
 // must not call its methods. No hook sees a secret. Sizes are bytes of UDP
 // payload.
 //
-// A Config's Trace hears of all its associations. Peer tells them apart.
+// The hooks of a Config's Trace are called for all associations of the Config.
+// Peer tells these apart.
 type Trace struct {
 	// Peer: an association begins. The hooks that it returns, if any, are called
-	// for this association only, after those of the Trace itself; they know whom
-	// they speak of. It is called once, before any other hook; the Peer of what
-	// it returns is not called.
+	// for this association only, after those of the Trace itself. It is called
+	// once, before any other hook; the Peer of what it returns is not called.
 	Peer func(PeerInfo) *Trace
 	// Flight: a flight, or its repetition, was handed to the transport.
 	Flight func(FlightInfo)
@@ -29,10 +29,10 @@ type Trace struct {
 	Message func(m MessageInfo, err error)
 	// Retransmission: the flight goes out again.
 	Retransmission func(RetransmissionInfo)
-	// Dropped: records of a datagram were not wanted; d has the new drops by
-	// reason, size is that of the datagram.
+	// Dropped: records of a datagram were discarded; d counts them by reason,
+	// size is that of the datagram.
 	Dropped func(d Drops, size int)
-	// Refused: the transport did not take a datagram of size bytes.
+	// Refused: the transport refused a datagram of size bytes.
 	Refused func(size, hint int)
 	// MTU: what is known of the path changed.
 	MTU func(PathInfo)
@@ -46,7 +46,7 @@ type Trace struct {
 	Ended func(error)
 }
 
-// PeerInfo says who is at the ends of an association.
+// PeerInfo describes the two ends of an association.
 type PeerInfo struct {
 	Client bool           // we are the client
 	Addr   netip.AddrPort // of the peer; invalid if it is not UDP's, or not known to an Engine yet
@@ -77,7 +77,7 @@ type MessageInfo struct {
 type RetransmissionInfo struct {
 	Messages string
 	Cause    RetransmissionCause
-	Tries    int           // timer expiries without a sign of life
+	Tries    int           // timer expiries since a record of the peer was last accepted
 	Timeout  time.Duration // of the next timer
 	MTU      int
 }
@@ -86,10 +86,10 @@ type RetransmissionInfo struct {
 type RetransmissionCause uint8
 
 const (
-	// TimerExpired: nothing answered it in time.
+	// TimerExpired: the retransmission timer expired.
 	TimerExpired RetransmissionCause = iota
-	// PeerRepeated: the peer repeated the flight before, so it misses this one, or
-	// it acknowledged only a part.
+	// PeerRepeated: the peer repeated its previous flight, so it has not received
+	// this one, or it acknowledged only a part.
 	PeerRepeated
 )
 
@@ -154,144 +154,146 @@ func logTrace(l *slog.Logger) *Trace {
 	}
 }
 
-// tracer calls hooks, if there are any; its zero value does nothing.
-type tracer struct{ t *Trace }
-
-func (tr tracer) flight(o *outbox, limit int) {
-	if tr.t == nil || tr.t.Flight == nil {
-		return
-	}
-	info := FlightInfo{Messages: o.names(), Datagrams: len(o.log), Largest: o.biggest, MTU: limit, Transmission: o.total}
-	for _, d := range o.log {
-		info.Bytes += d.size
-	}
-	if !o.deadline.IsZero() {
-		info.Timeout = o.timeout
-	}
-	tr.t.Flight(info)
+// tracer is a list of Traces; each event calls the hook of every one of them that
+// has it, in that order. nil is the empty list.
+type tracer struct {
+	trace *Trace
+	next  *tracer
 }
 
-func (tr tracer) message(m *inMessage, awaited message.Set, err error) {
-	if tr.t != nil && tr.t.Message != nil {
-		tr.t.Message(MessageInfo{m.typ.String(), m.seq, m.epoch, len(m.body()), awaited.String()}, err)
+// newTracer lists the Trace and the Logger of a config.
+func newTracer(c *Config) *tracer {
+	var list *tracer
+	if c.Logger != nil {
+		list = &tracer{NewLogTrace(c.Logger), nil}
 	}
+	if c.Trace != nil {
+		list = &tracer{c.Trace, list}
+	}
+	return list
 }
 
-func (tr tracer) retransmission(o *outbox, cause RetransmissionCause, limit int) {
-	if tr.t != nil && tr.t.Retransmission != nil {
-		tr.t.Retransmission(RetransmissionInfo{o.names(), cause, o.tries, o.timeout, limit})
+// asksPeer reports whether one of the Traces has a Peer hook.
+func (tr *tracer) asksPeer() bool {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Peer != nil {
+			return true
+		}
 	}
+	return false
 }
 
-func (tr tracer) dropped(before, after Drops, size int) {
-	if tr.t != nil && tr.t.Dropped != nil && before != after {
-		tr.t.Dropped(after.minus(before), size)
+// forPeer calls the Peer hooks, and returns the list with what they returned
+// behind it.
+func (tr *tracer) forPeer(peer PeerInfo) *tracer {
+	var traces []*Trace
+	for t := tr; t != nil; t = t.next {
+		if t.trace.Peer == nil {
+			continue
+		}
+		if own := t.trace.Peer(peer); own != nil {
+			traces = append(traces, own)
+		}
 	}
+	return tr.with(traces)
 }
 
-func (tr tracer) refused(size, hint int) {
-	if tr.t != nil && tr.t.Refused != nil {
-		tr.t.Refused(size, hint)
-	}
-}
-
-func (tr tracer) mtu(p PathInfo) {
-	if tr.t != nil && tr.t.MTU != nil {
-		tr.t.MTU(p)
-	}
-}
-
-func (tr tracer) alert(a AlertError) {
-	if tr.t != nil && tr.t.Alert != nil {
-		tr.t.Alert(a)
-	}
-}
-
-func (tr tracer) keys(epoch, id uint16) {
-	if tr.t != nil && tr.t.Keys != nil {
-		tr.t.Keys(epoch, id)
-	}
-}
-
-func (tr tracer) established(s ConnectionState) {
-	if tr.t != nil && tr.t.Established != nil {
-		tr.t.Established(s)
-	}
-}
-
-func (tr tracer) ended(err error) {
-	if tr.t != nil && tr.t.Ended != nil {
-		tr.t.Ended(err)
-	}
-}
-
-// follow asks for the hooks of one association.
-func (tr *tracer) follow(peer PeerInfo) {
-	if tr.asks() {
-		tr.t = tr.t.and(tr.t.Peer(peer))
-	}
-}
-
-// asks reports whether somebody wants to know whose life it is.
-func (tr *tracer) asks() bool { return tr.t != nil && tr.t.Peer != nil }
-
-// traceOf joins a config's Trace and Logger.
-func traceOf(c *Config) *Trace {
-	if c.Logger == nil {
-		return c.Trace
-	}
-	return c.Trace.and(NewLogTrace(c.Logger))
-}
-
-// and calls the hooks of both; either may be nil.
-func (t *Trace) and(u *Trace) *Trace {
+// with returns the list with traces behind it. The list itself, which other
+// associations have too, stays as it is.
+func (tr *tracer) with(traces []*Trace) *tracer {
 	switch {
-	case t == nil:
-		return u
-	case u == nil:
-		return t
+	case len(traces) == 0:
+		return tr
+	case tr != nil:
+		return &tracer{tr.trace, tr.next.with(traces)}
 	}
-	return &Trace{
-		Peer:           bothPeers(t.Peer, u.Peer),
-		Flight:         both(t.Flight, u.Flight),
-		Message:        both2(t.Message, u.Message),
-		Retransmission: both(t.Retransmission, u.Retransmission),
-		Dropped:        both2(t.Dropped, u.Dropped),
-		Refused:        both2(t.Refused, u.Refused),
-		MTU:            both(t.MTU, u.MTU),
-		Alert:          both(t.Alert, u.Alert),
-		Keys:           both2(t.Keys, u.Keys),
-		Established:    both(t.Established, u.Established),
-		Ended:          both(t.Ended, u.Ended),
+	return &tracer{traces[0], tr.with(traces[1:])}
+}
+
+func (tr *tracer) flight(o *outbox, limit int) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Flight == nil {
+			continue
+		}
+		info := FlightInfo{Messages: o.names(), Datagrams: len(o.log), Largest: o.biggest, MTU: limit, Transmission: o.total}
+		for _, d := range o.log {
+			info.Bytes += d.size
+		}
+		if !o.deadline.IsZero() {
+			info.Timeout = o.timeout
+		}
+		tr.trace.Flight(info)
 	}
 }
 
-func bothPeers(f, g func(PeerInfo) *Trace) func(PeerInfo) *Trace {
-	switch {
-	case f == nil:
-		return g
-	case g == nil:
-		return f
+func (tr *tracer) message(m *inMessage, awaited message.Set, err error) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Message != nil {
+			tr.trace.Message(MessageInfo{m.typ.String(), m.seq, m.epoch, len(m.body()), awaited.String()}, err)
+		}
 	}
-	return func(peer PeerInfo) *Trace { return f(peer).and(g(peer)) }
 }
 
-func both[A any](f, g func(A)) func(A) {
-	switch {
-	case f == nil:
-		return g
-	case g == nil:
-		return f
+func (tr *tracer) retransmission(o *outbox, cause RetransmissionCause, limit int) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Retransmission != nil {
+			tr.trace.Retransmission(RetransmissionInfo{o.names(), cause, o.tries, o.timeout, limit})
+		}
 	}
-	return func(a A) { f(a); g(a) }
 }
 
-func both2[A, B any](f, g func(A, B)) func(A, B) {
-	switch {
-	case f == nil:
-		return g
-	case g == nil:
-		return f
+func (tr *tracer) dropped(before, after Drops, size int) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Dropped != nil && before != after {
+			tr.trace.Dropped(after.minus(before), size)
+		}
 	}
-	return func(a A, b B) { f(a, b); g(a, b) }
+}
+
+func (tr *tracer) refused(size, hint int) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Refused != nil {
+			tr.trace.Refused(size, hint)
+		}
+	}
+}
+
+func (tr *tracer) mtu(p PathInfo) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.MTU != nil {
+			tr.trace.MTU(p)
+		}
+	}
+}
+
+func (tr *tracer) alert(a AlertError) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Alert != nil {
+			tr.trace.Alert(a)
+		}
+	}
+}
+
+func (tr *tracer) keys(epoch, id uint16) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Keys != nil {
+			tr.trace.Keys(epoch, id)
+		}
+	}
+}
+
+func (tr *tracer) established(s ConnectionState) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Established != nil {
+			tr.trace.Established(s)
+		}
+	}
+}
+
+func (tr *tracer) ended(err error) {
+	for ; tr != nil; tr = tr.next {
+		if tr.trace.Ended != nil {
+			tr.trace.Ended(err)
+		}
+	}
 }

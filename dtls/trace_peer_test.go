@@ -181,7 +181,7 @@ func TestLogLinesSayWho(t *testing.T) {
 		ours := strings.Contains(line, `role=client remote=""`)
 		theirs := strings.Contains(line, fmt.Sprintf("site=here role=server remote=%v", testAddr))
 		if ours == theirs {
-			t.Errorf("nobody knows whose line this is: %s", line)
+			t.Errorf("the line does not name its association: %s", line)
 		}
 	}
 	if !strings.Contains(log.String(), "level=WARN msg=\"association ended\"") {
@@ -194,19 +194,19 @@ func TestTracesAdd(t *testing.T) {
 	count := 0
 	one := &Trace{Ended: func(error) { count++ }, Refused: func(int, int) { count++ }}
 	other := &Trace{Ended: func(error) { count++ }, Keys: func(uint16, uint16) { count++ }, Peer: func(PeerInfo) *Trace { count++; return nil }}
-	var none *Trace
-	for _, sum := range []*Trace{one.and(other), other.and(one), none.and(one).and(other), one.and(none).and(other)} {
+	for _, list := range []*tracer{
+		{one, &tracer{other, nil}}, {other, &tracer{one, nil}}, (*tracer)(nil).with([]*Trace{one, other}), (&tracer{one, nil}).with([]*Trace{other}),
+	} {
 		count = 0
-		sum.Ended(nil)
-		sum.Refused(0, 0)
-		sum.Keys(0, 0)
-		sum.Peer(PeerInfo{})
-		if count != 5 || sum.Alert != nil {
+		list.ended(nil)
+		list.refused(0, 0)
+		list.keys(0, 0)
+		list.alert(AlertError{})
+		if !list.asksPeer() || list.forPeer(PeerInfo{}) != list {
+			t.Error("a Peer that returns nil changed the list")
+		}
+		if count != 5 {
 			t.Errorf("%d hooks were called", count)
 		}
-	}
-	tr := tracer{other}
-	if tr.follow(PeerInfo{}); tr.t != other {
-		t.Error("a Peer that returns nothing changed the hooks")
 	}
 }
