@@ -16,7 +16,7 @@ import (
 
 // fronts are the files that know sockets, locks, contexts and clocks, by the
 // beginning of their names. The linter has the same list.
-var fronts = []string{"conn", "deadline", "demux", "dial", "endpoint", "errors_front", "listener", "shard", "transport"}
+var fronts = []string{"conn", "deadline", "dial", "endpoint", "errors_front", "listener", "shard", "transport"}
 
 // settings are the files that may name what is net's or context's, since the
 // public Config and the errors do, and that the engine may use all the same.

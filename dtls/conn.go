@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/roster"
 	"github.com/flightpath-dtls/flightpath/internal/timerheap"
 )
 
@@ -45,9 +44,8 @@ type Conn struct {
 	news  *PathInfo               // for Config.OnMTU
 	err   error                   // what ended it, nil while it lives
 	value any                     // SetValue
-	hello uint64                  // helloMark of what it began with; listeners only
-	size  uint64                  // helloSize of that
-	lost  uint64                  // records and datagrams that found their queue full
+	hello helloID                 // of the ClientHello it began with; listeners only
+	lost  uint32                  // records and datagrams that found their queue full
 	flags struct {
 		closed  bool // Close was called
 		lingers bool // and the engine still answers a peer that misses our last flight
@@ -63,11 +61,7 @@ type Conn struct {
 		sessions bool // there are new ones, for Config.OnSession or a cache
 	}
 
-	// What follows is guarded by the mu of sock.demux.
-	stage    stage
-	accepted bool                // Accept or AcceptHandshake has returned it
-	inCrowd  *roster.Entry[Conn] // in the owner's crowd, during the handshake and while it lingers
-	restart  int64               // of its peer, without proof: when it was last let try, nanoseconds
+	standing standing // guarded by sock.members.mu
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -193,7 +187,7 @@ func (c *Conn) Drops() Drops {
 	if e := c.engine(); e != nil {
 		d = e.Drops()
 	}
-	d.Memory += c.lost
+	d.Memory += uint64(c.lost)
 	return d
 }
 

@@ -243,7 +243,7 @@ func (c *Conn) sendAll(ctx context.Context) {
 	if c.hs != nil {
 		c.wake() // the driver has to hear of refusals
 	}
-	ended := c.flags.closed && !c.flags.lingers || c.err != nil && c.sock.demux != nil
+	ended := c.flags.closed && !c.flags.lingers || c.err != nil && c.sock.members != nil
 	giveBack := ended && !c.flags.gone && !c.flags.busy
 	c.flags.gone = c.flags.gone || giveBack
 	c.flags.turn = false
@@ -274,8 +274,8 @@ const closeTimeout = 100 * time.Millisecond
 
 // giveBack ends the use of the socket, after the last datagram.
 func (c *Conn) giveBack() {
-	if d := c.sock.demux; d != nil {
-		d.release(c.owner)
+	if m := c.sock.members; m != nil {
+		m.release(c.owner)
 		return
 	}
 	c.sock.alarms.stop()
@@ -381,7 +381,7 @@ func (c *Conn) closedAfter(err error) bool {
 // reports whether the association was there to take it.
 func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 	c.mu.Lock()
-	if c.sock.demux == nil {
+	if c.sock.members == nil {
 		c.awaitRoom(len(datagram)) // nobody else waits for this reader
 	}
 	if c.isOver() {

@@ -120,8 +120,8 @@ func (c *Conn) overErr() error {
 // stay keeps the association, which is closed, in its socket's table and timers.
 // It returns one that has to go for it, if any.
 func (c *Conn) stay() (goes *Conn) {
-	if d := c.sock.demux; d != nil {
-		goes = d.linger(c)
+	if m := c.sock.members; m != nil {
+		goes = m.linger(c)
 	}
 	c.rearm()
 	return goes
@@ -133,8 +133,8 @@ func (c *Conn) leave() {
 	if c.alarm != nil {
 		c.sock.alarms.set(c.alarm, time.Time{})
 	}
-	if d := c.sock.demux; d != nil {
-		d.forget(c)
+	if m := c.sock.members; m != nil {
+		m.forget(c)
 	}
 }
 

@@ -62,6 +62,24 @@ type snapshot struct {
 	drops     Drops
 }
 
+// newAcceptedConn is an association of a Listener that begins its handshake with a
+// hello that the door has let in.
+func newAcceptedConn(l *Listener, now time.Time, hello *ProvenHello, from peerAddr) *Conn {
+	c := &Conn{sock: l.members.shard.sock, owner: l, peer: from, hello: helloIDOf(hello.Datagram)}
+	c.hs = &opening{p: l.p, proof: hello, admitted: now}
+	c.hs.inbox.push(hello.Datagram)
+	return c
+}
+
+// limitHandshake sets an alarm that ends the handshake in time, whether its caller
+// drives it or not.
+func (c *Conn) limitHandshake(after time.Duration, from time.Time) {
+	if after > 0 {
+		c.alarm = newAlarm(c)
+		c.sock.alarms.set(c.alarm, from.Add(after))
+	}
+}
+
 // make makes the engine, with mu held. HandshakeTimeout runs from now, or from
 // the door.
 func (hs *opening) make(c *Conn, now time.Time) (err error) {
@@ -104,7 +122,7 @@ func (hs *opening) begin(c *Conn) error {
 	if err := hs.make(c, time.Now()); err != nil {
 		return err
 	}
-	if c.sock.demux == nil {
+	if c.sock.members == nil {
 		go c.read()
 	}
 	c.askKernel()
@@ -305,8 +323,8 @@ func (c *Conn) opened() {
 		return
 	}
 	c.hs = nil
-	if d := c.sock.demux; d != nil {
-		hs.replaced = d.establish(c)
+	if m := c.sock.members; m != nil {
+		hs.replaced = m.establish(c)
 	}
 	for d := hs.inbox.pop(); d != nil && c.err == nil; d = hs.inbox.pop() {
 		_ = c.eng.HandleDatagram(time.Now(), d, c.peer.ap)

@@ -43,8 +43,8 @@ func TestIdleTimeout(t *testing.T) {
 			t.Errorf("%v is no time-out of a net.Error", err)
 		}
 		synctest.Wait() // until the close_notify was sent
-		if s := l.Stats(); s.Associations != 0 || s.IdleClosed != 1 || members(l.d) != 0 || l.d.users != 1 {
-			t.Errorf("%+v, %d users", s, l.d.users)
+		if s := l.Stats(); s.Associations != 0 || s.IdleClosed != 1 || count(l.members) != 0 || l.members.users != 1 {
+			t.Errorf("%+v, %d users", s, l.members.users)
 		}
 		for range 5 {
 			mustRead(t, client, "are you there?")
@@ -104,8 +104,8 @@ func TestIdleTimeoutIsCheap(t *testing.T) {
 			t.Errorf("%d goroutines more", more)
 		}
 		rings := func() time.Time {
-			l.d.sock.alarms.mu.Lock()
-			defer l.d.sock.alarms.mu.Unlock()
+			l.members.shard.sock.alarms.mu.Lock()
+			defer l.members.shard.sock.alarms.mu.Unlock()
 			return servers[0].alarm.At()
 		}
 		at := rings()

@@ -78,8 +78,8 @@ func TestListenerLingers(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if s := l.Stats(); s.Associations != 0 || s.Lingering != 1 || l.d.users != 2 {
-			t.Errorf("%+v, %d users", s, l.d.users)
+		if s := l.Stats(); s.Associations != 0 || s.Lingering != 1 || l.members.users != 2 {
+			t.Errorf("%+v, %d users", s, l.members.users)
 		}
 		if n := ourGoroutines() - before; n > 2 { // the client and its reader
 			t.Errorf("%d goroutines more", n)
@@ -93,8 +93,8 @@ func TestListenerLingers(t *testing.T) {
 			t.Errorf("the client's Read: %v", err)
 		}
 		synctest.Wait() // until its close_notify is there
-		if s := l.Stats(); s.Lingering != 0 || members(l.d) != 0 || l.d.users != 1 {
-			t.Errorf("%+v, %d users", s, l.d.users)
+		if s := l.Stats(); s.Lingering != 0 || count(l.members) != 0 || l.members.users != 1 {
+			t.Errorf("%+v, %d users", s, l.members.users)
 		}
 		client.Close()
 		if l.Close(); !l.socket.isClosed() {
@@ -190,14 +190,14 @@ func TestClientLingers(t *testing.T) {
 				t.Fatal(err)
 			}
 			client.Close()
-			if e.d.users != 2 || dialed(e.d) != 1 {
-				t.Errorf("%d users, %d dialed", e.d.users, dialed(e.d))
+			if e.members.users != 2 || countDialed(e.members) != 1 {
+				t.Errorf("%d users, %d dialed", e.members.users, countDialed(e.members))
 			}
 			time.Sleep(10 * time.Second)
 			heal()
 			ends(t, l)
-			if e.d.users != 1 || dialed(e.d) != 0 {
-				t.Errorf("%d users, %d dialed", e.d.users, dialed(e.d))
+			if e.members.users != 1 || countDialed(e.members) != 0 {
+				t.Errorf("%d users, %d dialed", e.members.users, countDialed(e.members))
 			}
 			e.Close()
 			time.Sleep(time.Second)
@@ -275,8 +275,8 @@ func TestHelloWhileItLingers(t *testing.T) {
 		}
 		again := l.accept(t)
 		exchange(t, c, again, "again")
-		if s := l.Stats(); s.Lingering != 0 || s.Associations != 1 || l.d.users != 2 {
-			t.Errorf("%+v, %d users", s, l.d.users)
+		if s := l.Stats(); s.Lingering != 0 || s.Associations != 1 || l.members.users != 2 {
+			t.Errorf("%+v, %d users", s, l.members.users)
 		}
 		closeAll(old, c, again)
 		l.Close()
@@ -304,15 +304,15 @@ func TestLingeringIsBounded(t *testing.T) {
 				t.Fatalf("%+v", s)
 			}
 		}
-		if s := l.Stats(); s.Lingering != room || l.d.users != 1+room || members(l.d) != room || l.crowd.Lingering() != room {
-			t.Errorf("%+v, %d users", s, l.d.users)
+		if s := l.Stats(); s.Lingering != room || l.members.users != 1+room || count(l.members) != room || l.books.crowd.Lingering() != room {
+			t.Errorf("%+v, %d users", s, l.members.users)
 		}
 		l.Close()
 		if l.socket.isClosed() {
 			t.Error("the socket was closed under those that linger")
 		}
 		time.Sleep(time.Minute + time.Second)
-		if s := l.Stats(); s.Lingering != 0 || l.crowd.Lingering() != 0 || !l.socket.isClosed() {
+		if s := l.Stats(); s.Lingering != 0 || l.books.crowd.Lingering() != 0 || !l.socket.isClosed() {
 			t.Errorf("%+v, socket closed: %v", s, l.socket.isClosed())
 		}
 	})

@@ -26,18 +26,6 @@ func (c *Conn) noticed(n udpsock.Notice) {
 	}
 }
 
-// noticed passes a notice on to those it may be about. mu is not held.
-func (d *demux) noticed(n udpsock.Notice) {
-	d.mu.Lock()
-	at := d.conns.At(peerAddr{ap: n.Peer}.key())
-	d.mu.Unlock()
-	for _, c := range [...]*Conn{at.Accepted, at.Newcomer, at.Dialed} {
-		if c != nil {
-			c.noticed(n)
-		}
-	}
-}
-
 // hint tells the engine, with mu held, and sees to it that somebody sends: the
 // driver in a handshake, else the socket's timer, unless a goroutine is sending
 // anyway.

@@ -323,11 +323,11 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 					pc.note(udpsock.Notice{Peer: addrOf(a.addr), MTU: 900, Origin: udpsock.ICMP, Errno: syscall.EMSGSIZE, Quoted: p[:520]})
 				}
 				began := time.Now()
-				l.d.sock.drain(peerAddr{}) // as the Write for B does
+				l.members.shard.sock.drain(peerAddr{}) // as the Write for B does
 				if busy {
-					l.d.mu.Lock()
-					c := l.d.conns.At(addrOf(a.addr)).Accepted
-					l.d.mu.Unlock()
+					l.members.mu.Lock()
+					c := l.members.conns.At(addrOf(a.addr)).Accepted
+					l.members.mu.Unlock()
 					c.mu.Lock()
 					if got := len(c.hs.hints); !c.flags.busy || got == 0 || got > maxHints {
 						t.Errorf("busy %v, %d hints wait", c.flags.busy, got)

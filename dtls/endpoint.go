@@ -18,8 +18,9 @@ import (
 //
 // All methods may be called concurrently.
 type Endpoint struct {
-	d      *demux
-	config *Config
+	shard   *shard
+	members *members
+	config  *Config
 }
 
 // NewEndpoint reads pc from now on, which may be any transport that keeps
@@ -38,10 +39,10 @@ func NewEndpoint(pc net.PacketConn, config *Config) (*Endpoint, error) {
 	if asClient != nil && asServer != nil {
 		return nil, errors.Join(asClient, asServer)
 	}
-	e := &Endpoint{d: newDemux(pc, config.NonDTLS), config: config}
-	e.d.users++
-	go e.d.read()
-	return e, nil
+	s := newShard(pc, config.NonDTLS)
+	s.members.open()
+	go s.read()
+	return &Endpoint{shard: s, members: s.members, config: config}, nil
 }
 
 // Dial makes an association with raddr and returns when the handshake is
@@ -65,18 +66,18 @@ func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*C
 		return nil, errManualDial
 	}
 	peer := peerAddr{ap: addrOf(raddr), addr: raddr}
-	if e.d.sock.udp != nil {
+	if e.shard.sock.udp != nil {
 		if peer.addr = nil; !peer.ap.IsValid() {
 			return nil, &net.AddrError{Err: "dtls: a UDP socket needs a *net.UDPAddr", Addr: raddr.String()}
 		}
 	}
-	c := &Conn{sock: e.d.sock, peer: peer, hs: &opening{p: p}}
-	before, err := e.d.dial(c)
+	c := &Conn{sock: e.shard.sock, peer: peer, hs: &opening{p: p}}
+	lingering, err := e.members.dial(c)
 	if err != nil {
 		return nil, err
 	}
-	if before != nil {
-		before.close(false)
+	if lingering != nil {
+		lingering.close(false)
 	}
 	if err := c.handshake(ctx, eitherDeadline, true); err != nil {
 		_ = c.Close()
@@ -96,26 +97,23 @@ func (e *Endpoint) Listen(config *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return listenOn(e.d, p)
+	return e.members.listen(p)
 }
 
 // LocalAddr is the address of the socket.
-func (e *Endpoint) LocalAddr() net.Addr { return e.d.sock.localAddr() }
+func (e *Endpoint) LocalAddr() net.Addr { return e.shard.sock.localAddr() }
 
 // Close sends a close_notify, best effort, on every association, accepted and
 // dialed, and closes them, the Listener and the socket. It returns at once; a
 // second Close does nothing.
 func (e *Endpoint) Close() error {
-	e.d.mu.Lock()
-	e.d.ended = true
-	all, l := e.d.conns.All(), e.d.listener
-	e.d.mu.Unlock()
+	all, l := e.members.end()
 	if l != nil {
 		_ = l.Close()
 	}
 	for _, c := range all {
 		c.close(false)
 	}
-	e.d.closeSocket()
+	e.shard.close()
 	return nil
 }

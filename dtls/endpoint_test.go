@@ -260,8 +260,8 @@ func TestEndpointDialGivesUp(t *testing.T) {
 		if _, err := a.Dial(t.Context(), memAddr(2, 1), config); !errors.Is(err, ErrHandshakeTimeout) || time.Since(began) != 3*time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
-		if dialed(a.Endpoint.d) != 0 || a.Endpoint.d.users != 2 {
-			t.Errorf("%d addresses, %d users are left, want the Endpoint and its Listener", dialed(a.Endpoint.d), a.Endpoint.d.users)
+		if countDialed(a.Endpoint.members) != 0 || a.Endpoint.members.users != 2 {
+			t.Errorf("%d addresses, %d users are left, want the Endpoint and its Listener", countDialed(a.Endpoint.members), a.Endpoint.members.users)
 		}
 		a.Close()
 		time.Sleep(time.Second)

@@ -7,6 +7,15 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
+// helloID tells ClientHellos apart: by what their first fragment has, and by what
+// every fragment has. Zero is that of none.
+type helloID struct {
+	mark uint64 // helloMark
+	size uint64 // helloSize
+}
+
+func helloIDOf(datagram []byte) helloID { return helloID{helloMark(datagram), helloSize(datagram)} }
+
 // helloMark tells ClientHellos apart by part of their random; 0 if the datagram
 // does not begin with a ClientHello. A repeated hello has the mark of the
 // first, also behind a cookie (RFC 6347, Section 4.2.1: the parameters of the

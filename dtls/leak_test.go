@@ -188,10 +188,10 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 					t.Errorf("%d associations left %d bytes", n, grown)
 				}
 				s := l.Stats()
-				if s.Associations != 0 || s.Lingering != 0 || s.HandshakesOpen != 0 || members(l.d) != 0 ||
-					l.d.users != 1 || l.crowd.Prefixes() != 0 || l.d.sock.alarms.heap.Len() != 0 || l.ready.Len() != 0 {
+				if s.Associations != 0 || s.Lingering != 0 || s.HandshakesOpen != 0 || count(l.members) != 0 ||
+					l.members.users != 1 || l.books.crowd.Prefixes() != 0 || l.members.shard.sock.alarms.heap.Len() != 0 || l.books.ready.Len() != 0 {
 					t.Errorf("left behind: %+v; %d users, %d prefixes, %d alarms, %d wait", s,
-						l.d.users, l.crowd.Prefixes(), l.d.sock.alarms.heap.Len(), l.ready.Len())
+						l.members.users, l.books.crowd.Prefixes(), l.members.shard.sock.alarms.heap.Len(), l.books.ready.Len())
 				}
 				l.Close()
 				time.Sleep(time.Second)

@@ -5,9 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
-	"time"
-
-	"github.com/flightpath-dtls/flightpath/internal/roster"
 )
 
 // Listener accepts associations on one socket. One goroutine reads it for all
@@ -23,24 +20,15 @@ import (
 //
 // All methods may be called concurrently.
 type Listener struct {
-	d     *demux
-	p     *params
-	local netip.AddrPort
-	door  *Door         // the socket's reader's
-	done  chan struct{} // closed with the Listener
-	empty chan struct{} // closed when its associations have sent their last, too
+	members *members
+	p       *params
+	local   netip.AddrPort
+	done    chan struct{} // closed with the Listener
+	empty   chan struct{} // closed when its associations have sent their last datagram, too
 
 	inboxDropped atomic.Uint64
 
-	// Guarded by d.mu.
-	closed  bool
-	users   int  // associations that may still send, and the Listener until it is closed
-	driven  bool // handshakes wait for AcceptHandshake instead of running by themselves
-	crowd   roster.Crowd[Conn]
-	ready   roster.Backlog[Conn] // of Accept: handshake complete
-	offered roster.Backlog[Conn] // of AcceptHandshake
-	ended   Drops
-	stats   ListenerStats // what is counted in place
+	books books // guarded by members.mu
 }
 
 var _ net.Listener = (*Listener)(nil)
@@ -87,35 +75,21 @@ func NewListener(pc net.PacketConn, config *Config) (*Listener, error) {
 }
 
 func newListener(pc net.PacketConn, p *params) (*Listener, error) {
-	d := newDemux(pc, p.nonDTLS)
-	l, err := listenOn(d, p)
+	s := newShard(pc, p.nonDTLS)
+	l, err := s.members.listen(p)
 	if err != nil {
 		return nil, err
 	}
-	go d.read()
+	go s.read()
 	return l, nil
 }
 
-// listenOn makes a Listener of a socket that has none.
-func listenOn(d *demux, p *params) (*Listener, error) {
-	door, err := newDoor(p, time.Now())
-	if err != nil {
-		return nil, err
+// newListenerOf makes a Listener for a socket.
+func newListenerOf(m *members, p *params) *Listener {
+	return &Listener{
+		members: m, p: p, local: addrOf(m.shard.sock.localAddr()),
+		done: make(chan struct{}), empty: make(chan struct{}), books: newBooks(p.needsDriver()),
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case d.ended:
-		return nil, errEndpointClosed
-	case d.listener != nil && !d.listener.closed:
-		return nil, errAlreadyListening
-	}
-	d.users++
-	d.listener = &Listener{
-		d: d, p: p, door: door, local: addrOf(d.sock.localAddr()), done: make(chan struct{}), empty: make(chan struct{}),
-		users: 1, driven: p.needsDriver(), ready: roster.NewBacklog[Conn](), offered: roster.NewBacklog[Conn](),
-	}
-	return d.listener, nil
 }
 
 // Accept waits for an association whose handshake is complete and returns it;
@@ -139,7 +113,7 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 	if l.p.needsDriver() {
 		return nil, errManualListen
 	}
-	return l.await(ctx, new(roster.Backlog[Conn]))
+	return l.await(ctx, false)
 }
 
 // AcceptHandshake waits for a client that the Door lets in, and returns
@@ -159,24 +133,27 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 // hello. One that nobody drives in time is over and forgotten, and so are those
 // that nobody has accepted when the Listener is closed.
 func (l *Listener) AcceptHandshake(ctx context.Context) (*Conn, error) {
-	l.d.mu.Lock()
-	l.driven = true
-	l.d.mu.Unlock()
-	return l.await(ctx, &l.offered)
+	l.members.mu.Lock()
+	l.books.drive()
+	l.members.mu.Unlock()
+	return l.await(ctx, true)
 }
 
 // await returns the next association: one that is ready, or else one that is
-// offered. The zero backlog stays
-// empty.
-func (l *Listener) await(ctx context.Context, offered *roster.Backlog[Conn]) (*Conn, error) {
+// offered if those are asked for.
+func (l *Listener) await(ctx context.Context, offered bool) (*Conn, error) {
+	var moreOffered <-chan struct{} // nil: never
+	if offered {
+		moreOffered = l.books.offered.More()
+	}
 	for {
 		c, err := l.next(offered)
 		if c != nil || err != nil {
 			return c, err
 		}
 		select {
-		case <-l.ready.More():
-		case <-offered.More():
+		case <-l.books.ready.More():
+		case <-moreOffered:
 		case <-l.done:
 		case <-ctx.Done():
 			return nil, interrupted(ctx)
@@ -184,25 +161,18 @@ func (l *Listener) await(ctx context.Context, offered *roster.Backlog[Conn]) (*C
 	}
 }
 
-// next takes an association out of a backlog, if one is there.
-func (l *Listener) next(offered *roster.Backlog[Conn]) (*Conn, error) {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	if l.closed {
+// next is await without waiting.
+func (l *Listener) next(offered bool) (*Conn, error) {
+	l.members.mu.Lock()
+	defer l.members.mu.Unlock()
+	if l.books.closed {
 		return nil, ErrServerClosed
 	}
-	c := l.ready.Pop()
-	if c == nil {
-		c = offered.Pop()
-	}
-	if c != nil {
-		c.accepted = true
-	}
-	return c, nil
+	return l.books.next(offered), nil
 }
 
 // Addr is the address of the socket.
-func (l *Listener) Addr() net.Addr { return l.d.sock.localAddr() }
+func (l *Listener) Addr() net.Addr { return l.members.shard.sock.localAddr() }
 
 // Close ends the Listener: no new associations, and those that no Accept has
 // returned are closed. Accepted ones live on, and the socket with them until
@@ -241,28 +211,29 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	return interrupted(ctx)
 }
 
-// end closes the Listener, and everybody or those that are not accepted.
-func (l *Listener) end(everybody bool) {
-	first, conns := l.shut(everybody)
+// end closes the Listener and its associations: all of them, or those that are not
+// accepted.
+func (l *Listener) end(accepted bool) {
+	first, conns := l.shut(accepted)
 	for _, c := range conns {
 		_ = c.Close()
 	}
 	if first {
-		l.d.release(l)
+		l.members.release(l)
 	}
 }
 
-// shut lets nobody in any more and returns all associations, or those that are
-// not accepted; first is false if the Listener was closed already.
-func (l *Listener) shut(everybody bool) (first bool, conns []*Conn) {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	if first = !l.closed; first {
-		l.closed = true
+// shut accepts no further association and returns those that there are: all of
+// them, or those that are not accepted. first is false if the Listener was closed
+// already.
+func (l *Listener) shut(accepted bool) (first bool, conns []*Conn) {
+	l.members.mu.Lock()
+	defer l.members.mu.Unlock()
+	if first = l.books.close(); first {
 		close(l.done)
 	}
-	for _, c := range l.d.conns.All() {
-		if c.owner == l && (everybody || first && !c.accepted && c.stage <= stageEstablished) {
+	for _, c := range l.members.conns.All() {
+		if c.owner == l && (accepted || first && !c.standing.accepted && c.standing.stage <= stageEstablished) {
 			conns = append(conns, c)
 		}
 	}
@@ -303,18 +274,18 @@ type ListenerStats struct {
 // Stats returns the counters. It looks at every association: its cost grows
 // with their number.
 func (l *Listener) Stats() ListenerStats {
-	l.d.mu.Lock()
-	s := l.stats
-	s.Drops = l.ended
-	conns := l.d.conns.All()
-	l.d.mu.Unlock()
+	l.members.mu.Lock()
+	s := l.books.stats
+	s.Drops = l.books.ended
+	conns := l.members.conns.All()
+	l.members.mu.Unlock()
 	for _, c := range conns {
 		if c.owner == l {
 			s.Drops.add(c.Drops())
 		}
 	}
 	s.InboxDropped = l.inboxDropped.Load()
-	t := &l.d.sock.traffic
+	t := &l.members.shard.sock.traffic
 	s.DatagramsIn, s.BytesIn = t.datagramsIn.Load(), t.bytesIn.Load()
 	s.DatagramsOut, s.BytesOut = t.datagramsOut.Load(), t.bytesOut.Load()
 	return s

@@ -210,8 +210,8 @@ func TestUndrivenHandshakesEnd(t *testing.T) {
 			t.Errorf("before its time: %+v", s)
 		}
 		time.Sleep(2 * time.Second)
-		if s := l.Stats(); s.HandshakesOpen != 0 || s.HandshakesFailed != 30 || members(l.d) != 0 || l.d.users != 1 {
-			t.Errorf("after its time: %+v, %d users", s, l.d.users)
+		if s := l.Stats(); s.HandshakesOpen != 0 || s.HandshakesFailed != 30 || count(l.members) != 0 || l.members.users != 1 {
+			t.Errorf("after its time: %+v, %d users", s, l.members.users)
 		}
 		for i, c := range left {
 			if err := c.Handshake(); !errors.Is(err, ErrHandshakeTimeout) || !IsFatal(err) {
@@ -298,8 +298,8 @@ func TestRestartWhileItWaits(t *testing.T) {
 		<-done
 		go func() { done <- second.Handshake() }()
 		synctest.Wait()
-		if s := l.Stats(); s.HandshakesOpen != 1 || s.HandshakesFailed != 1 || l.offered.Len() != 1 {
-			t.Errorf("%+v, %d wait", s, l.offered.Len())
+		if s := l.Stats(); s.HandshakesOpen != 1 || s.HandshakesFailed != 1 || l.books.offered.Len() != 1 {
+			t.Errorf("%+v, %d wait", s, l.books.offered.Len())
 		}
 		server := l.acceptHandshake(t)
 		if err := errors.Join(server.Handshake(), <-done); err != nil {
@@ -340,8 +340,8 @@ func TestBacklogPassesTheTokenOn(t *testing.T) {
 			seen[c] = true
 			c.Close()
 		}
-		if len(seen) != n || l.offered.Len() != 0 {
-			t.Errorf("%d associations for %d calls, %d wait", len(seen), n, l.offered.Len())
+		if len(seen) != n || l.books.offered.Len() != 0 {
+			t.Errorf("%d associations for %d calls, %d wait", len(seen), n, l.books.offered.Len())
 		}
 		closeAll(clients...)
 		l.Close()

@@ -133,8 +133,8 @@ func TestShedHandshakesSayWhy(t *testing.T) {
 		if err := <-driving; !errors.Is(err, ErrShed) || !IsFatal(err) {
 			t.Errorf("%v", err)
 		}
-		if s := l.Stats(); s.HandshakesShed != 2 || s.HandshakesOpen != 3 || l.offered.Len() != 3 {
-			t.Errorf("%+v, %d wait", s, l.offered.Len())
+		if s := l.Stats(); s.HandshakesShed != 2 || s.HandshakesOpen != 3 || l.books.offered.Len() != 3 {
+			t.Errorf("%+v, %d wait", s, l.books.offered.Len())
 		}
 		if _, err := accepted.Write(nil); !errors.Is(err, ErrShed) {
 			t.Errorf("Write: %v", err)
@@ -197,8 +197,8 @@ func TestMaxPerPrefix(t *testing.T) {
 		}
 		closeAll(servers...)
 		closeAll(first, second, third, fourth, other, again)
-		if l.crowd.Prefixes() != 0 {
-			t.Errorf("%d prefixes are left", l.crowd.Prefixes())
+		if l.books.crowd.Prefixes() != 0 {
+			t.Errorf("%d prefixes are left", l.books.crowd.Prefixes())
 		}
 		l.Close()
 		time.Sleep(time.Second)
@@ -278,14 +278,14 @@ func TestBooksBalance(t *testing.T) {
 			}
 			time.Sleep(time.Duration(i%5) * 100 * time.Millisecond)
 			synctest.Wait()
-			if i%11 == 0 && l.ready.Len() > 0 {
+			if i%11 == 0 && l.books.ready.Len() > 0 {
 				l.accept(t).Close()
 				synctest.Wait()
 			}
 			s := l.Stats()
 			sum := uint64(s.HandshakesOpen) + s.HandshakesDone + s.HandshakesFailed + s.HandshakesShed +
 				s.HandshakesRefused + s.AssociationsRefused + s.PrefixRefused
-			if proven := l.door.Stats().Proven; sum != proven {
+			if proven := l.members.shard.door.Stats().Proven; sum != proven {
 				t.Fatalf("step %d: %d of %d hellos in the books: %+v", i, sum, proven, s)
 			}
 			if s.HandshakesOpen > 6 || s.HandshakesOpen+s.Associations > 12+3 {
@@ -304,8 +304,8 @@ func TestBooksBalance(t *testing.T) {
 		closeAll(conns...)
 		l.Close()
 		time.Sleep(30 * time.Second)
-		if s := l.Stats(); s.HandshakesOpen != 0 || s.Associations != 0 || l.crowd.Prefixes() != 0 || !l.socket.isClosed() {
-			t.Errorf("%+v; %d prefixes are left", s, l.crowd.Prefixes())
+		if s := l.Stats(); s.HandshakesOpen != 0 || s.Associations != 0 || l.books.crowd.Prefixes() != 0 || !l.socket.isClosed() {
+			t.Errorf("%+v; %d prefixes are left", s, l.books.crowd.Prefixes())
 		}
 	})
 }

@@ -760,14 +760,14 @@ func withName(c *Config) *Config {
 	return c
 }
 
-// members is how many associations a socket has, dialed how many of them began
+// count is how many associations a socket has, countDialed how many of them began
 // from this side.
-func members(d *demux) int {
-	all, _ := d.conns.Len()
+func count(m *members) int {
+	all, _ := m.conns.Len()
 	return all
 }
 
-func dialed(d *demux) int {
-	_, n := d.conns.Len()
+func countDialed(m *members) int {
+	_, n := m.conns.Len()
 	return n
 }

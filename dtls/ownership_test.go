@@ -20,6 +20,8 @@ var owned = map[string][]string{
 		"events", "partial", "quoteRing", "readEpoch", "restartWatch", "sealEpoch", "suspicion", "tracer",
 		// Parts of a Conn.
 		"alarms", "deadline", "inbox", "pathHint", "ring", "snapshot",
+		// Parts of what shares a socket.
+		"books", "members", "shard", "standing",
 	},
 	"../internal/roster": {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }

@@ -14,7 +14,7 @@ import (
 // net.PacketConn with many. UDP sockets are used without allocation.
 type socket struct {
 	conn    net.Conn // one peer; nil: shared
-	demux   *demux   // of a shared one
+	members *members // of a shared one
 	pc      net.PacketConn
 	udp     udpSocket // whichever it is, if it is one of UDP
 	noticed func(udpsock.Notice)

@@ -1,0 +1,204 @@
+package dtls
+
+import (
+	"cmp"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/roster"
+	"github.com/flightpath-dtls/flightpath/internal/udpsock"
+)
+
+// shard is a socket that associations share, with the one goroutine that reads it
+// and the door that this goroutine runs. It passes each datagram to the
+// association of the address it came from, and a ClientHello of none of them to
+// the door. Which associations there are it asks the members, whose lock it holds
+// for that question only.
+type shard struct {
+	sock    *socket
+	members *members
+	door    *Door // of the Listener; set with members.mu held, used by the reader
+	closed  atomic.Bool
+
+	// Buffers of the reader.
+	reply []byte // for the door
+	spare []byte // for a datagram that may be for several associations
+}
+
+// newShard makes a shard with members of its own.
+func newShard(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *shard {
+	s := &shard{}
+	s.members = &members{shard: s}
+	s.sock = sharedSocket(pc, s.noticed)
+	s.sock.members = s.members
+	s.sock.foreign.take = nonDTLS
+	return s
+}
+
+// attach gives the shard the door of a new Listener, with members.mu held.
+func (s *shard) attach(door *Door) { s.door = door }
+
+// read is the reader. It ends when the socket is closed.
+func (s *shard) read() {
+	buf := make([]byte, readBuffer)
+	var slow backOff
+	for {
+		n, from, err := s.sock.receive(buf)
+		switch {
+		case err == nil:
+			slow = 0
+			s.route(time.Now(), buf[:n], from)
+		case s.closed.Load():
+			return // whatever a closed transport calls it
+		case isClosed(err):
+			s.members.fail(&transportError{err: err, closed: true})
+			return
+		default:
+			slow.pause()
+		}
+	}
+}
+
+// close closes the socket.
+func (s *shard) close() {
+	if s.closed.Swap(true) {
+		return
+	}
+	s.sock.alarms.stop()
+	_ = s.sock.close()
+}
+
+// noticed passes a notice of the network on to the associations it may be about.
+// It is called without locks held.
+func (s *shard) noticed(n udpsock.Notice) {
+	at := s.members.at(peerAddr{ap: n.Peer})
+	for _, c := range [...]*Conn{at.Accepted, at.Newcomer, at.Dialed} {
+		if c != nil {
+			c.noticed(n)
+		}
+	}
+}
+
+// ---- which association a datagram is for ---------------------------------------------
+
+// route passes one datagram on: a ClientHello to the association that it began,
+// else to the door; other plaintext to the associations that such messages are
+// sent to; a protected record to the association whose keys open it.
+func (s *shard) route(now time.Time, datagram []byte, from peerAddr) {
+	if s.sock.foreign.takes(datagram, from) {
+		return
+	}
+	m := s.members
+	m.mu.Lock()
+	at, l, door := m.conns.At(from.key()), m.listening(), s.door
+	if l != nil {
+		door.SetLoad(l.books.stats.HandshakesOpen)
+	}
+	m.mu.Unlock()
+
+	if l != nil && (at.Accepted != nil || at.Dialed != nil) && isHelloTail(datagram) {
+		s.routeTail(now, datagram, from, at, l, door)
+		if at.Newest() == nil {
+			return
+		}
+	}
+	if mark := helloMark(datagram); mark != 0 {
+		s.routeHello(now, datagram, from, mark, at, l, door)
+		return
+	}
+	var list [3]*Conn
+	to := list[:0]
+	for _, c := range [...]*Conn{at.Newcomer, at.Accepted, at.Dialed} {
+		if c != nil {
+			to = append(to, c)
+		}
+	}
+	switch {
+	case len(to) == 1:
+		to[0].deliver(now, datagram)
+	case len(to) > 1 && isPlaintext(datagram):
+		// Beside a newcomer the accepted one is established, and no plaintext is
+		// sent to it.
+		s.sharePlaintext(now, datagram, cmp.Or(at.Newcomer, at.Accepted), at.Dialed)
+	case len(to) > 1:
+		s.shareProtected(now, datagram, to)
+	case l != nil:
+		s.admit(now, datagram, from, l, door)
+	}
+}
+
+// routeHello passes on the first fragment of a ClientHello with that helloMark.
+func (s *shard) routeHello(now time.Time, datagram []byte, from peerAddr, mark uint64, at roster.At[Conn], l *Listener, door *Door) {
+	switch {
+	case at.Newcomer != nil && mark == at.Newcomer.hello.mark:
+		at.Newcomer.deliver(now, datagram)
+	case at.Accepted != nil && mark == at.Accepted.hello.mark:
+		if at.Newcomer == nil { // else it is a late duplicate of the former hello
+			at.Accepted.deliver(now, datagram)
+		}
+	case l != nil:
+		s.admit(now, datagram, from, l, door)
+	}
+}
+
+// routeTail passes a later fragment of a ClientHello to the door if it may belong
+// to one that the door has not admitted. The fragment itself does not tell: where
+// the accepted association has all of its hello, the fragment may belong to the
+// hello of a client that has restarted. But the rest of a hello that was admitted
+// must not wait at the door, which would join it with the next hello of that size.
+func (s *shard) routeTail(now time.Time, datagram []byte, from peerAddr, at roster.At[Conn], l *Listener, door *Door) {
+	size := helloSize(datagram)
+	known := at.Newcomer != nil && at.Newcomer.hello.size == size || at.Accepted != nil && at.Accepted.hello.size == size
+	if !known || door.hasBegun(now, datagram, from.key()) {
+		s.admit(now, datagram, from, l, door)
+	}
+}
+
+// shareProtected passes a protected datagram to the one of several associations
+// whose keys open it. If there is none each gets a copy: an association in its
+// handshake may have those keys soon.
+func (s *shard) shareProtected(now time.Time, datagram []byte, to []*Conn) {
+	for _, c := range to {
+		s.spare = append(s.spare[:0], datagram...)
+		if c.recognizes(s.spare) {
+			c.deliver(now, datagram)
+			return
+		}
+	}
+	for _, c := range to {
+		s.spare = append(s.spare[:0], datagram...)
+		c.deliver(now, s.spare)
+	}
+}
+
+// sharePlaintext passes a datagram in plaintext to the associations whose role
+// receives such messages; dialed may be nil.
+func (s *shard) sharePlaintext(now time.Time, datagram []byte, accepted, dialed *Conn) {
+	fromClient, fromServer := directions(datagram)
+	if fromClient || dialed == nil {
+		s.spare = append(s.spare[:0], datagram...)
+		accepted.deliver(now, s.spare)
+	}
+	if fromServer && dialed != nil {
+		dialed.deliver(now, datagram)
+	}
+}
+
+// admit passes a datagram to the door, sends what that answers, and begins the
+// handshake of a client that it lets in.
+func (s *shard) admit(now time.Time, datagram []byte, from peerAddr, l *Listener, door *Door) {
+	if from.addr == nil && !from.ap.IsValid() {
+		return // no address to answer
+	}
+	out, hello := door.Handle(now, datagram, from.key(), l.calledAs(from), s.reply[:0])
+	if out != nil {
+		_ = s.sock.send(out, from, nil) // if it is lost, the client repeats its hello
+		s.reply = out
+	}
+	if hello != nil {
+		hello.From = from.ap
+		l.begin(now, hello, from)
+	}
+	l.countDoor(door.Stats())
+}
