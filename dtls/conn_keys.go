@@ -90,29 +90,3 @@ func (c *Conn) Session() ([]byte, error) {
 	}
 	return c.eng.Session()
 }
-
-// takeSessions gives new sessions to whoever asked for them, with mu held; it is
-// let go meanwhile.
-func (c *Conn) takeSessions() {
-	if !c.flags.sessions {
-		return
-	}
-	c.flags.sessions = false
-	p := c.eng.p
-	if p.sessionSink.callback == nil && p.sessionSink.cache == nil {
-		return
-	}
-	for {
-		blob, err := c.eng.Session()
-		if err != nil {
-			return
-		}
-		c.mu.Unlock()
-		if p.sessionSink.callback != nil {
-			p.sessionSink.callback(c, blob)
-		} else {
-			p.sessionSink.cache.Put(p.serverName, blob)
-		}
-		c.mu.Lock()
-	}
-}
