@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/flightpath-dtls/flightpath/internal/timerheap"
 )
 
 // Conn is one association over a transport that keeps message boundaries. It is
@@ -26,41 +24,24 @@ import (
 // or the first Read or Write, and nowhere else: between two such calls nothing is
 // sent.
 type Conn struct {
-	// mu guards everything below, and the engine unless flags.busy says that the
-	// handshake's driver has it. It is never held while anything blocks:
-	// flags.turn keeps the order of what is sent without it.
+	// mu guards everything below but standing. turn says who may use the engine,
+	// or send, while it is not held: it is never held while anything blocks.
 	mu    sync.Mutex
-	eng   *Engine // nil until it is needed
-	sock  *socket
-	owner *Listener // that let it in; nil: nobody did, it was dialed
-	peer  peerAddr
-	hs    *opening                // nil once the handshake is over
-	queue *ring                   // records that wait for Read; nil: none
-	cond  *sync.Cond              // over mu; made by the first that waits
-	turn  *sync.Cond              // over mu, for Writes that wait for their turn; likewise
-	dl    *deadlines              // made by the first SetDeadline
-	alarm *timerheap.Entry[*Conn] // in sock.alarms; made by the first time-out
-	large *LargePacketError       // for the next Write: a refusal nobody was there to hear
-	news  *PathInfo               // for Config.OnMTU
-	err   error                   // what ended it, nil while it lives
-	value any                     // SetValue
-	hello helloID                 // of the ClientHello it began with; listeners only
-	lost  uint32                  // records and datagrams that found their queue full
-	flags struct {
-		closed  bool // Close was called
-		lingers bool // and the engine still answers a peer that misses our last flight
-		busy    bool // the handshake's driver uses the engine without mu: callbacks may block
-		eof     bool // the peer sent close_notify
-		turn    bool // a goroutine is sending: one at a time, so that record numbers leave in order
-		output  bool // the engine may have something to send
-		sending bool // a datagram is being handed to the transport, without mu
-		kicked  bool // and was interrupted there
-		gone    bool // the socket was given back
-		armed   bool // alarm rings in time to see whether the peer is silent
-
-		sessions bool // there are new ones, for Config.OnSession or a cache
-	}
-
+	eng   *Engine   // nil until it is needed
+	sock  *socket   // never changes
+	owner *Listener // that accepted it; nil: it was dialed. Never changes
+	// peer may be read with mu or sock.members.mu held, and is written with both.
+	peer     peerAddr
+	hs       *opening // nil once the handshake is over
+	received readQueue
+	cond     *sync.Cond // over mu; made by the first call that waits
+	turn     turn
+	dl       *deadlines // made by the first SetDeadline
+	alarm    *alarm     // made by the first time-out
+	news     *news      // nil: none
+	end      ending
+	value    any      // SetValue
+	hello    helloID  // of the ClientHello it began with; listeners only. Never changes
 	standing standing // guarded by sock.members.mu
 }
 
@@ -85,7 +66,7 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 	c.sock = ownSocket(conn, c.noticed)
 	p, err := resolve(config, isClient)
 	if err != nil {
-		c.err = err
+		c.end = ending{err: err}
 		return c
 	}
 	c.hs = &opening{p: p}
@@ -98,7 +79,7 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 // engine returns the engine if it may be used now, with mu held: nil while the
 // handshake's driver has it, and if there is none because the config is wrong.
 func (c *Conn) engine() *Engine {
-	if c.flags.busy {
+	if c.turn.driver {
 		return nil
 	}
 	if c.hs == nil {
@@ -112,7 +93,7 @@ func (c *Conn) engine() *Engine {
 	return c.eng
 }
 
-// seen is what was to be seen of the engine when its driver took it.
+// seen is the state of the engine when its driver took it.
 func (c *Conn) seen() snapshot {
 	if c.hs == nil {
 		return snapshot{}
@@ -145,9 +126,9 @@ func (c *Conn) ExportKeyingMaterial(label string, context []byte, length int) ([
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.err != nil:
-		return nil, c.err
-	case c.flags.closed:
+	case c.end.err != nil:
+		return nil, c.end.err
+	case c.end.closed:
 		return nil, errConnClosed
 	case c.hs != nil:
 		return nil, errHandshakeOngoing
@@ -187,7 +168,7 @@ func (c *Conn) Drops() Drops {
 	if e := c.engine(); e != nil {
 		d = e.Drops()
 	}
-	d.Memory += uint64(c.lost)
+	d.Memory += c.received.lost
 	return d
 }
 
@@ -211,9 +192,9 @@ func (c *Conn) MTU() int {
 // Config.MTU; 1…227 is an error that changes nothing.
 func (c *Conn) SetMTU(n int) error {
 	c.mu.Lock()
-	if c.flags.closed || c.err != nil {
+	if err := c.end.returned(); err != nil {
 		defer c.mu.Unlock()
-		return c.overErr()
+		return err
 	}
 	if hs := c.hs; hs != nil {
 		defer c.mu.Unlock()
@@ -221,7 +202,7 @@ func (c *Conn) SetMTU(n int) error {
 	}
 	err := c.eng.SetMTU(n)
 	if err == nil {
-		c.large = nil // the caller has decided
+		c.takeLarge() // the caller has decided
 		c.lastResort()
 	}
 	c.settle()
@@ -247,8 +228,8 @@ func (c *Conn) SetMaxData(n int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.flags.closed || c.err != nil:
-		return c.overErr()
+	case c.end.returned() != nil:
+		return c.end.returned()
 	case c.hs != nil:
 		return errMaxDataRange
 	}
@@ -277,7 +258,7 @@ func (c *Conn) ReportLost(n int) { c.report(n, (*Engine).ReportLost) }
 
 func (c *Conn) report(n int, tell func(*Engine, int)) {
 	c.mu.Lock()
-	if c.hs != nil || c.eng == nil || c.flags.closed || c.err != nil {
+	if c.hs != nil || c.eng == nil || c.end.returned() != nil {
 		c.mu.Unlock()
 		return // only data is reported on, and there was none yet
 	}
@@ -291,8 +272,8 @@ func (c *Conn) report(n int, tell func(*Engine, int)) {
 func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flags.closed || c.err != nil {
-		return c.overErr()
+	if err := c.end.returned(); err != nil {
+		return err
 	}
 	return ErrNoProbeCarrier
 }
@@ -303,8 +284,11 @@ func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 // of the host, it is the one that the peer called and is answered from, if the
 // system tells.
 func (c *Conn) LocalAddr() net.Addr {
+	c.mu.Lock()
+	local := c.peer.local
+	c.mu.Unlock()
 	addr := c.sock.localAddr()
-	if local := c.peer.local; local.IsValid() {
+	if local.IsValid() {
 		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, addrOf(addr).Port()))
 	}
 	return addr
@@ -312,6 +296,13 @@ func (c *Conn) LocalAddr() net.Addr {
 
 // RemoteAddr is the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.remoteAddr()
+}
+
+// remoteAddr is RemoteAddr, with mu held.
+func (c *Conn) remoteAddr() net.Addr {
 	if c.sock.conn != nil {
 		return c.sock.conn.RemoteAddr()
 	}
@@ -347,17 +338,17 @@ func (c *Conn) wait() {
 	c.cond.Wait()
 }
 
-// wake tells all who wait that something has changed, with mu held.
+// wake wakes all calls that wait, with mu held.
 func (c *Conn) wake() {
 	if c.cond != nil {
 		c.cond.Broadcast()
 	}
 }
 
-// wakeAll also tells the Writes that wait for their turn, with mu held.
+// wakeAll also wakes the Writes that wait for their turn, with mu held.
 func (c *Conn) wakeAll() {
 	c.wake()
-	if c.turn != nil {
-		c.turn.Broadcast()
+	if c.turn.next != nil {
+		c.turn.next.Broadcast()
 	}
 }

@@ -2,52 +2,75 @@ package dtls
 
 import (
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/timerheap"
 )
+
+// alarm is the entry of a Conn among the alarms of its socket.
+type alarm struct {
+	timerheap.Entry[*Conn]
+	idle bool // it is set, for the idle time-out among others
+}
+
+func newAlarm(c *Conn) *alarm { return &alarm{Entry: timerheap.Entry[*Conn]{Value: c}} }
+
+func (a *alarm) rang() {
+	if a != nil {
+		a.idle = false
+	}
+}
+
+// setAlarm has timeout called at a time; the zero time turns the alarm off.
+func (c *Conn) setAlarm(at time.Time) {
+	if c.alarm == nil {
+		if at.IsZero() {
+			return
+		}
+		c.alarm = newAlarm(c)
+	}
+	c.sock.alarms.set(&c.alarm.Entry, at)
+}
+
+// rearm sets the alarm to the engine's next time-out, or to the end of the idle
+// time-out. Each record of the peer moves the latter, and moving an alarm costs
+// time; so an alarm that is set stays, and timeout looks at the idle time again.
+func (c *Conn) rearm() {
+	if c.hs != nil || c.end.isOver() {
+		return
+	}
+	next, idle := c.eng.NextTimeout(), c.idleAt()
+	if next.IsZero() && c.alarm != nil && c.alarm.idle {
+		return
+	}
+	c.setAlarm(earliest(next, idle))
+	if c.alarm != nil {
+		c.alarm.idle = !idle.IsZero()
+	}
+}
+
+// idleAt is when the idle time-out of the association ends, zero if it has none.
+func (c *Conn) idleAt() time.Time {
+	if d := c.eng.p.idleTimeout; d > 0 && !c.end.lingers {
+		return c.eng.heard.Add(d)
+	}
+	return time.Time{}
+}
 
 // timeout is called when the alarm rings.
 func (c *Conn) timeout(now time.Time) {
 	c.mu.Lock()
-	c.flags.armed = false
+	c.alarm.rang()
 	switch {
-	case c.isOver():
+	case c.end.isOver():
 		c.mu.Unlock()
 	case c.hs != nil:
 		c.overdue(now)
 	default:
 		if at := c.idleAt(); !at.IsZero() && !now.Before(at) {
-			c.eng.close(now, ErrIdleTimeout) // hear asks Err
+			c.eng.close(now, ErrIdleTimeout) // takeEvents asks Err
 		} else {
 			_ = c.eng.HandleTimeout(now)
 		}
 		c.settle()
 	}
-}
-
-// rearm sets the alarm to the engine's next time-out, or to the end of our
-// patience with a silent peer. Each record puts that off, and moving an alarm
-// costs; so one that is set stays, and looks again when it rings.
-func (c *Conn) rearm() {
-	if c.hs != nil || c.isOver() {
-		return
-	}
-	next, idle := c.eng.NextTimeout(), c.idleAt()
-	switch {
-	case next.IsZero() && c.flags.armed:
-		return
-	case c.alarm != nil:
-	case next.IsZero() && idle.IsZero():
-		return
-	default:
-		c.alarm = newAlarm(c)
-	}
-	c.flags.armed = !idle.IsZero()
-	c.sock.alarms.set(c.alarm, earliest(next, idle))
-}
-
-// idleAt is when the association is over if the peer stays silent, zero if never.
-func (c *Conn) idleAt() time.Time {
-	if patience := c.eng.p.idleTimeout; patience > 0 && !c.flags.lingers {
-		return c.eng.heard.Add(patience)
-	}
-	return time.Time{}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -13,37 +12,34 @@ import (
 // that is longer than p is cut: n is len(p), the error ErrShortBuffer, and the
 // rest is gone. An empty record gives 0 and no error.
 //
-// The first Read or Write runs the handshake if nobody has. Other errors:
+// The first Read or Write runs the handshake if no call has. Other errors:
 // io.EOF after the peer's close_notify and all data before it; ErrAgain when
 // the read deadline has passed; one that matches net.ErrClosed after Close;
-// what ended the association, after the data that had come until then.
+// the error that ended the association, after the data that came before it.
 func (c *Conn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
 		switch {
-		case c.flags.closed:
+		case c.end.closed:
 			return 0, errConnClosed
 		case c.expired(readDeadline):
 			return 0, ErrAgain
-		case c.queue != nil:
-			n, whole := c.queue.pop(p)
-			if c.queue.size == 0 {
-				c.queue = c.queue.release()
-			}
+		case !c.received.empty():
+			n, whole := c.received.pop(p)
 			if !whole {
 				return n, ErrShortBuffer
 			}
 			return n, nil
-		case c.err != nil:
-			return 0, c.err
-		case c.flags.eof:
+		case c.end.err != nil:
+			return 0, c.end.err
+		case c.end.eof:
 			return 0, io.EOF
 		case c.hs != nil:
 			c.mu.Unlock()
 			err := c.handshake(context.Background(), readDeadline, true)
 			c.mu.Lock()
-			if err != nil && c.queue == nil {
+			if err != nil && c.received.empty() {
 				return 0, err
 			}
 			continue
@@ -53,7 +49,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 // Write sends p as one record in one datagram; an empty p is an empty record.
-// The first Read or Write runs the handshake if nobody has.
+// The first Read or Write runs the handshake if no call has.
 //
 // If p is longer than MaxData, or the transport says that the datagram is too
 // large, the error is a *LargePacketError, n is 0 and the association lives on;
@@ -70,7 +66,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	b := getBuffer()
 	if c.eng.Direction() == Writing {
 		c.sendPending(context.Background(), b) // a flight, whose keys the record may need
-		c.hear()
+		c.takeEvents()
 		c.rearm()
 		if err := c.mayWrite(); err != nil {
 			b.release()
@@ -89,14 +85,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	b.p = datagram[:0]
-	c.flags.sending = true
-	c.mu.Unlock()
-
 	size := len(datagram)
-	err = c.sock.send(datagram, c.peer, func() bool { return c.overtaken(size) })
-
-	c.mu.Lock()
-	kicked := c.sent()
+	kicked, err := c.handOver(datagram, func() bool { return c.tooLargeNow(size) })
 	if err != nil {
 		err = c.notSent(datagram, err, kicked)
 	}
@@ -108,12 +98,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// awaitTurn completes the handshake and waits until nobody else is sending,
-// with mu held. The turn is given back by doneSending.
+// awaitTurn completes the handshake and waits until no other goroutine is sending,
+// with mu held. doneSending gives the turn back.
 func (c *Conn) awaitTurn() error {
 	for {
 		if err := c.mayWrite(); err != nil {
-			c.passTurn()
+			c.turn.pass()
 			return err
 		}
 		switch {
@@ -124,60 +114,49 @@ func (c *Conn) awaitTurn() error {
 			if err != nil {
 				return err
 			}
-		case !c.flags.turn:
-			c.flags.turn = true
+		case c.turn.take():
 			return nil
 		default:
-			if c.turn == nil {
-				c.turn = sync.NewCond(&c.mu)
-			}
-			c.turn.Wait()
+			c.turn.wait(&c.mu)
 		}
 	}
 }
 
-// passTurn wakes one Write that waits, if nobody is sending.
-func (c *Conn) passTurn() {
-	if c.turn != nil && !c.flags.turn {
-		c.turn.Signal()
-	}
-}
-
-// mayWrite says why nothing can be written now, with mu held.
+// mayWrite returns the error of a Write that cannot begin now, with mu held.
 func (c *Conn) mayWrite() error {
 	switch {
-	case c.flags.closed || c.err != nil:
-		return c.overErr()
-	case c.flags.eof:
+	case c.end.returned() != nil:
+		return c.end.returned()
+	case c.end.eof:
 		return errPeerClosed
 	case c.expired(writeDeadline):
 		return ErrAgain
-	case c.large != nil:
-		lp := c.large
-		c.large = nil
-		return lp
+	}
+	if large := c.takeLarge(); large != nil {
+		return large
 	}
 	return nil
 }
 
-// errPeerClosed: RFC 5246, Section 7.2.1 has both sides stop writing.
+// errPeerClosed: RFC 5246, Section 7.2.1 discards pending writes after a
+// close_notify of the peer.
 var errPeerClosed error = &closedError{"dtls: peer has closed the association"}
 
-// notSent turns what the transport said about a datagram of Write into Write's
-// error, with mu held.
+// notSent turns the transport's error for a datagram of Write into Write's error,
+// with mu held.
 func (c *Conn) notSent(datagram []byte, err error, kicked bool) error {
 	switch {
-	case c.flags.closed:
+	case c.end.closed:
 		return errConnClosed
 	case errors.Is(err, errWithdrawn):
 		return c.eng.dataOvertaken(len(datagram), nil)
 	case isTooLarge(err):
 		lp := c.eng.dataRefused(time.Now(), len(datagram), c.sock.pathHint(err), err)
-		c.hear()
+		c.takeEvents()
 		return lp
 	case isClosed(err):
 		c.over(&transportError{err: err, closed: true})
-		return c.overErr()
+		return c.end.returned()
 	case kicked, errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrAgain
 	}

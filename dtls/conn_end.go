@@ -9,7 +9,7 @@ import (
 // Close sends a close_notify, best effort, and ends the association; the
 // transport of Dial, Client and Server is closed with it. It returns at once:
 // calls that wait return an error for which errors.Is(err, net.ErrClosed)
-// holds, and so do all later ones. Data that nobody has read is dropped. A
+// holds, and so do all later ones. Data that was not read is dropped. A
 // second Close does nothing.
 //
 // A peer that may still miss our last flight gets it for Config.Linger longer, with
@@ -22,36 +22,56 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// ending is how far an association is from its end. Conn.mu guards it.
+type ending struct {
+	err     error // what ended it, nil while it lives
+	closed  bool  // Close was called
+	lingers bool  // and the engine still answers a peer that misses our last flight
+	eof     bool  // the peer has sent close_notify
+}
+
+// isOver reports whether input cannot matter any more.
+func (e *ending) isOver() bool { return e.closed && !e.lingers || e.err != nil }
+
+// returned is the error of calls after the end, nil before it.
+func (e *ending) returned() error {
+	if e.closed {
+		return errConnClosed
+	}
+	return e.err
+}
+
+func (e *ending) peerClosed() { e.eof = true }
+
 // close is Close; without linger it ends an association that lingers, too.
 func (c *Conn) close(linger bool) {
 	c.mu.Lock()
-	if c.flags.closed && (linger || !c.flags.lingers) {
+	if c.end.closed && (linger || !c.end.lingers) {
 		c.mu.Unlock()
 		return
 	}
-	c.flags.closed = true
-	c.queue = c.queue.release()
+	c.end.closed, c.end.lingers = true, false
+	c.received.drop()
 	c.value = nil
-	c.news = nil
+	c.dropNews()
 	c.dl.stop()
 	c.hs.end()
-	c.flags.lingers = false
 	switch {
-	case c.eng == nil || c.flags.busy: // the driver does it when its step is done
-	case linger && c.err == nil:
-		c.flags.lingers = c.eng.Linger(time.Now())
+	case c.eng == nil || c.turn.driver: // the driver does it when its step is done
+	case linger && c.end.err == nil:
+		c.end.lingers = c.eng.Linger(time.Now())
 	default:
 		c.eng.Close(time.Now())
 	}
 	var goes *Conn
-	if c.flags.lingers {
+	if c.end.lingers {
 		goes = c.stay()
 	} else {
 		c.leave()
 	}
 	c.kick()
 	c.wakeAll()
-	c.flags.output = true
+	c.turn.ask()
 	c.drain(context.Background())
 	if goes != nil {
 		goes.close(false)
@@ -59,35 +79,35 @@ func (c *Conn) close(linger bool) {
 }
 
 // over ends the association with err, or its lingering, with mu held. The caller
-// sends what the engine still has to say.
+// sends what the engine still has to send.
 func (c *Conn) over(err error) {
 	switch {
-	case c.flags.lingers:
-		c.flags.lingers = false
-	case c.isOver():
+	case c.end.lingers:
+		c.end.lingers = false
+	case c.end.isOver():
 		return
 	default:
-		c.err = err
-		c.hs.end()
-		c.hs = nil
+		c.end.err = err
+		c.endHandshake()
 	}
-	c.flags.output = true
+	c.turn.ask()
 	c.leave()
 	c.wakeAll()
 	if c.leavesTransport() {
-		_ = c.sock.conn.SetReadDeadline(aLongTimeAgo) // the reader lets go
+		_ = c.sock.conn.SetReadDeadline(aLongTimeAgo) // so the reader ends
 	}
 }
 
-// leavesTransport reports, with mu held, whether the next association of the
-// transport may have it: its datagrams are not ours any more.
+// leavesTransport reports, with mu held, whether another association may have the
+// transport from now on: its datagrams are not for this one any more.
 func (c *Conn) leavesTransport() bool {
-	return c.sock.conn != nil && !c.flags.closed && errors.Is(c.err, ErrPeerRestarted)
+	return c.sock.conn != nil && !c.end.closed && errors.Is(c.end.err, ErrPeerRestarted)
 }
 
-// letGo is what a reader asks behind each datagram that nobody wanted and each
-// error. It reports whether the transport is another one's now.
-func (c *Conn) letGo() bool {
+// releasesTransport is what the reader asks after each error, and each datagram that
+// was not for the association. It reports whether the transport is free for another
+// association, so that the reader has to end.
+func (c *Conn) releasesTransport() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.leavesTransport() {
@@ -97,24 +117,13 @@ func (c *Conn) letGo() bool {
 	return true
 }
 
-// isOver reports whether nothing that comes can matter any more, with mu held.
-func (c *Conn) isOver() bool { return c.flags.closed && !c.flags.lingers || c.err != nil }
-
 // silence makes the engine of an association that is over, for that reason, send
-// nothing, with mu held. While the engine is busy its driver does it.
+// nothing, with mu held. While its driver has the engine, that does it.
 func (c *Conn) silence(why error) {
-	if e := c.eng; e != nil && !c.flags.busy && c.isOver() {
+	if e := c.eng; e != nil && !c.turn.driver && c.end.isOver() {
 		e.alerts, e.replies = nil, nil
 		e.end(why)
 	}
-}
-
-// overErr is what calls return after the end, with mu held.
-func (c *Conn) overErr() error {
-	if c.flags.closed {
-		return errConnClosed
-	}
-	return c.err
 }
 
 // stay keeps the association, which is closed, in its socket's table and timers.
@@ -127,19 +136,17 @@ func (c *Conn) stay() (goes *Conn) {
 	return goes
 }
 
-// leave takes the association out of its socket's table and timers, so that the
-// address is a stranger's again.
+// leave takes the association out of its socket's table and timers. The next
+// datagram of its address belongs to no association.
 func (c *Conn) leave() {
-	if c.alarm != nil {
-		c.sock.alarms.set(c.alarm, time.Time{})
-	}
+	c.setAlarm(time.Time{})
 	if m := c.sock.members; m != nil {
 		m.forget(c)
 	}
 }
 
-// fail ends the association without another word to the peer: there is no way
-// to it any more, or it would not understand.
+// fail ends the association without sending anything more: the peer cannot be
+// reached any more, or has lost its keys.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	c.over(err)

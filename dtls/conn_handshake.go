@@ -32,21 +32,22 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 	return c.handshake(ctx, eitherDeadline, false)
 }
 
-// opening is what a Conn has only until its handshake is over.
+// opening is the part of a Conn that it has until its handshake is over. Conn.mu
+// guards it.
 type opening struct {
 	p        *params
 	proof    *ProvenHello // of a listener's door
-	admitted time.Time    // when that let it in; zero: nobody did
+	admitted time.Time    // when that let it in; zero: not by a door
 	began    bool         // the first call has come
-	mtu      int          // of SetMTU, to be told to the engine; valid if told
-	told     bool
+	mtu      int          // of SetMTU, for the engine; valid if mtuSet
+	mtuSet   bool
 
 	inbox   inbox
 	hints   hints
 	driving bool        // a goroutine is in drive
 	seen    snapshot    // the engine before its driver took it
-	trouble error       // what the transport said last that was no refusal
-	tell    []error     // warnings and refusals that Handshake has still to return
+	lastErr error       // the transport's last error that was no refusal
+	reports []error     // warnings and refusals that Handshake has still to return
 	timer   *time.Timer // wakes the driver
 
 	replaced *Conn // had the address until this handshake was complete
@@ -74,8 +75,7 @@ func newAcceptedConn(l *Listener, now time.Time, hello *ProvenHello, from peerAd
 // drives it or not.
 func (c *Conn) limitHandshake(after time.Duration, from time.Time) {
 	if after > 0 {
-		c.alarm = newAlarm(c)
-		c.sock.alarms.set(c.alarm, from.Add(after))
+		c.setAlarm(from.Add(after))
 	}
 }
 
@@ -95,17 +95,17 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	}
 	if c.peer.ap.IsValid() {
 		c.eng.setPeer(c.peer.ap)
-	} else if addr := c.RemoteAddr(); addr != nil && c.sock.conn != nil {
+	} else if addr := c.remoteAddr(); addr != nil && c.sock.conn != nil {
 		c.eng.named = peerAddr{addr: addr}.key()
 	}
 	if c.eng.trace.asksPeer() {
 		peer := PeerInfo{Client: hs.p.isClient, Addr: c.peer.ap}
-		if addr := c.RemoteAddr(); addr != nil {
+		if addr := c.remoteAddr(); addr != nil {
 			peer.Name = addr.String()
 		}
 		c.eng.trace = c.eng.trace.forPeer(peer)
 	}
-	if hs.told {
+	if hs.mtuSet {
 		err = c.eng.SetMTU(hs.mtu)
 	}
 	return err
@@ -133,20 +133,42 @@ func (hs *opening) setMTU(c *Conn, n int) error {
 	if n != 0 && n < minMTU {
 		return errBelowMinimumMTU
 	}
-	if hs.mtu, hs.told = n, true; !c.flags.busy && c.eng != nil {
+	if hs.mtu, hs.mtuSet = n, true; !c.turn.driver && c.eng != nil {
 		if err := c.eng.SetMTU(n); err != nil {
 			return err
 		}
 	}
-	// The caller has decided: refusals it has not heard yet are answered too, and
-	// those that the engine still has.
-	c.hear()
-	hs.tell = slices.DeleteFunc(hs.tell, func(err error) bool { return errors.Is(err, ErrLargePacket) })
+	// The caller has decided: this answers refusals that were not returned yet, too,
+	// and those that the engine still has.
+	c.takeEvents()
+	hs.reports = slices.DeleteFunc(hs.reports, func(err error) bool { return errors.Is(err, ErrLargePacket) })
 	c.wake() // the driver sends what fits now
 	return nil
 }
 
-// end frees what timers and queues hold. It may be called for nil.
+// report adds a warning or refusal for Handshake to return. It may be called for
+// nil, after the handshake.
+func (hs *opening) report(err error) {
+	if hs != nil {
+		hs.reports = append(hs.reports, err)
+	}
+}
+
+// noteTransport notes, with mu held, the transport's last error: if nothing comes
+// through, the error of the time-out names it.
+func (c *Conn) noteTransport(err error) {
+	if c.hs != nil && err != nil {
+		c.hs.lastErr = err
+	}
+}
+
+// endHandshake ends the handshake of an association that is over, with mu held.
+func (c *Conn) endHandshake() {
+	c.hs.end()
+	c.hs = nil
+}
+
+// end frees the memory of timers and queues. It may be called for nil.
 func (hs *opening) end() {
 	if hs == nil {
 		return
@@ -169,13 +191,14 @@ func (c *Conn) handshake(ctx context.Context, by deadlineSet, auto bool) error {
 	}
 	for {
 		switch {
-		case c.flags.closed || c.err != nil:
-			return c.overErr()
-		case c.hs == nil && c.large != nil && !auto:
-			lp := c.large
-			c.large = nil
-			return lp
+		case c.end.returned() != nil:
+			return c.end.returned()
 		case c.hs == nil:
+			if !auto {
+				if large := c.takeLarge(); large != nil {
+					return large
+				}
+			}
 			return nil
 		case ctx.Err() != nil:
 			return interrupted(ctx)
@@ -184,7 +207,7 @@ func (c *Conn) handshake(ctx context.Context, by deadlineSet, auto bool) error {
 			hs.driving = true
 			err := c.drive(ctx, by, auto)
 			hs.driving = false
-			c.wake() // whoever waits for us drives on
+			c.wake() // a caller that waits becomes the driver
 			if old := hs.replaced; old != nil {
 				hs.replaced = nil
 				c.mu.Unlock()
@@ -200,29 +223,29 @@ func (c *Conn) handshake(ctx context.Context, by deadlineSet, auto bool) error {
 }
 
 // drive runs the handshake, with mu held by one goroutine at a time. Each turn
-// sends what the engine has, reports what it has to say, and gives it the next
-// datagram or time-out. If there is none it waits.
+// sends what the engine has, returns warnings and refusals, and gives the engine
+// the next datagram or time-out. If there is none it waits.
 func (c *Conn) drive(ctx context.Context, by deadlineSet, auto bool) error {
 	if err := c.hs.begin(c); err != nil {
 		c.over(err)
 		return err
 	}
-	if _, err := c.tellCaller(auto); err != nil {
+	if _, err := c.reportToCaller(auto); err != nil {
 		return err // left over from the call before
 	}
 	for {
-		c.flags.output = true
+		c.turn.ask()
 		c.lastResort()
 		c.drain(ctx)
 		c.mu.Lock()
-		c.hear()
+		c.takeEvents()
 		c.announce()
-		again, err := c.tellCaller(auto)
+		again, err := c.reportToCaller(auto)
 		switch {
 		case err != nil:
 			return err
-		case c.flags.closed || c.err != nil:
-			return c.overErr()
+		case c.end.returned() != nil:
+			return c.end.returned()
 		case c.hs == nil:
 			return nil
 		case ctx.Err() != nil:
@@ -236,14 +259,14 @@ func (c *Conn) drive(ctx context.Context, by deadlineSet, auto bool) error {
 	}
 }
 
-// tellCaller returns the next thing that Handshake has to tell its caller, nil
-// if there is none. With auto it is decided here; again reports that the flight
+// reportToCaller returns the next warning or refusal that Handshake has to return,
+// nil if there is none. With auto it is decided here; again reports that the flight
 // can go on because of that.
-func (c *Conn) tellCaller(auto bool) (again bool, err error) {
-	for c.hs != nil && len(c.hs.tell) > 0 {
+func (c *Conn) reportToCaller(auto bool) (again bool, err error) {
+	for c.hs != nil && len(c.hs.reports) > 0 {
 		hs := c.hs
-		err := hs.tell[0]
-		hs.tell = hs.tell[1:]
+		err := hs.reports[0]
+		hs.reports = hs.reports[1:]
 		var large *LargePacketError
 		switch {
 		case !auto:
@@ -268,7 +291,7 @@ func (c *Conn) tellCaller(auto bool) (again bool, err error) {
 }
 
 // takeInput gives the engine the next datagram, or a time-out that is due. It
-// reports whether there was one. mu is let go meanwhile: callbacks may block.
+// reports whether there was one. mu is released meanwhile: callbacks may block.
 func (c *Conn) takeInput() bool {
 	hs := c.hs
 	now := time.Now()
@@ -280,36 +303,37 @@ func (c *Conn) takeInput() bool {
 	}
 	e := c.eng
 	hs.seen = snapshot{e.ConnectionState(), e.PathMTU(), e.NextTimeout(), e.Direction(), e.Drops()}
-	mtu, told := hs.mtu, hs.told
-	e.transportSaid(hs.trouble)
-	c.flags.busy = true
+	mtu, mtuSet := hs.mtu, hs.mtuSet
+	e.transportSaid(hs.lastErr)
+	peer := c.peer
+	c.turn.lend()
 	c.mu.Unlock()
 	if datagram != nil {
-		_ = e.HandleDatagram(now, datagram, c.peer.ap) // hear asks Err
+		_ = e.HandleDatagram(now, datagram, peer.ap) // takeEvents asks Err
 	} else {
 		before := e.out.total
 		_ = e.HandleTimeout(now)
 		if e.out.total != before { // the flight goes out again
-			if mtu, ok := c.sock.pathMTU(c.peer); ok {
+			if mtu, ok := c.sock.pathMTU(peer); ok {
 				e.PathHint(now, mtu, nil) // see askKernel
 			}
 		}
 	}
 	c.mu.Lock()
-	c.flags.busy = false
+	c.turn.reclaim()
 	c.wake() // the inbox has room
-	if hs.told && (hs.mtu != mtu || !told) {
+	if hs.mtuSet && (hs.mtu != mtu || !mtuSet) {
 		_ = e.SetMTU(hs.mtu) // in range, setMTU looked
 	}
 	switch {
-	case c.flags.closed:
+	case c.end.closed:
 		e.Close(time.Now())
-		c.flags.output = true
-	case c.err != nil:
-		c.silence(c.err)
-		c.flags.output = true
+		c.turn.ask()
+	case c.end.err != nil:
+		c.silence(c.end.err)
+		c.turn.ask()
 	}
-	c.hear()
+	c.takeEvents()
 	c.takeHints(hs)
 	return true
 }
@@ -325,31 +349,31 @@ func (c *Conn) opened() {
 	if m := c.sock.members; m != nil {
 		hs.replaced = m.establish(c)
 	}
-	for d := hs.inbox.pop(); d != nil && c.err == nil; d = hs.inbox.pop() {
+	for d := hs.inbox.pop(); d != nil && c.end.err == nil; d = hs.inbox.pop() {
 		_ = c.eng.HandleDatagram(time.Now(), d, c.peer.ap)
-		c.hear()
+		c.takeEvents()
 	}
 	hs.end()
 	c.rearm()
-	c.flags.output = true
+	c.turn.ask()
 	c.wake()
 }
 
-// overdue ends a handshake of AcceptHandshake, when its time is up, which its
-// caller has left alone. It is called with mu held, and lets go of it.
+// overdue ends a handshake of AcceptHandshake whose time is up and whose caller
+// does not drive it. It is called with mu held, and releases it.
 func (c *Conn) overdue(now time.Time) {
 	if c.hs.driving {
 		// It ends by itself, as soon as a callback lets it.
-		c.sock.alarms.set(c.alarm, now.Add(time.Second))
+		c.setAlarm(now.Add(time.Second))
 		c.mu.Unlock()
 		return
 	}
 	if e := c.engine(); e != nil {
-		e.transportSaid(c.hs.trouble)
-		_ = e.HandleTimeout(now) // hear asks Err
-		c.hear()
+		e.transportSaid(c.hs.lastErr)
+		_ = e.HandleTimeout(now) // takeEvents asks Err
+		c.takeEvents()
 	}
-	c.flags.output = true
+	c.turn.ask()
 	c.drain(context.Background())
 }
 

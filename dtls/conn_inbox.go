@@ -1,8 +1,6 @@
 package dtls
 
-import (
-	"bytes"
-)
+import "bytes"
 
 // inbox holds copies of datagrams that wait for the handshake's driver.
 type inbox struct {

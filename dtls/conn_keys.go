@@ -21,7 +21,7 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.overErr(); err != nil { // Close may have come between
+	if err := c.end.returned(); err != nil { // Close may have come between
 		return err
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
@@ -31,13 +31,13 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 		return err
 	}
 	c.rearm()
-	c.flags.output = true
+	c.turn.ask()
 	c.drain(context.Background())
 	c.mu.Lock()
 	for {
 		switch {
-		case c.flags.closed || c.err != nil:
-			return c.overErr()
+		case c.end.returned() != nil:
+			return c.end.returned()
 		case c.eng.keysUpdated() > before:
 			return nil
 		case c.eng.keysKept() != nil:
@@ -82,7 +82,7 @@ var errNoRenegotiation = errors.New("dtls: renegotiation of DTLS 1.2 is not spok
 func (c *Conn) Session() ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.overErr(); err != nil {
+	if err := c.end.returned(); err != nil {
 		return nil, err
 	}
 	if c.hs != nil {

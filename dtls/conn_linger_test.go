@@ -336,10 +336,10 @@ func TestLingeringIsSmall(t *testing.T) {
 		l.net.mu.Unlock()
 		server.Close()
 		server.mu.Lock()
-		if server.queue != nil || server.value != nil || server.eng.state.PeerCertificates != nil || server.eng.secrets.master != nil {
+		if server.received.ring != nil || server.value != nil || server.eng.state.PeerCertificates != nil || server.eng.secrets.master != nil {
 			t.Error("something is left that is not needed")
 		}
-		if !server.flags.lingers {
+		if !server.end.lingers {
 			t.Error("it does not linger")
 		}
 		server.mu.Unlock()

@@ -16,10 +16,10 @@ func (c *Conn) noticed(n udpsock.Notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.flags.closed || c.err != nil || c.eng == nil:
+	case c.end.closed || c.end.err != nil || c.eng == nil:
 	case n.MTU == 0:
-		c.trouble(n.Errno)
-	case c.flags.busy:
+		c.noteTransport(n.Errno)
+	case c.turn.driver:
 		c.hs.hints.push(n)
 	default:
 		c.hint(n.MTU, n.Quoted)
@@ -35,15 +35,12 @@ func (c *Conn) hint(mtu int, quoted []byte) {
 		c.wake()
 		return
 	}
-	c.hear()
+	c.takeEvents()
 	if c.eng.Direction() == Writing {
-		c.flags.output = true
+		c.turn.ask()
 	}
-	if c.flags.output || c.news != nil {
-		if c.alarm == nil {
-			c.alarm = newAlarm(c)
-		}
-		c.sock.alarms.set(c.alarm, time.Now())
+	if c.turn.output || c.news != nil && c.news.path != nil {
+		c.setAlarm(time.Now())
 	}
 }
 
@@ -51,8 +48,9 @@ func (c *Conn) hint(mtu int, quoted []byte) {
 // program or ICMP message may have told it, so it counts as a rumour. The
 // handshake's driver calls it with mu held, which is let go meanwhile.
 func (c *Conn) askKernel() {
+	peer := c.peer
 	c.mu.Unlock()
-	mtu, ok := c.sock.pathMTU(c.peer)
+	mtu, ok := c.sock.pathMTU(peer)
 	c.mu.Lock()
 	if ok {
 		c.eng.PathHint(time.Now(), mtu, nil)
@@ -77,13 +75,17 @@ func (h *hints) push(n udpsock.Notice) {
 	}
 }
 
+func (h *hints) take() (all hints) {
+	all, *h = *h, nil
+	return all
+}
+
 // takeHints gives the engine what waited for its driver, with mu held.
 func (c *Conn) takeHints(hs *opening) {
-	for _, h := range hs.hints {
+	for _, h := range hs.hints.take() {
 		c.eng.PathHint(time.Now(), h.mtu, h.quoted)
 	}
-	hs.hints = nil
-	c.hear()
+	c.takeEvents()
 }
 
 // lastResort lets IP cut datagrams where not even small ones get through, with
@@ -99,12 +101,12 @@ func (c *Conn) lastResort() {
 func (c *Conn) withdrawn(id uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.flags.busy && c.eng != nil && !c.eng.out.has(id)
+	return !c.turn.driver && c.eng != nil && !c.eng.out.has(id)
 }
 
-// overtaken reports whether data, sealed in a datagram of size bytes, is too
-// large for what is known by now. mu is not held.
-func (c *Conn) overtaken(size int) bool {
+// tooLargeNow reports whether data, sealed in a datagram of size bytes, is larger
+// than the MTU that is known by now. mu is not held.
+func (c *Conn) tooLargeNow(size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.eng.overtaken(size)

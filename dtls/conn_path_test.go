@@ -329,8 +329,8 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 					c := l.members.conns.At(addrOf(a.addr)).Accepted
 					l.members.mu.Unlock()
 					c.mu.Lock()
-					if got := len(c.hs.hints); !c.flags.busy || got == 0 || got > maxHints {
-						t.Errorf("busy %v, %d hints wait", c.flags.busy, got)
+					if got := len(c.hs.hints); !c.turn.driver || got == 0 || got > maxHints {
+						t.Errorf("busy %v, %d hints wait", c.turn.driver, got)
 					}
 					c.mu.Unlock()
 				}

@@ -6,9 +6,43 @@ import (
 	"sync"
 )
 
-// ring keeps records, each behind its length, in a circle of bytes. Rings that
-// have run empty go back to a pool of their size: an association that waits has
-// none, and one that receives allocates nothing.
+// readQueue has the records of application data that wait for Read.
+type readQueue struct {
+	ring *ring  // nil: none
+	lost uint64 // records and datagrams that found no room
+}
+
+func (q *readQueue) empty() bool { return q.ring == nil }
+
+// push queues a copy of a record if the queue, limited to that many bytes, has
+// room for it. An empty queue has room for any record.
+func (q *readQueue) push(record []byte, limit int) bool {
+	if q.ring != nil && q.ring.size+recordHead+len(record) > limit {
+		q.lost++
+		return false
+	}
+	q.ring = q.ring.push(record)
+	return true
+}
+
+// lose counts a datagram that found no room in the inbox.
+func (q *readQueue) lose() { q.lost++ }
+
+// pop copies the oldest record into p. It reports whether all of it fit.
+func (q *readQueue) pop(p []byte) (n int, whole bool) {
+	n, whole = q.ring.pop(p)
+	if q.ring.size == 0 {
+		q.ring = q.ring.release()
+	}
+	return n, whole
+}
+
+// drop empties the queue.
+func (q *readQueue) drop() { q.ring = q.ring.release() }
+
+// ring keeps records, each behind its length, in a circle of bytes. An
+// empty ring goes back to a pool of its size: an association whose records are all
+// read has none, and one that receives allocates nothing.
 type ring struct {
 	buf  []byte // a power of two, from minRing
 	head int    // of the oldest record

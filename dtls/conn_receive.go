@@ -16,14 +16,14 @@ func (c *Conn) read() {
 		switch {
 		case err == nil:
 			slow = 0
-			if !c.sock.foreign.takes(buf[:n], from) && !c.deliver(time.Now(), buf[:n]) && c.letGo() {
+			if !c.sock.foreign.takes(buf[:n], from) && !c.deliver(time.Now(), buf[:n]) && c.releasesTransport() {
 				return
 			}
 		case isClosed(err):
 			c.fail(&transportError{err: err, closed: true})
 			return
 		default:
-			if c.letGo() || c.closedAfter(err) {
+			if c.releasesTransport() || c.closedAfter(err) {
 				return
 			}
 			slow.pause()
@@ -32,12 +32,12 @@ func (c *Conn) read() {
 }
 
 // closedAfter reports whether Close was called, and notes the error that made the
-// reader ask. If the association lingers that was its end: the transport says
-// that the peer is not there.
+// reader ask. It ends the lingering of an association: the transport says that the
+// peer cannot be reached.
 func (c *Conn) closedAfter(err error) bool {
 	c.mu.Lock()
-	c.trouble(err)
-	closed := c.flags.closed
+	c.noteTransport(err)
+	closed := c.end.closed
 	c.mu.Unlock()
 	if closed {
 		c.close(false)
@@ -46,20 +46,20 @@ func (c *Conn) closedAfter(err error) bool {
 }
 
 // deliver takes a datagram from the socket's reader; the bytes are decrypted in
-// place. It never blocks: in a handshake the datagram goes to the inbox. It
-// reports whether the association was there to take it.
+// place. On a shared socket it never blocks: in a handshake the datagram goes to
+// the inbox. It reports whether the association was there to take it.
 func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 	c.mu.Lock()
 	if c.sock.members == nil {
-		c.awaitRoom(len(datagram)) // nobody else waits for this reader
+		c.awaitRoom(len(datagram)) // no other association waits for this reader
 	}
-	if c.isOver() {
+	if c.end.isOver() {
 		c.mu.Unlock()
 		return false
 	}
 	if c.hs != nil {
 		if !c.hs.inbox.push(datagram) {
-			c.lost++
+			c.received.lose()
 			if c.owner != nil {
 				c.owner.inboxDropped.Add(1)
 			}
@@ -68,36 +68,36 @@ func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 		c.mu.Unlock()
 		return true
 	}
-	_ = c.eng.HandleDatagram(now, datagram, c.peer.ap) // hear asks Err
+	_ = c.eng.HandleDatagram(now, datagram, c.peer.ap) // takeEvents asks Err
 	c.settle()
 	return true
 }
 
-// awaitRoom waits until the inbox takes a datagram of n bytes, or is needed no
-// more, with mu held: what a transport has room for is not lost.
+// awaitRoom waits until the inbox has room for a datagram of n bytes, or is needed
+// no more, with mu held: what stays in the queue of the transport is not lost.
 func (c *Conn) awaitRoom(n int) {
-	for c.hs != nil && c.hs.driving && !c.hs.inbox.hasRoom(n) && !c.flags.closed && c.err == nil {
+	for c.hs != nil && c.hs.driving && !c.hs.inbox.hasRoom(n) && !c.end.closed && c.end.err == nil {
 		c.wait()
 	}
 }
 
 // recognizes reports whether a datagram was sealed with the keys of the peer. Its
-// bytes are gone afterwards. In a handshake nobody knows.
+// bytes are gone afterwards. It is false during the handshake.
 func (c *Conn) recognizes(datagram []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hs == nil && !c.isOver() && c.eng.recognizes(datagram)
+	return c.hs == nil && !c.end.isOver() && c.eng.recognizes(datagram)
 }
 
-// settle does what follows each input of an established association, and lets
-// go of mu.
+// settle does what follows each input of an established association, and releases
+// mu.
 func (c *Conn) settle() {
-	c.hear()
+	c.takeEvents()
 	c.rearm()
 	if c.eng.Direction() == Writing {
-		c.flags.output = true
+		c.turn.ask()
 	}
-	if c.flags.output && !c.flags.turn {
+	if c.turn.output && !c.turn.taken {
 		c.drain(context.Background())
 		return
 	}
@@ -105,9 +105,9 @@ func (c *Conn) settle() {
 	c.mu.Unlock()
 }
 
-// hear takes the engine's events, with mu held.
-func (c *Conn) hear() {
-	if c.eng == nil || c.flags.busy {
+// takeEvents takes the engine's events, with mu held.
+func (c *Conn) takeEvents() {
+	if c.eng == nil || c.turn.driver {
 		return
 	}
 	established := false
@@ -118,25 +118,24 @@ func (c *Conn) hear() {
 		case EventEstablished:
 			established = true
 		case EventWarning:
-			if c.hs != nil {
-				c.hs.tell = append(c.hs.tell, ev.Err)
-			}
+			c.hs.report(ev.Err)
 		case EventLargePacket:
+			var large *LargePacketError
 			if c.hs != nil && !established {
-				c.hs.tell = append(c.hs.tell, ev.Err)
-			} else if errors.As(ev.Err, &c.large) {
+				c.hs.report(ev.Err)
+			} else if errors.As(ev.Err, &large) {
+				c.noteLarge(large)
 				c.wake()
 			}
 		case EventMTU:
-			if !c.flags.closed {
-				path := ev.Path
-				c.news = &path
+			if !c.end.closed {
+				c.notePath(ev.Path)
 			}
 		case EventClosed:
-			c.flags.eof = true
+			c.end.peerClosed()
 			c.wake()
 		case EventSession:
-			c.flags.sessions = true
+			c.noteSessions()
 		case EventKeysUpdated, EventKeysKept:
 			c.wake()
 		}
@@ -149,19 +148,9 @@ func (c *Conn) hear() {
 	}
 }
 
-// enqueue copies a record into the queue of Read.
+// enqueue queues a record for Read.
 func (c *Conn) enqueue(record []byte) {
-	if c.flags.closed {
-		return
+	if !c.end.closed && c.received.push(record, c.eng.p.receiveQueue) {
+		c.wake()
 	}
-	need, used := recordHead+len(record), 0
-	if c.queue != nil {
-		used = c.queue.size
-	}
-	if used > 0 && used+need > c.eng.p.receiveQueue {
-		c.lost++
-		return
-	}
-	c.queue = c.queue.push(record)
-	c.wake()
 }

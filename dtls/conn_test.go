@@ -636,7 +636,7 @@ func TestReceiveQueueIsBounded(t *testing.T) {
 		}
 		client.Close()
 		synctest.Wait()
-		if got := len(server.queue.buf); got > 2*limit {
+		if got := len(server.received.ring.buf); got > 2*limit {
 			t.Errorf("the queue has %d bytes", got)
 		}
 		records := 0
@@ -650,7 +650,7 @@ func TestReceiveQueueIsBounded(t *testing.T) {
 		if d := server.Drops().Memory; d != 900 {
 			t.Errorf("%d dropped, want 900", d)
 		}
-		if server.queue != nil {
+		if server.received.ring != nil {
 			t.Error("an empty queue keeps memory")
 		}
 	})

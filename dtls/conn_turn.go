@@ -3,37 +3,82 @@ package dtls
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
-// drain sends what the engine has, and lets go of mu. If another goroutine is
-// sending, that one does it: whoever has the turn looks at flags.output before
-// it gives it back, so nobody needs to wait. Datagrams of a handshake stop when
-// ctx ends; it may be nil.
+// turn says which goroutine works for an association while Conn.mu is not held:
+// one that sends, and the driver of the handshake. Conn.mu guards it.
+type turn struct {
+	next   *sync.Cond // for Writes that wait for their turn; made by the first
+	taken  bool       // a goroutine is sending: one at a time, so that records leave in the order of their numbers
+	output bool       // the engine may have something to send
+	inside bool       // a datagram is being handed to the transport
+	kicked bool       // and that call was interrupted
+	gone   bool       // the socket was given back
+	driver bool       // the driver of the handshake uses the engine
+}
+
+// ask makes the goroutine that has the turn, or takes it next, look at the
+// engine's output.
+func (t *turn) ask() { t.output = true }
+
+// lend gives the engine to the driver of the handshake: callbacks may block, so
+// that holds no lock. reclaim ends it.
+func (t *turn) lend()    { t.driver = true }
+func (t *turn) reclaim() { t.driver = false }
+
+// take takes the turn if no goroutine has it.
+func (t *turn) take() bool {
+	if t.taken {
+		return false
+	}
+	t.taken = true
+	return true
+}
+
+// pass wakes one Write that waits, if no goroutine is sending.
+func (t *turn) pass() {
+	if t.next != nil && !t.taken {
+		t.next.Signal()
+	}
+}
+
+// wait waits until the turn may be free, with mu held.
+func (t *turn) wait(mu *sync.Mutex) {
+	if t.next == nil {
+		t.next = sync.NewCond(mu)
+	}
+	t.next.Wait()
+}
+
+// drain sends what the engine has, and releases mu. If another goroutine has the
+// turn, that one sends it: it looks at turn.output before it gives the turn back,
+// so no caller waits for it. Datagrams of a handshake are not sent any more when
+// ctx ends.
 func (c *Conn) drain(ctx context.Context) {
-	if c.flags.turn {
+	if !c.turn.take() {
 		c.mu.Unlock()
 		return
 	}
-	c.flags.turn = true
 	c.sendAll(ctx)
 }
 
 // doneSending gives back the turn, after sending what was asked for meanwhile,
-// and lets go of mu. A Write that is late sends nothing more: the transport may
-// block.
+// and releases mu. A Write whose deadline has passed sends nothing more, since the
+// transport may block.
 func (c *Conn) doneSending() {
-	if c.flags.output && c.sock.conn != nil && c.expired(writeDeadline) {
+	if c.turn.output && c.sock.conn != nil && c.expired(writeDeadline) {
 		go c.sendAllLater()
 		c.mu.Unlock()
 		return
 	}
-	if c.flags.output || c.news != nil || c.flags.sessions {
+	if c.turn.output || c.hasNews() {
 		c.sendAll(context.Background())
 		return
 	}
-	c.flags.turn = false
-	c.passTurn()
+	c.turn.taken = false
+	c.turn.pass()
 	c.mu.Unlock()
 }
 
@@ -43,31 +88,32 @@ func (c *Conn) sendAllLater() {
 	c.sendAll(context.Background())
 }
 
-// sendAll sends in its turn until nothing more is asked for, gives back the turn
-// and, behind the last datagram of an association that is over, the socket. It
-// lets go of mu.
+// sendAll sends in its turn until nothing more is asked for, and gives back the
+// turn and, behind the last datagram of an association that is over, the socket.
+// It releases mu.
 func (c *Conn) sendAll(ctx context.Context) {
+	t := &c.turn
 	b := getBuffer()
-	if c.flags.closed && c.sock.conn != nil && !c.flags.gone {
+	if c.end.closed && c.sock.conn != nil && !t.gone {
 		// A transport that blocks must not keep the close_notify for ever.
 		_ = c.sock.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
 	}
-	for c.flags.output {
-		c.flags.output = false
+	for t.output {
+		t.output = false
 		c.sendPending(ctx, b)
 		if c.hs == nil && c.eng != nil {
-			c.hear()
+			c.takeEvents()
 			c.rearm()
 		}
 	}
 	if c.hs != nil {
-		c.wake() // the driver has to hear of refusals
+		c.wake() // the driver reports refusals
 	}
-	ended := c.flags.closed && !c.flags.lingers || c.err != nil && c.sock.members != nil
-	giveBack := ended && !c.flags.gone && !c.flags.busy
-	c.flags.gone = c.flags.gone || giveBack
-	c.flags.turn = false
-	c.passTurn()
+	ended := c.end.closed && !c.end.lingers || c.end.err != nil && c.sock.members != nil
+	giveBack := ended && !t.gone && !t.driver
+	t.gone = t.gone || giveBack
+	t.taken = false
+	t.pass()
 	c.announce()
 	c.mu.Unlock()
 	b.release()
@@ -78,7 +124,7 @@ func (c *Conn) sendAll(ctx context.Context) {
 
 // sendPending sends what the engine has now, in the caller's turn.
 func (c *Conn) sendPending(ctx context.Context, b *buffer) {
-	for c.eng != nil && !c.flags.busy && (c.hs == nil || ctx.Err() == nil) {
+	for c.eng != nil && !c.turn.driver && (c.hs == nil || ctx.Err() == nil) {
 		tx, ok := c.eng.PollTransmit(time.Now(), b.p)
 		if !ok {
 			return
@@ -102,53 +148,46 @@ func (c *Conn) giveBack() {
 	_ = c.sock.close()
 }
 
-// transmit sends one datagram of the engine, in its turn, with mu held; mu is
-// let go meanwhile. Whatever the transport says, the handshake goes on: what it
-// lost is sent again.
+// transmit sends one datagram of the engine, in the caller's turn, with mu held;
+// it is released meanwhile. Whatever the transport returns, the handshake goes on:
+// what is lost is sent again.
 func (c *Conn) transmit(tx Transmit) {
-	c.flags.sending = true
 	inFlight := c.eng.out.has(tx.ID)
-	c.mu.Unlock()
-	err := c.sock.send(tx.Data, c.peer, func() bool { return inFlight && c.withdrawn(tx.ID) })
-	c.mu.Lock()
-	c.sent()
+	_, err := c.handOver(tx.Data, func() bool { return inFlight && c.withdrawn(tx.ID) })
 	switch {
-	case err == nil, c.flags.busy, errors.Is(err, errWithdrawn):
+	case err == nil, c.turn.driver, errors.Is(err, errWithdrawn):
 	case isTooLarge(err):
 		c.eng.transmitRefused(time.Now(), tx.ID, c.sock.pathHint(err), err)
 	case isClosed(err):
 		c.over(&transportError{err: err, closed: true})
 	default:
-		c.trouble(err)
+		c.noteTransport(err)
 	}
 }
 
-// trouble notes, with mu held, what the transport said last: if nothing comes
-// through, a time-out that names it helps more than one that does not.
-func (c *Conn) trouble(err error) {
-	if c.hs != nil && err != nil {
-		c.hs.trouble = err
-	}
-}
-
-// sent notes that the transport has returned, with mu held. It reports whether
-// that was because somebody wanted it to.
-func (c *Conn) sent() (kicked bool) {
-	c.flags.sending = false
-	if kicked = c.flags.kicked; kicked {
-		c.flags.kicked = false
-		if !c.flags.closed {
+// handOver hands a datagram to the transport, in the caller's turn, with mu held;
+// it is released meanwhile. kicked says that the call was interrupted.
+func (c *Conn) handOver(datagram []byte, withdrawn func() bool) (kicked bool, err error) {
+	t, to := &c.turn, c.peer
+	t.inside = true
+	c.mu.Unlock()
+	err = c.sock.send(datagram, to, withdrawn)
+	c.mu.Lock()
+	t.inside = false
+	if kicked = t.kicked; kicked {
+		t.kicked = false
+		if !c.end.closed {
 			_ = c.sock.conn.SetWriteDeadline(time.Time{})
 		}
 	}
-	return kicked
+	return kicked, err
 }
 
 // kick interrupts a transport that blocks, with mu held. A shared socket is not
-// interrupted: others use it.
+// interrupted: other associations use it.
 func (c *Conn) kick() {
-	if c.flags.sending && !c.flags.kicked && c.sock.conn != nil {
-		c.flags.kicked = true
+	if t := &c.turn; t.inside && !t.kicked && c.sock.conn != nil {
+		t.kicked = true
 		_ = c.sock.conn.SetWriteDeadline(aLongTimeAgo)
 	}
 }

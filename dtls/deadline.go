@@ -60,7 +60,7 @@ func (d *deadline) stop() {
 func (c *Conn) setDeadline(which deadlineSet, t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flags.closed {
+	if c.end.closed {
 		return errConnClosed
 	}
 	if c.dl == nil {
@@ -99,7 +99,7 @@ func (d *deadline) set(c *Conn, t time.Time) {
 func (d *deadline) ring(c *Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d.at.IsZero() || d.past || c.flags.closed {
+	if d.at.IsZero() || d.past || c.end.closed {
 		return
 	}
 	if left := time.Until(d.at); left > 0 {
@@ -135,10 +135,6 @@ type alarms struct {
 	heap    timerheap.Heap[*Conn]
 	timer   *time.Timer
 	stopped bool
-}
-
-func newAlarm(c *Conn) *timerheap.Entry[*Conn] {
-	return &timerheap.Entry[*Conn]{Value: c}
 }
 
 // set moves an association's alarm; the zero time turns it off. The

@@ -118,7 +118,7 @@ func TestAlarms(t *testing.T) {
 		defer time.Sleep(time.Second)
 		defer closeAll(client, server)
 		var a alarms
-		early, late := newAlarm(client), newAlarm(server)
+		early, late := &newAlarm(client).Entry, &newAlarm(server).Entry
 		now := time.Now()
 		a.set(late, now.Add(2*time.Second))
 		a.set(early, now.Add(time.Second))

@@ -170,18 +170,18 @@ func (b *books) left(c *Conn) {
 	case stageEstablished:
 		b.leaveCrowd(c)
 		b.stats.Associations--
-		if c.queue == nil {
+		if c.received.empty() {
 			b.ready.Remove(c) // Accept would return an association without data
 		}
-		if errors.Is(c.err, ErrIdleTimeout) {
+		if errors.Is(c.end.err, ErrIdleTimeout) {
 			b.stats.IdleClosed++
 		}
 	default: // counted as ended already
 	}
-	if c.eng != nil && !c.flags.busy {
+	if c.eng != nil && !c.turn.driver {
 		b.ended.add(c.eng.Drops())
 	}
-	b.ended.Memory += uint64(c.lost)
+	b.ended.Memory += c.received.lost
 }
 
 func (b *books) leaveCrowd(c *Conn) {

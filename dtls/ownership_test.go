@@ -19,7 +19,7 @@ var owned = map[string][]string{
 		// Parts of the Engine and of its handshake.
 		"events", "partial", "quoteRing", "readEpoch", "restartWatch", "sealEpoch", "suspicion", "tracer",
 		// Parts of a Conn.
-		"alarms", "deadline", "inbox", "pathHint", "ring", "snapshot",
+		"alarm", "alarms", "deadline", "ending", "inbox", "news", "opening", "pathHint", "readQueue", "ring", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 	},
