@@ -16,9 +16,9 @@ import (
 
 // ---- whole handshakes --------------------------------------------------------------
 
-// TestHandshakeHearsTheNetwork: a path narrower than the links of both ends.
+// TestPacketTooBigInHandshake: a path narrower than the links of both ends.
 // ICMP costs no time: no timer of the protocol fires.
-func TestHandshakeHearsTheNetwork(t *testing.T) {
+func TestPacketTooBigInHandshake(t *testing.T) {
 	for _, mode := range []MTUMode{MTUAuto, MTUKernel} {
 		for _, mtu := range []int{1231, 872, 548} {
 			t.Run(fmt.Sprintf("%v, %d", mode, mtu), func(t *testing.T) {
@@ -137,14 +137,14 @@ func TestManualAnswersLateNotices(t *testing.T) {
 	}
 }
 
-// TestManualHearsTheNetwork: the caller is told at once, once, and the flight
-// goes on as it says.
-func TestManualHearsTheNetwork(t *testing.T) {
+// TestPacketTooBigManual: Handshake returns the refusal at once, and once, and
+// the flight goes on as the caller decides.
+func TestPacketTooBigManual(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clientConfig, serverConfig := largeConfigs()
 		serverConfig.MTUMode = MTUManual
-		var told []int
-		serverConfig.OnMTU = func(p PathInfo) { told = append(told, p.MTU) }
+		var mtus []int
+		serverConfig.OnMTU = func(p PathInfo) { mtus = append(mtus, p.MTU) }
 		n := newMemNet()
 		a, b := n.kernelDial(memAddr(1, 2)), n.kernelDial(memAddr(1, 1))
 		a.to, b.to = b.addr, a.addr
@@ -177,10 +177,10 @@ func TestManualHearsTheNetwork(t *testing.T) {
 		if _, err := server.Write(large); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
 		time.Sleep(time.Millisecond)
-		if !slices.Equal(told, []int{900}) || server.MTU() != 1200 {
-			t.Errorf("OnMTU heard %v, the limit is %d", told, server.MTU())
+		synctest.Wait() // the timer's goroutine would have called OnMTU
+		if !slices.Equal(mtus, []int{900}) || server.MTU() != 1200 {
+			t.Errorf("OnMTU got %v, the limit is %d", mtus, server.MTU())
 		}
 		mustWrite(t, server, "small")
 		mustRead(t, client, "small")
@@ -196,13 +196,14 @@ func TestManualHearsTheNetwork(t *testing.T) {
 	})
 }
 
-// TestDataHearsTheNetwork: the path shrinks under an association. The datagram
-// that was too large is lost; Writes know from then on, and OnMTU tells.
-func TestDataHearsTheNetwork(t *testing.T) {
+// TestPacketTooBigForData: the path MTU falls in an established association. The
+// datagram that was too large is lost; the next Write of that size is refused, and
+// OnMTU is called.
+func TestPacketTooBigForData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clientConfig, serverConfig := quickConfigs()
-		var told []int
-		serverConfig.OnMTU = func(p PathInfo) { told = append(told, p.MTU) }
+		var mtus []int
+		serverConfig.OnMTU = func(p PathInfo) { mtus = append(mtus, p.MTU) }
 		l, pc := listenKernel(t, serverConfig)
 		client := Client(l.net.kernelDial(pc.addr), clientConfig)
 		if err := client.Handshake(); err != nil {
@@ -214,10 +215,10 @@ func TestDataHearsTheNetwork(t *testing.T) {
 		if _, err := server.Write(large); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
-		time.Sleep(time.Millisecond) // the timer's goroutine tells
-		if !slices.Equal(told, []int{900}) || server.MTU() != 900 {
-			t.Errorf("OnMTU heard %v, the limit is %d", told, server.MTU())
+		time.Sleep(time.Millisecond)
+		synctest.Wait() // the timer's goroutine has called OnMTU
+		if !slices.Equal(mtus, []int{900}) || server.MTU() != 900 {
+			t.Errorf("OnMTU got %v, the limit is %d", mtus, server.MTU())
 		}
 		var lp *LargePacketError
 		if _, err := server.Write(large); !errors.As(err, &lp) || lp.MaxData != server.MaxData() || lp.Source != FromICMP {
