@@ -10,19 +10,17 @@ import (
 
 // Conn is one association over a transport that keeps message boundaries. It is
 // a net.Conn: each Write is one record and one datagram, each Read returns one
-// record. Records may be lost, doubled by nobody, and overtake each other, as
-// datagrams do.
+// record. Records may be lost or reordered, never duplicated.
 //
 // All methods may be called at any time and by any number of goroutines. Once
 // IsFatal holds for an error, every later call returns the same one; Close is
 // still needed where the transport is the caller's.
 //
-// Who does what: an association on a listener's socket has no goroutine of its
-// own, its records are opened by the socket's reader as they come. A Conn of
-// Dial, Client or Server has one reader from its first call until Close, or the
-// end of Config.Linger. The handshake runs on the goroutine that calls Handshake,
-// or the first Read or Write, and nowhere else: between two such calls nothing is
-// sent.
+// An association on the socket of a Listener or an Endpoint has no goroutine of its
+// own: the goroutine that reads the socket opens its records. A Conn of Dial, Client
+// or Server has one reader from its first call until Close, or the end of
+// Config.Linger. The handshake runs on the goroutine that calls Handshake, or the
+// first Read or Write, and nowhere else: between two such calls nothing is sent.
 type Conn struct {
 	// mu guards everything below but standing. turn says who may use the engine,
 	// or send, while it is not held: it is never held while anything blocks.
@@ -56,9 +54,9 @@ var _ net.Conn = (*Conn)(nil)
 func Client(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, config, true) }
 
 // Server returns the server side of an association over conn, as Client does.
-// The address of conn is taken as the caller's choice: no cookie is asked for,
-// unless Config.CookieMode is CookieAlways. A peer that loses its state and says
-// hello again ends the association with ErrPeerRestarted, which says what to do.
+// The address of conn is the caller's choice, so no cookie is exchanged, unless
+// Config.CookieMode is CookieAlways. A peer that has lost its state and sends a new
+// ClientHello ends the association with ErrPeerRestarted.
 func Server(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, config, false) }
 
 func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
@@ -74,7 +72,7 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 	return c
 }
 
-// ---- the engine, looked at ---------------------------------------------------
+// ---- state of the engine ---------------------------------------------------
 
 // engine returns the engine if it may be used now, with mu held: nil while the
 // handshake's driver has it, and if there is none because the config is wrong.
@@ -102,7 +100,7 @@ func (c *Conn) seen() snapshot {
 }
 
 // ConnectionState describes the association. While a handshake is under way it
-// has what is known so far; HandshakeComplete says whether that is all.
+// has what was negotiated so far; HandshakeComplete is false until then.
 func (c *Conn) ConnectionState() ConnectionState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,8 +134,8 @@ func (c *Conn) ExportKeyingMaterial(label string, context []byte, length int) ([
 	return c.eng.ExportKeyingMaterial(label, context, length)
 }
 
-// Direction says what an unfinished Handshake waits for: Writing if it has
-// datagrams to send, else Reading.
+// Direction is what an unfinished Handshake waits for: Writing if it has datagrams
+// to send, else Reading.
 func (c *Conn) Direction() Direction {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,8 +157,8 @@ func (c *Conn) NextTimeout() time.Time {
 	return c.seen().next
 }
 
-// Drops counts what the network sent for this association and nobody wanted, by
-// reason. What found the receive queue full is counted under Memory.
+// Drops counts the records and datagrams of this association that were discarded,
+// by reason. Memory counts those that found the receive queue full.
 func (c *Conn) Drops() Drops {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -246,13 +244,12 @@ func (c *Conn) PathMTU() PathInfo {
 	return c.seen().path
 }
 
-// ReportDelivered says that a datagram of n bytes of UDP payload is known to
-// have arrived: the application's own acknowledgements tell what DTLS cannot
-// see.
+// ReportDelivered reports that a datagram of n bytes of UDP payload has arrived:
+// the application may have acknowledgements of its own, which DTLS cannot see.
 func (c *Conn) ReportDelivered(n int) { c.report(n, (*Engine).ReportDelivered) }
 
-// ReportLost says that a datagram of n bytes of UDP payload is known to be
-// lost. Six such reports above 1232 bytes, with none delivered in between, take
+// ReportLost reports that a datagram of n bytes of UDP payload is lost. Six such
+// reports above 1232 bytes, with none delivered in between, take
 // the path for a black hole: the limit falls to 1232 (MTUAuto).
 func (c *Conn) ReportLost(n int) { c.report(n, (*Engine).ReportLost) }
 
@@ -267,8 +264,8 @@ func (c *Conn) report(n int, tell func(*Engine, int)) {
 }
 
 // ProbeMTU sends one datagram of n bytes of UDP payload and returns nil once it
-// is acknowledged. Nothing that is spoken here carries probes yet: the error is
-// ErrNoProbeCarrier, or what ended the association.
+// is acknowledged (RFC 8899). No extension that carries probes is implemented yet:
+// the error is ErrNoProbeCarrier, or the one that ended the association.
 func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -280,9 +277,9 @@ func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 
 // ---- names and values ---------------------------------------------------------
 
-// LocalAddr is the address of the socket. Where that stands for all addresses
-// of the host, it is the one that the peer called and is answered from, if the
-// system tells.
+// LocalAddr is the address of the socket. If that is a wildcard address, it is the
+// one that the peer sent its hello to, and is answered from, where the system
+// reports that.
 func (c *Conn) LocalAddr() net.Addr {
 	c.mu.Lock()
 	local := c.peer.local
@@ -314,7 +311,7 @@ func (c *Conn) remoteAddr() net.Addr {
 // disturbs the association.
 func (c *Conn) NetConn() net.Conn { return c.sock.conn }
 
-// SetValue keeps v with the association, for the application.
+// SetValue stores v with the association, for the application.
 func (c *Conn) SetValue(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -51,10 +51,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Write sends p as one record in one datagram; an empty p is an empty record.
 // The first Read or Write runs the handshake if no call has.
 //
-// If p is longer than MaxData, or the transport says that the datagram is too
-// large, the error is a *LargePacketError, n is 0 and the association lives on;
-// its MaxData says what would fit. ErrAgain says that the write deadline has
-// passed, and an error that matches net.ErrClosed that either side has closed.
+// If p is longer than MaxData, or the transport refuses the datagram for its size,
+// the error is a *LargePacketError, n is 0 and the association goes on; its MaxData
+// is what would fit. The error is ErrAgain when the write deadline has passed, and
+// matches net.ErrClosed when either side has closed.
 // Other refusals of the transport are returned as they are; IsFatal is false
 // for them. On a shared socket the deadline does not interrupt the transport.
 func (c *Conn) Write(p []byte) (int, error) {

@@ -179,7 +179,7 @@ func (hs *opening) end() {
 	}
 }
 
-// handshake is Handshake for all its callers. by says which deadlines apply;
+// handshake is Handshake for all its callers. by are the deadlines that apply;
 // auto is for callers that cannot return what is not fatal: warnings are
 // skipped, refusals decided by Config.OnLargePacket.
 func (c *Conn) handshake(ctx context.Context, by deadlineSet, auto bool) error {

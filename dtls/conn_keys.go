@@ -55,7 +55,7 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 // libraries. A client of DTLS 1.3 updates its keys and asks the server to do the
 // same: UpdateKeys(ctx, true). For a server of DTLS 1.3 it is a success that does
 // nothing. With DTLS 1.2 it would be a renegotiation, which this library refuses
-// on both sides: the error says so, and the association goes on.
+// on both sides with an error that is not fatal.
 func (c *Conn) Rehandshake(ctx context.Context) error {
 	if err := c.handshake(ctx, eitherDeadline, false); err != nil {
 		return err
@@ -74,11 +74,11 @@ func (c *Conn) Rehandshake(ctx context.Context) error {
 
 var errNoRenegotiation = errors.New("dtls: renegotiation of DTLS 1.2 is not spoken here")
 
-// Session returns the newest session of a client that nobody has taken yet, for
-// Config.Session of another association: a secret. ErrNoSession says that there
-// is none: servers of DTLS 1.3 give them after the handshake, so one may come
-// later; Config.OnSession tells when. What goes to OnSession or to
-// ClientSessionCache is not returned here.
+// Session returns the newest session of a client that was not returned before, for
+// Config.Session of another association: a secret. The error is ErrNoSession if
+// there is none: servers of DTLS 1.3 send tickets after the handshake, so one may
+// come later; Config.OnSession is called then. Sessions that go to OnSession or to
+// ClientSessionCache are not returned here.
 func (c *Conn) Session() ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

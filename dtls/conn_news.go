@@ -1,7 +1,8 @@
 package dtls
 
-// news is what a Conn has still to report: to the callbacks of its Config, and to
-// the next Write. Most associations have none, so a Conn has a pointer to it.
+// news are events that a Conn has still to report: to the callbacks of its Config,
+// and to the next Write. Most associations have none, so a Conn has a pointer to it.
+// Conn.mu guards it.
 type news struct {
 	path     *PathInfo         // for Config.OnMTU
 	large    *LargePacketError // a datagram that was refused after its Write had returned

@@ -6,12 +6,12 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
-// What the kernel tells about paths, on its way to the engine. A notice may be
-// found by any goroutine that reads or writes the socket, also by one that is
-// sending for somebody else. It waits for nobody there: it changes what the
-// engine knows, and another goroutine sends what follows from that.
+// Notices about paths, from the kernel to the engine. Any goroutine that reads or
+// writes the socket may receive a notice, also one that sends for another
+// association, so it must not block there: it changes the state of the engine, and
+// another goroutine sends what follows from that.
 
-// noticed takes what the network said about an earlier datagram. mu is not held.
+// noticed takes a notice of the network about an earlier datagram. mu is not held.
 func (c *Conn) noticed(n udpsock.Notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -26,9 +26,9 @@ func (c *Conn) noticed(n udpsock.Notice) {
 	}
 }
 
-// hint tells the engine, with mu held, and sees to it that somebody sends: the
-// driver in a handshake, else the socket's timer, unless a goroutine is sending
-// anyway.
+// hint passes a path MTU to the engine, with mu held, and schedules the sending of
+// what follows: by the driver in a handshake, else by the socket's timer, unless a
+// goroutine is sending anyway.
 func (c *Conn) hint(mtu int, quoted []byte) {
 	c.eng.PathHint(time.Now(), mtu, quoted)
 	if c.hs != nil {
@@ -44,9 +44,9 @@ func (c *Conn) hint(mtu int, quoted []byte) {
 	}
 }
 
-// askKernel gives the engine what the kernel believes about the path; any
-// program or ICMP message may have told it, so it counts as a rumour. The
-// handshake's driver calls it with mu held, which is let go meanwhile.
+// askKernel passes the kernel's path MTU to the engine. Any program, or a forged
+// ICMP message, may have set that, so it is a hint without proof. The driver of the
+// handshake calls it with mu held, which is released meanwhile.
 func (c *Conn) askKernel() {
 	peer := c.peer
 	c.mu.Unlock()
@@ -57,7 +57,7 @@ func (c *Conn) askKernel() {
 	}
 }
 
-// hints are what notices said while the handshake's driver had the engine.
+// hints are the notices that came while the driver of the handshake had the engine.
 type hints []pathHint
 
 type pathHint struct {
@@ -65,8 +65,8 @@ type pathHint struct {
 	quoted []byte
 }
 
-// maxHints is more than enough: one that is believed speaks for all that was
-// lost.
+// maxHints is more than enough: one hint that is accepted covers all datagrams that
+// were lost.
 const maxHints = 8
 
 func (h *hints) push(n udpsock.Notice) {
@@ -80,7 +80,7 @@ func (h *hints) take() (all hints) {
 	return all
 }
 
-// takeHints gives the engine what waited for its driver, with mu held.
+// takeHints passes the hints that waited for the driver to the engine, with mu held.
 func (c *Conn) takeHints(hs *opening) {
 	for _, h := range hs.hints.take() {
 		c.eng.PathHint(time.Now(), h.mtu, h.quoted)
@@ -96,8 +96,8 @@ func (c *Conn) lastResort() {
 	}
 }
 
-// withdrawn reports whether what was in a datagram of the flight goes out in
-// others, or is not needed any more. mu is not held.
+// withdrawn reports whether the messages of a datagram of the flight are sent in
+// other datagrams, or are acknowledged. mu is not held.
 func (c *Conn) withdrawn(id uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,7 +21,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(readDea
 // may not have left.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(writeDeadline, t) }
 
-// deadlineSet says which deadlines apply to a call.
+// deadlineSet is the set of deadlines that apply to a call.
 type deadlineSet uint8
 
 const (
@@ -129,7 +129,7 @@ func (c *Conn) expired(by deadlineSet) bool {
 // ---- the socket's timer ------------------------------------------------------------
 
 // alarms wakes the established associations of a socket when their engines have
-// something to do: one timer for all of them, none while nobody asks.
+// something to do: one timer for all of them, none while no alarm is set.
 type alarms struct {
 	mu      sync.Mutex
 	heap    timerheap.Heap[*Conn]

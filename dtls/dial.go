@@ -11,9 +11,9 @@ import (
 // keeps message boundaries. config may be nil; its ServerName, if empty, is
 // taken from address.
 //
-// Dial runs the handshake by itself: warnings of the peer are skipped, and what
-// the path refuses is decided by Config.OnLargePacket, which MTUManual needs
-// here. Config.HandshakeTimeout bounds it.
+// Dial runs the handshake by itself: it skips warning alerts of the peer, and
+// Config.OnLargePacket decides about datagrams that the path refuses; MTUManual needs
+// that callback here. Config.HandshakeTimeout bounds the handshake.
 func Dial(network, address string, config *Config) (*Conn, error) {
 	d := Dialer{Config: config}
 	return d.dial(context.Background(), network, address)
@@ -49,7 +49,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	if isStream(network) {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
 	}
-	config := named(d.Config, hostOf(address))
+	config := withServerName(d.Config, hostOf(address))
 	switch p, err := resolve(config, true); { // before a name is looked up
 	case err != nil:
 		return nil, err
@@ -88,8 +88,8 @@ var (
 	errManualListen = badConfig("with MTUManual, Accept needs OnLargePacket to decide what to do when a datagram is refused; or use AcceptHandshake, and SetMTU when Handshake returns ErrLargePacket")
 )
 
-// named returns config, which may be nil, with a ServerName: its own, or host.
-func named(config *Config, host string) *Config {
+// withServerName returns config, which may be nil, with a ServerName: its own, or host.
+func withServerName(config *Config, host string) *Config {
 	if config == nil {
 		config = &Config{}
 	}

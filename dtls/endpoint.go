@@ -12,9 +12,10 @@ import (
 // for all of them.
 //
 // An address may have one association that was dialed and one that was accepted.
-// Both live, also if their handshakes ran at the same time. (In the clear their
-// certificates cannot be told apart. Each then gets those of the other too and
-// puts them aside, unless PlaintextAlerts is AlertsImmediate.)
+// Both live, also if their handshakes ran at the same time. (The Certificate
+// messages of two DTLS 1.2 handshakes look alike in plaintext. Each association then
+// receives those of the other too, and discards them unless PlaintextAlerts is
+// AlertsImmediate.)
 //
 // All methods may be called concurrently.
 type Endpoint struct {
@@ -24,17 +25,16 @@ type Endpoint struct {
 }
 
 // NewEndpoint reads pc from now on, which may be any transport that keeps
-// message boundaries; what NewListener says of its addresses and errors holds
-// here too. Writing to it directly is fine, reading it is not: Config.NonDTLS
-// gets what is not DTLS.
+// message boundaries; its addresses and errors are as with NewListener. Writing to
+// it directly is fine, reading it is not: Config.NonDTLS receives what is not DTLS.
 //
-// config is what Dial and Listen use that are called with nil. An error says
-// that it is good for neither.
+// Dial and Listen use config when they are called with nil. It is an error if it
+// suits neither.
 func NewEndpoint(pc net.PacketConn, config *Config) (*Endpoint, error) {
 	if config == nil {
 		config = &Config{}
 	}
-	_, asClient := resolve(named(config, "host"), true)
+	_, asClient := resolve(withServerName(config, "host"), true)
 	_, asServer := resolve(config, false)
 	if asClient != nil && asServer != nil {
 		return nil, errors.Join(asClient, asServer)
@@ -51,14 +51,14 @@ func NewEndpoint(pc net.PacketConn, config *Config) (*Endpoint, error) {
 // empty, is the host of raddr. The same holds as for the function Dial.
 //
 // If ctx ends first the error matches ErrInterrupted, ctx.Err() and
-// context.Cause(ctx), and nothing is left behind; afterwards ctx has no effect.
+// context.Cause(ctx), and the association is closed; afterwards ctx has no effect.
 // While an association dialed to raddr lives the error is ErrAlreadyDialed, and
 // after Close it matches net.ErrClosed.
 func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*Conn, error) {
 	if config == nil {
 		config = e.config
 	}
-	p, err := resolve(named(config, hostOf(raddr.String())), true)
+	p, err := resolve(withServerName(config, hostOf(raddr.String())), true)
 	switch {
 	case err != nil:
 		return nil, err

@@ -19,28 +19,28 @@ var (
 	ErrLargePacket = errors.New("dtls: packet too large for the path")
 
 	// ErrHandshakeTimeout matches the fatal error that ends a handshake whose
-	// retransmissions or time are used up, or an association of DTLS 1.3 whose
-	// peer is silent about what came after it. The error says what was sent last
-	// and what was awaited; its Timeout method returns true.
+	// retransmissions or time are used up, or an association of DTLS 1.3 whose peer
+	// does not acknowledge a post-handshake message. The text has the last flight
+	// and the message that was awaited; its Timeout method returns true.
 	ErrHandshakeTimeout = errors.New("dtls: handshake timed out")
 
-	// ErrNoProbeCarrier says that nothing which the peer acknowledges could
-	// carry a path MTU probe, which no version has here yet; ReportDelivered
-	// and ReportLost always work.
+	// ErrNoProbeCarrier is returned by ProbeMTU: no message that the peer would
+	// acknowledge can carry a path MTU probe yet. ReportDelivered and ReportLost
+	// always work.
 	ErrNoProbeCarrier = errors.New("dtls: nothing negotiated that could carry an MTU probe")
 
-	// ErrNoSession says that there is no session to resume from, or not yet.
+	// ErrNoSession is returned by Session if there is none to resume, or not yet.
 	ErrNoSession = errors.New("dtls: no session")
 
 	// ErrShortBuffer is returned by Read when the record was longer than p.
 	ErrShortBuffer = errors.New("dtls: buffer shorter than the record, the rest is discarded")
 
-	// ErrPeerRestarted says that the peer has begun a new association from the
-	// same address (RFC 6347, Section 4.2.8; RFC 9147, Section 5.11). A Listener
-	// has it complete by then. With a Server over a net.Conn, the peer has brought
-	// a cookie back and has been silent since: hand the net.Conn to another Server
-	// with the same Config, and its next hello is answered. The old Conn has let go
-	// of it; Close would close it.
+	// ErrPeerRestarted ends an association whose peer has begun a new one from the
+	// same address (RFC 6347, Section 4.2.8; RFC 9147, Section 5.11). On a Listener
+	// the new handshake is complete by then. With a Server over a net.Conn, the peer
+	// has returned a cookie and has been silent since: pass the net.Conn to another
+	// Server with the same Config, which answers the next hello. The old Conn does
+	// not read it any more; its Close would close it.
 	ErrPeerRestarted = errors.New("dtls: peer has restarted from the same address")
 
 	// errEngineClosed is what calls return after Close; net.ErrClosed matches it.
@@ -83,7 +83,7 @@ func (e *AlertError) Error() string {
 // Unwrap returns the cause.
 func (e *AlertError) Unwrap() error { return e.Cause }
 
-// LargePacketError says that something did not fit into one datagram. Unless
+// LargePacketError is returned when a record did not fit into one datagram. Unless
 // Suggest is 0 it is not fatal: nothing of the association's state is lost, and
 // after SetMTU the same handshake, or the next Write, goes on.
 // errors.Is(err, ErrLargePacket) holds. All sizes are bytes of UDP payload,
@@ -94,8 +94,8 @@ type LargePacketError struct {
 	MTU     int       // limit in force when it was tried
 	PathMTU int       // largest size known to pass, 0: unknown
 	MaxData int       // largest Write that would fit PathMTU (or MTU); 0 in a handshake
-	Source  MTUSource // who said so
-	Err     error     // what the transport said, such as syscall.EMSGSIZE; may be nil
+	Source  MTUSource // where the limit comes from
+	Err     error     // of the transport, such as syscall.EMSGSIZE; may be nil
 }
 
 func (e *LargePacketError) Error() string {
@@ -120,7 +120,7 @@ func (e *LargePacketError) Error() string {
 // Is makes errors.Is(e, ErrLargePacket) hold.
 func (e *LargePacketError) Is(target error) bool { return target == ErrLargePacket }
 
-// Unwrap returns what the transport said.
+// Unwrap returns the error of the transport.
 func (e *LargePacketError) Unwrap() error { return e.Err }
 
 // Suggest returns the next MTU to try: what the path is known to carry, else
@@ -145,7 +145,7 @@ type handshakeTimeoutError struct {
 	mtu     int           // limit of the last try
 	heard   int           // datagrams received in the whole handshake
 
-	transport error // what it said last, such as ECONNREFUSED; nil: nothing
+	transport error // its last error, such as ECONNREFUSED; nil: none
 }
 
 func (e *handshakeTimeoutError) Error() string {
@@ -160,7 +160,7 @@ func (e *handshakeTimeoutError) Error() string {
 		e.elapsed.Round(time.Millisecond), e.sent, e.tries, e.mtu, e.awaited, heard)
 }
 
-// Unwrap returns what the transport said.
+// Unwrap returns the error of the transport.
 func (e *handshakeTimeoutError) Unwrap() error { return e.transport }
 
 func (*handshakeTimeoutError) Is(target error) bool { return target == ErrHandshakeTimeout }

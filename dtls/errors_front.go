@@ -20,32 +20,31 @@ func (e *retryError) Is(target error) bool {
 }
 
 var (
-	// ErrAgain says that the deadline passed before the call was done. Extend
+	// ErrAgain is returned when the deadline passed before the call was done. Extend
 	// the deadline and call again: it goes on where it stood. It also matches
 	// os.ErrDeadlineExceeded and is a net.Error whose Timeout is true.
 	ErrAgain error = &retryError{text: "dtls: deadline passed, call again", timeout: true}
 
-	// ErrInterrupted says that the context ended before the call was done.
+	// ErrInterrupted is returned when the context ended before the call was done.
 	// Nothing is lost; call again or Close. The error also matches the
 	// context's error and its cause.
 	ErrInterrupted error = &retryError{text: "dtls: interrupted, call again"}
 
-	// ErrGotApplicationData says that the peer's data waits to be read before a
-	// second handshake can go on. It belongs to renegotiation, which is refused
-	// so far: nothing returns it, but loops may already know it.
+	// ErrGotApplicationData would be returned when application data has to be read
+	// before a second handshake can go on. It belongs to renegotiation, which is
+	// refused so far, so no call returns it yet.
 	ErrGotApplicationData error = &retryError{text: "dtls: application data is waiting, read it and call again"}
 
 	// ErrServerClosed is returned by Listener methods after Close or Shutdown.
 	// It matches net.ErrClosed.
 	ErrServerClosed error = &closedError{"dtls: listener closed"}
 
-	// ErrShed says that a Listener has given up a handshake to make room for
-	// another client's: see Config.MaxHandshakes. It is fatal; the peer is not
-	// told.
+	// ErrShed ends a handshake of a Listener that makes room for another client's:
+	// see Config.MaxHandshakes. It is fatal; no alert is sent.
 	ErrShed = errors.New("dtls: handshake given up to make room for another client's")
 
-	// ErrIdleTimeout says that nothing authentic has come from the peer for
-	// Config.IdleTimeout, which has ended the association. It is a net.Error whose
+	// ErrIdleTimeout ends an association that has received no authentic record for
+	// Config.IdleTimeout. It is a net.Error whose
 	// Timeout is true.
 	ErrIdleTimeout error = &idleError{}
 
@@ -99,7 +98,7 @@ func IsFatal(err error) bool {
 		return false
 	}
 	if errors.Is(err, ErrHandshakeTimeout) {
-		return true // whatever the transport said before
+		return true // whatever the error of the transport was
 	}
 	var large *LargePacketError
 	if errors.As(err, &large) {

@@ -7,16 +7,15 @@ import (
 	"sync/atomic"
 )
 
-// Listener accepts associations on one socket. One goroutine reads it for all
-// of them: it opens the records of those that are established, and answers
-// strangers through a Door. Handshakes of clients that were let in run side by
-// side on goroutines of their own, at most Config.MaxHandshakes, which end with
-// the handshake. An association that is
-// established costs memory and nothing else.
+// Listener accepts associations on one socket. One goroutine reads it for all of
+// them: it opens the records of those that are established, and runs a Door for the
+// datagrams of unknown addresses. The handshakes of clients that the Door admits run
+// side by side, at most Config.MaxHandshakes, each on a goroutine that ends with it.
+// An established association costs memory and nothing else.
 //
-// A client that has restarted may begin anew from the address of an association
-// that is still known. The old one lives until the new handshake is complete,
-// and then ends with ErrPeerRestarted.
+// A client that has restarted may begin a new association from the address of one
+// that is established. The old one goes on until the new handshake is complete, and
+// ends with ErrPeerRestarted then (RFC 6347, Section 4.2.8; RFC 9147, Section 5.11).
 //
 // All methods may be called concurrently.
 type Listener struct {
@@ -61,11 +60,11 @@ func Listen(network, address string, config *Config) (*Listener, error) {
 // boundaries. It reads pc from now on, and closes it when the Listener and all
 // its associations are closed.
 //
-// Addresses that are not *net.UDPAddr are told apart by Network and String.
-// Errors of pc end nothing, unless they match net.ErrClosed or io.EOF. A
-// datagram that is too large for pc should be refused with an error for which
-// errors.Is(err, ErrLargePacket) or syscall.EMSGSIZE holds; a method
-// PathMTU() int of the error, or of pc, tells what would pass.
+// Addresses that are not *net.UDPAddr are compared by Network and String. Errors of
+// pc end nothing, unless they match net.ErrClosed or io.EOF. A datagram that is too
+// large for pc should be refused with an error for which errors.Is(err,
+// ErrLargePacket) or syscall.EMSGSIZE holds; a method PathMTU() int of the error, or
+// of pc, returns the size that would pass.
 func NewListener(pc net.PacketConn, config *Config) (*Listener, error) {
 	p, err := resolve(config, false)
 	if err != nil {
@@ -93,7 +92,7 @@ func newListenerOf(m *members, p *params) *Listener {
 }
 
 // Accept waits for an association whose handshake is complete and returns it;
-// the dynamic type is *Conn. A slow, stuck or hostile peer delays nobody. After
+// the dynamic type is *Conn. A slow, stuck or hostile peer delays no other. After
 // Close the error is ErrServerClosed, which matches net.ErrClosed. Up to 1024
 // associations wait for Accept; further ones are closed.
 //
@@ -116,11 +115,10 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 	return l.await(ctx, false)
 }
 
-// AcceptHandshake waits for a client that the Door lets in, and returns
-// the association with its handshake not run: the caller drives it, as one of
-// Server, by Handshake or the first Read or Write, with deadlines, SetMTU and
-// errors that tell how it fares. The errors of AcceptHandshake itself are those
-// of AcceptContext.
+// AcceptHandshake waits for a client that the Door admits, and returns the
+// association with its handshake not run: the caller drives it, as one of Server, by
+// Handshake or the first Read or Write, with deadlines, SetMTU and the errors of
+// those calls. The errors of AcceptHandshake itself are those of AcceptContext.
 //
 // From its first call on no handshake of the Listener runs by itself any more,
 // and Accept gets only what is complete by then or was begun; AcceptHandshake
@@ -130,8 +128,8 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 //
 // What waits to be accepted, or was and is not driven, counts as a handshake:
 // Config.MaxHandshakes bounds it, and Config.HandshakeTimeout runs from the
-// hello. One that nobody drives in time is over and forgotten, and so are those
-// that nobody has accepted when the Listener is closed.
+// hello. A handshake that is not driven in time ends, and so do those that were not
+// accepted when the Listener is closed.
 func (l *Listener) AcceptHandshake(ctx context.Context) (*Conn, error) {
 	l.members.mu.Lock()
 	l.books.drive()
@@ -184,10 +182,10 @@ func (l *Listener) Close() error {
 }
 
 // Shutdown ends the Listener and closes all its associations, accepted or not,
-// with a close_notify. It returns nil when each of them is through with it:
-// their last datagram was sent, those that linger (Config.Linger) have their
-// peer's answer or their time is up, and the socket is closed, unless it is an
-// Endpoint's. A callback of a handshake is waited for.
+// with a close_notify. It returns nil when each of them has sent its last datagram,
+// those that linger (Config.Linger) have the answer of their peer or have used up
+// their time, and the socket is closed, unless it is an Endpoint's. It waits for
+// callbacks of handshakes.
 //
 // If ctx ends first, the associations that linger end at once, and the error
 // matches ErrInterrupted, ctx.Err() and context.Cause(ctx). It may be called
@@ -240,8 +238,8 @@ func (l *Listener) shut(accepted bool) (first bool, conns []*Conn) {
 	return first, conns
 }
 
-// ListenerStats counts what a Listener has done since it began. Every hello that
-// the door let in is in one of HandshakesOpen, Done, Failed, Shed and Refused,
+// ListenerStats are the counters of a Listener. Every hello that the Door admitted
+// is in one of HandshakesOpen, Done, Failed, Shed and Refused,
 // AssociationsRefused and PrefixRefused.
 type ListenerStats struct {
 	Associations     int    // established now
@@ -249,7 +247,7 @@ type ListenerStats struct {
 	HandshakesOpen   int    // under way now, also those that wait for AcceptHandshake or its caller
 	HandshakesDone   uint64 // complete
 	HandshakesFailed uint64 // ended otherwise: by alerts, time-outs, Close, or a restart of the client
-	HandshakesShed   uint64 // given up for a newcomer, see Config.MaxHandshakes
+	HandshakesShed   uint64 // ended to make room for another one, see Config.MaxHandshakes
 
 	HandshakesRefused   uint64 // hellos dropped: MaxHandshakes were under way, none of which had to go, or a restart that needs no cookie had just begun
 	AssociationsRefused uint64 // likewise, for MaxAssociations
@@ -257,7 +255,7 @@ type ListenerStats struct {
 
 	IdleClosed uint64 // associations ended by IdleTimeout
 
-	CookiesSent      uint64 // strangers asked to prove their address
+	CookiesSent      uint64 // HelloVerifyRequests and HelloRetryRequests with a cookie
 	CookiesRefused   uint64 // cookies that were wrong or too old
 	StrangersDropped uint64 // datagrams of unknown addresses that are no hello
 	FragmentsHeld    uint64 // datagrams with a part of a hello, kept for a second to wait for the rest
@@ -265,7 +263,7 @@ type ListenerStats struct {
 	InboxDropped   uint64 // datagrams that came faster than a handshake, or its callback, took them
 	BacklogDropped uint64 // associations closed because 1024 were waiting for Accept
 
-	DatagramsIn, DatagramsOut uint64 // of the socket: all peers, strangers and protocols
+	DatagramsIn, DatagramsOut uint64 // of the socket: all peers and protocols
 	BytesIn, BytesOut         uint64 // UDP payload
 
 	Drops Drops // of all associations, ended ones included

@@ -30,8 +30,8 @@ type standing struct {
 func (s *standing) moveTo(next stage) { s.stage = next }
 
 // mayRestart reports whether a client whose address is unproven may begin another
-// handshake from the address of this accepted association; nil may not. Anybody
-// can invent that address, so the first handshake of an address goes on
+// handshake from the address of this accepted association; nil may not. Such an
+// address may be forged, so the first handshake of an address goes on
 // undisturbed. Beside an established association one may try, and after a pause
 // another one, in its place.
 func (c *Conn) mayRestart(now time.Time) bool {

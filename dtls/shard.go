@@ -13,8 +13,7 @@ import (
 // shard is a socket that associations share, with the one goroutine that reads it
 // and the door that this goroutine runs. It passes each datagram to the
 // association of the address it came from, and a ClientHello of none of them to
-// the door. Which associations there are it asks the members, whose lock it holds
-// for that question only.
+// the door. It holds the lock of the members for the look-up only.
 type shard struct {
 	sock    *socket
 	members *members
@@ -143,7 +142,7 @@ func (s *shard) routeHello(now time.Time, datagram []byte, from peerAddr, mark u
 }
 
 // routeTail passes a later fragment of a ClientHello to the door if it may belong
-// to one that the door has not admitted. The fragment itself does not tell: where
+// to one that the door has not admitted. The fragment itself does not show that: where
 // the accepted association has all of its hello, the fragment may belong to the
 // hello of a client that has restarted. But the rest of a hello that was admitted
 // must not wait at the door, which would join it with the next hello of that size.

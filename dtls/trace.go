@@ -73,7 +73,7 @@ type MessageInfo struct {
 	Awaited string // what the state expected
 }
 
-// RetransmissionInfo says why a flight goes out again.
+// RetransmissionInfo describes the repetition of a flight.
 type RetransmissionInfo struct {
 	Messages string
 	Cause    RetransmissionCause

@@ -26,8 +26,8 @@ type socket struct {
 	traffic struct{ datagramsIn, bytesIn, datagramsOut, bytesOut atomic.Uint64 }
 }
 
-// ownSocket is the socket of one association. noticed is told what became of
-// earlier datagrams; it is called without locks held, by any goroutine that
+// ownSocket is the socket of one association. noticed is called with notices
+// of the network about earlier datagrams, without locks held, by any goroutine that
 // reads or writes.
 func ownSocket(conn net.Conn, noticed func(udpsock.Notice)) *socket {
 	return &socket{conn: conn, udp: asUDP(conn), noticed: noticed}
@@ -38,9 +38,9 @@ func sharedSocket(pc net.PacketConn, noticed func(udpsock.Notice)) *socket {
 	return &socket{pc: pc, udp: asUDP(pc), noticed: noticed}
 }
 
-// makeRoom asks for a queue that holds what comes while the reader waits for a
-// processor: where a crowd of strangers fills it, an honest client's hello is
-// lost, and comes again after a second. The system may grant less.
+// makeRoom asks the system for a receive buffer that holds what arrives while the
+// reader waits for a processor: where a flood fills the buffer, the ClientHello of an
+// honest client is lost, and repeated a second later. The system may grant less.
 func makeRoom(pc net.PacketConn) {
 	const queue = 4 << 20 // bytes, with what the system needs for each datagram
 	if b, ok := pc.(interface{ SetReadBuffer(bytes int) error }); ok {
@@ -68,12 +68,12 @@ func (s *socket) close() error {
 	return s.pc.Close()
 }
 
-// receive reads one datagram. Errors that belong to datagrams sent earlier, and
-// whose notices told whom they are about, are none of the caller's business.
+// receive reads one datagram. It skips errors of datagrams sent earlier whose notices
+// were passed to their associations.
 func (s *socket) receive(p []byte) (n int, from peerAddr, err error) {
 	for {
 		n, from, err = s.read(p)
-		if err == nil || !isPending(err) || !s.drain(peerAddr{}).anything {
+		if err == nil || !isPending(err) || !s.drain(peerAddr{}).any {
 			break
 		}
 	}
@@ -99,13 +99,12 @@ func (s *socket) read(p []byte) (n int, from peerAddr, err error) {
 	return n, from, err
 }
 
-// send hands one datagram to the transport. An error that may belong to an
-// earlier datagram says nothing about this one: Linux hands an ICMP error to
-// whatever call comes next, were it a datagram of ten bytes, a Read, or one to
-// another peer. So the notices are heard first, and the call is repeated unless
-// withdrawn, which may be nil, says that the datagram is of no use any more: a
-// notice was about its own path, which would lose it. What the repetition says
-// is about this datagram.
+// send hands one datagram to the transport. An error may belong to an earlier
+// datagram: Linux returns an ICMP error from whatever call comes next, be it a
+// datagram of ten bytes, a Read, or one to another peer. So the notices are read
+// first, and the call is repeated. The error of the repetition belongs to this
+// datagram. It is not repeated if withdrawn, which may be nil, reports that the
+// datagram is of no use any more, since a notice lowered the MTU of its path.
 func (s *socket) send(p []byte, to peerAddr, withdrawn func() bool) error {
 	err := s.write(p, to)
 	if err != nil && isPending(err) {
@@ -118,8 +117,8 @@ func (s *socket) send(p []byte, to peerAddr, withdrawn func() bool) error {
 	return err
 }
 
-// maxRepeats bounds the calls for one datagram, since the network can make
-// errors as fast as they are heard.
+// maxRepeats bounds the calls for one datagram, since the network can cause errors as
+// fast as they are read.
 const maxRepeats = 8
 
 var (
@@ -131,9 +130,9 @@ var (
 func (s *socket) sendAgain(p []byte, to peerAddr, first error, withdrawn func() bool) error {
 	err, link, tooLarge := first, 0, false
 	for try := range maxRepeats {
-		heard := s.drain(to)
-		if heard.link > 0 {
-			link = heard.link
+		found := s.drain(to)
+		if found.link > 0 {
+			link = found.link
 		}
 		if withdrawn != nil && withdrawn() {
 			return errWithdrawn
@@ -143,8 +142,8 @@ func (s *socket) sendAgain(p []byte, to peerAddr, first error, withdrawn func() 
 		case try == 0:
 		case large && link > 0:
 			return &linkError{err, link}
-		case !heard.icmp && (!large || tooLarge):
-			return err // nobody else's; "too large" may have waited behind another, once
+		case !found.icmp && (!large || tooLarge):
+			return err // of this datagram; EMSGSIZE may have waited behind another error, once
 		}
 		tooLarge = tooLarge || large
 		if err = s.write(p, to); err == nil || !isPending(err) {
@@ -166,9 +165,9 @@ func (s *socket) write(p []byte, to peerAddr) (err error) {
 	return err
 }
 
-// pathHint is what a transport that says "too large" would take, in bytes of
-// UDP payload; 0 if it does not say. A PathMTU method on the error or on the
-// transport tells.
+// pathHint is the size that a transport which refused a datagram would take, in bytes
+// of UDP payload: what the method PathMTU of the error or the transport returns, 0 if
+// there is none.
 func (s *socket) pathHint(err error) int {
 	var hint interface{ PathMTU() int }
 	if errors.As(err, &hint) {
@@ -208,13 +207,13 @@ func isTransient(err error) bool {
 	return isPending(err) || udpsock.IsBusy(err)
 }
 
-// isClosed reports whether an error says that the transport is gone.
+// isClosed reports whether an error means that the transport is closed.
 func isClosed(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// transportError is what the transport said about one datagram, which is not
-// fatal, or that it is closed, which is.
+// transportError is an error of the transport: for one datagram, which is not fatal,
+// or because it is closed, which is.
 type transportError struct {
 	err    error
 	closed bool
@@ -229,7 +228,7 @@ func (e *transportError) Error() string {
 
 func (e *transportError) Unwrap() error { return e.err }
 
-// Is makes the end of a transport match net.ErrClosed, however it said so.
+// Is makes the error of a closed transport match net.ErrClosed, whatever it was.
 func (e *transportError) Is(target error) bool { return e.closed && target == net.ErrClosed }
 
 // Timeout reports whether the transport timed out.

@@ -24,8 +24,8 @@ func (a peerAddr) netAddr() net.Addr {
 	return net.UDPAddrFromAddrPort(a.ap)
 }
 
-// key is what tables and cookies know the address by: itself, or for transports
-// other than UDP a digest of its Network and String.
+// key is the address in tables and cookies: itself, or for transports other than UDP
+// a digest of its Network and String.
 func (a peerAddr) key() netip.AddrPort {
 	if a.ap.IsValid() {
 		return a.ap

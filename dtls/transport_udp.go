@@ -7,8 +7,8 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
-// udpSocket is a UDP socket and what the kernel knows about it: a
-// *udpsock.Socket, but for tests.
+// udpSocket is a UDP socket with the notices of its kernel: a *udpsock.Socket, but
+// for tests.
 type udpSocket interface {
 	ReadMsg(b []byte) (n int, from netip.AddrPort, to netip.Addr, err error)
 	WriteMsg(b []byte, to netip.AddrPort, from netip.Addr) error
@@ -30,34 +30,33 @@ func asUDP(transport any) udpSocket {
 	return nil
 }
 
-// heard is what was learned from the notices that the kernel had for a socket.
-type heard struct {
-	anything bool
-	icmp     bool // there were notices of the network
-	link     int  // what the first link to the peer in question takes, 0: not said
+// notices are what drain has found.
+type notices struct {
+	any  bool
+	icmp bool // there were notices of the network
+	link int  // MTU of the first link to the peer in question, 0: unknown
 }
 
-// drain hears what became of earlier datagrams. The kernel's own notices are
-// for whoever sends to that peer now; those of the network go to the
-// association they are about.
-func (s *socket) drain(to peerAddr) (h heard) {
+// drain reads the notices about earlier datagrams. The kernel's own notices are about
+// the peer that the caller sends to; those of the network go to the associations they
+// are about.
+func (s *socket) drain(to peerAddr) (found notices) {
 	if s.udp == nil {
-		return heard{}
+		return notices{}
 	}
 	s.udp.Drain(func(n udpsock.Notice) {
-		h.anything = true
+		found.any = true
 		if n.Origin == udpsock.ICMP {
-			h.icmp = true
+			found.icmp = true
 			s.noticed(n)
 		} else if s.conn != nil || n.Peer.Addr() == to.ap.Addr() {
-			h.link = n.MTU
+			found.link = n.MTU
 		}
 	})
-	return h
+	return found
 }
 
-// pathMTU is what the kernel believes to get through to a peer; see
-// udpsock.Socket.PathMTU.
+// pathMTU is the kernel's path MTU to a peer; see udpsock.Socket.PathMTU.
 func (s *socket) pathMTU(peer peerAddr) (payload int, ok bool) {
 	if s.udp == nil {
 		return 0, false
@@ -65,7 +64,7 @@ func (s *socket) pathMTU(peer peerAddr) (payload int, ok bool) {
 	return s.udp.PathMTU(peer.ap)
 }
 
-// allowCuts says whether IP may cut the datagrams of a Conn's own socket.
+// allowCuts sets whether IP may fragment the datagrams of a Conn's own socket.
 func (s *socket) allowCuts(yes bool) {
 	if s.udp == nil || s.conn == nil || s.cut == yes {
 		return
@@ -74,7 +73,7 @@ func (s *socket) allowCuts(yes bool) {
 	_ = s.udp.SetDontFragment(!yes) // the last resort may fail
 }
 
-// linkError is a refusal of the kernel that says what would pass.
+// linkError is a refusal of the kernel, with the size that would pass.
 type linkError struct {
 	err error
 	mtu int
