@@ -186,7 +186,7 @@ func (e *Engine) flightAnswered() {
 	if len(o.msgs) == 0 || o.unsent() {
 		return
 	}
-	e.flightPassed()
+	e.flightPassed(true)
 	o.drop()
 }
 

@@ -18,10 +18,11 @@ import (
 // the answer decides whether client12.go or client13.go goes on.
 
 // startClient sends the first hello.
-func startClient(hs *handshake) error {
+func startClient(hs *machine) error {
 	p := hs.p
 	s := awaitServerHello{}
 	h := newHello(p)
+	hs.agree(0)
 	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the clock is
 	// nobody's business.
 	if err := p.random(h.Random[:]); err != nil {
@@ -32,24 +33,23 @@ func startClient(hs *handshake) error {
 		if s.shares, err = addShares(h, p); err != nil {
 			return err
 		}
-		if s.psks, err = p.offeredPSKs(hs.e.now); err != nil {
+		if s.psks, err = p.offeredPSKs(hs.link.Now()); err != nil {
 			return err
 		}
-		hs.e.out.ledger.on = true
 	}
 	if err := hs.addHello(h, s.psks); err != nil {
 		return err
 	}
 	s.hello, s.first = h, h
 	s.firstShares, s.firstPSKs = s.shares, s.psks
-	s.firstRaw = hs.flight[0].appendRaw(nil)
+	s.firstRaw = bytes.Clone(hs.transcript.Bytes())
 	hs.step = s
-	hs.sendFlight(false)
+	hs.link.SendFlight(false)
 	return nil
 }
 
 // newHello is what every hello of these params has.
-func newHello(p *params) *message.ClientHello {
+func newHello(p *config) *message.ClientHello {
 	h := &message.ClientHello{
 		Version:              VersionDTLS12, // RFC 9147, Section 5.3, whatever is offered
 		Compression:          []byte{0},
@@ -98,7 +98,7 @@ func hostName(name string) string {
 
 // addShares makes the key shares of a first hello: of the preferred group if the
 // hello may be large, and of one that fits a datagram (Config.Hello).
-func addShares(h *message.ClientHello, p *params) ([]*kex.Key, error) {
+func addShares(h *message.ClientHello, p *config) ([]*kex.Key, error) {
 	h.HasKeyShares = true
 	var shares []*kex.Key
 	hybrid, classic := false, false
@@ -148,7 +148,7 @@ func (awaitServerHello) expects() message.Set {
 	return message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
 }
 
-func (s awaitServerHello) take(hs *handshake, in received) (step, error) {
+func (s awaitServerHello) take(hs *machine, in received) (step, error) {
 	switch m := in.Message.(type) {
 	case *message.HelloVerifyRequest:
 		return s.verify(hs, m, in)
@@ -178,7 +178,7 @@ func (s awaitServerHello) take(hs *handshake, in received) (step, error) {
 // that, too, could be forged, and a hello that changes under a server which has
 // accepted it ends the handshake, it takes a second refusal, of a repetition of
 // this hello.
-func (s awaitServerHello) verify(hs *handshake, m *message.HelloVerifyRequest, in received) (step, error) {
+func (s awaitServerHello) verify(hs *machine, m *message.HelloVerifyRequest, in received) (step, error) {
 	switch { // RFC 9147, Section 5: DTLS 1.3 has no such message
 	case !hs.p.offers(VersionDTLS12):
 		return nil, alert.Errorf(alert.ProtocolVersion, "server asks for a cookie as DTLS 1.2 does, which is not offered")
@@ -189,7 +189,7 @@ func (s awaitServerHello) verify(hs *handshake, m *message.HelloVerifyRequest, i
 		return s, errIgnore
 	}
 	if s.verifies > 0 && !s.doubted {
-		s.doubted, s.record = true, hs.e.keys.nextPlaintext()
+		s.doubted, s.record = true, hs.link.NextRecord()
 		return s, errIgnore
 	}
 	if s.verifies == maxHelloVerifies {
@@ -207,13 +207,13 @@ func (s awaitServerHello) verify(hs *handshake, m *message.HelloVerifyRequest, i
 	s.verifies++
 	s.asked = in.seq
 	s.doubted = false
-	hs.sendFlight(false)
-	s.record = hs.e.keys.nextPlaintext()
+	hs.link.SendFlight(false)
+	s.record = hs.link.NextRecord()
 	return s, nil
 }
 
 // addHello adds a hello to the flight, with the binders of its pre-shared keys.
-func (hs *handshake) addHello(h *message.ClientHello, psks []offeredPSK) error {
+func (hs *machine) addHello(h *message.ClientHello, psks []offeredPSK) error {
 	if err := bindPSKs(h, psks, hs.transcript.Bytes()); err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func offersGroup(h *message.ClientHello, group uint16) bool {
 // version: GetClientCertificate first, then what fits of Certificates. nil says
 // that nothing fits.
 func chooseClientCertificate(
-	p *params, info *tls.CertificateRequestInfo,
+	p *config, info *tls.CertificateRequestInfo,
 	choose func(cert *tls.Certificate, peer, own []auth.Scheme) (auth.Scheme, error),
 ) (*tls.Certificate, auth.Scheme, error) {
 	if get := p.getClientCertificate; get != nil {

@@ -35,7 +35,7 @@ import (
 
 // agree12 checks that the server chose from what was offered (RFC 5246, Section
 // 7.4.1.3).
-func (s awaitServerHello) agree12(hs *handshake, m *message.ServerHello, raw []byte) (step, error) {
+func (s awaitServerHello) agree12(hs *machine, m *message.ServerHello, raw []byte) (step, error) {
 	p := hs.p
 	if err := s.checkVersion12(p, m); err != nil {
 		return nil, err
@@ -57,12 +57,12 @@ func (s awaitServerHello) agree12(hs *handshake, m *message.ServerHello, raw []b
 	}
 	hs.transcript.Add(raw)
 	hs.kx = chosen.KeyExchange
-	hs.e.out.ledger.on = false
-	st := &hs.e.state
-	st.Version, st.CipherSuite = VersionDTLS12, chosen.ID
+	hs.agree(VersionDTLS12)
+	st := &hs.info
+	st.CipherSuite = chosen.ID
 	st.NegotiatedProtocol, st.ServerName = m.ALPN, p.serverName
 	st.ExtendedMasterSecret = m.ExtendedMasterSecret
-	n := &negotiated12{chosen, s.hello.Random, m.Random, m.ExtendedMasterSecret}
+	n := &negotiated12{suite: chosen, clientRandom: s.hello.Random, serverRandom: m.Random, ems: m.ExtendedMasterSecret}
 	if chosen.UsesPSK() {
 		return awaitServerKeyExchange12{n: n}, nil
 	}
@@ -70,7 +70,7 @@ func (s awaitServerHello) agree12(hs *handshake, m *message.ServerHello, raw []b
 }
 
 // checkVersion12 is for a server that does not choose DTLS 1.3.
-func (s awaitServerHello) checkVersion12(p *params, m *message.ServerHello) error {
+func (s awaitServerHello) checkVersion12(p *config, m *message.ServerHello) error {
 	if m.Version != VersionDTLS12 || m.SupportedVersion != 0 && m.SupportedVersion != VersionDTLS12 || !p.offers(VersionDTLS12) {
 		return alert.Errorf(alert.ProtocolVersion, "server chose %s", VersionName(m.Version))
 	}
@@ -123,7 +123,7 @@ func (awaitServerCertificate12) expects() message.Set {
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitServerCertificate12) take(hs *handshake, in received) (step, error) {
+func (s awaitServerCertificate12) take(hs *machine, in received) (step, error) {
 	chain, err := auth.ParseChain(in.Message.(*message.Certificate).Chain)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (s awaitServerKeyExchange12) expects() message.Set {
 	return message.SetOf(message.TypeServerKeyExchange)
 }
 
-func (s awaitServerKeyExchange12) take(hs *handshake, in received) (step, error) {
+func (s awaitServerKeyExchange12) take(hs *machine, in received) (step, error) {
 	next := awaitServerHelloDone12{n: s.n, certified: s.chain != nil}
 	var group uint16
 	var public []byte
@@ -172,7 +172,7 @@ func (s awaitServerKeyExchange12) take(hs *handshake, in received) (step, error)
 		if err := auth.Verify(s.chain.PublicKey(), scheme, signedParams(s.n, m.Params()), m.Signature); err != nil {
 			return nil, err
 		}
-		hs.e.state.SignatureScheme = scheme
+		hs.info.SignatureScheme = scheme
 	}
 	if s.n.suite.UsesECDHE() {
 		if !slices.Contains(hs.p.groups, kex.Group(group)) {
@@ -182,7 +182,7 @@ func (s awaitServerKeyExchange12) take(hs *handshake, in received) (step, error)
 		if next.share, next.secret, err = kex.Respond(kex.Group(group), public); err != nil {
 			return nil, err
 		}
-		hs.e.state.CurveID = kex.Group(group)
+		hs.info.CurveID = kex.Group(group)
 	}
 	hs.transcript.Add(in.raw)
 	return next, nil
@@ -214,7 +214,7 @@ func (s awaitServerHelloDone12) expects() message.Set {
 	return message.SetOf(message.TypeServerHelloDone)
 }
 
-func (s awaitServerHelloDone12) take(hs *handshake, in received) (step, error) {
+func (s awaitServerHelloDone12) take(hs *machine, in received) (step, error) {
 	if m, ok := in.Message.(*message.CertificateRequest); ok {
 		hs.transcript.Add(in.raw)
 		s.request = m
@@ -256,34 +256,34 @@ func (s awaitServerHelloDone12) take(hs *handshake, in received) (step, error) {
 	if err := hs.addFinished(s.n, master); err != nil {
 		return nil, err
 	}
-	hs.sendFlight(false)
+	hs.link.SendFlight(false)
 	return awaitServerFinished12{s.n, master}, nil
 }
 
 // keyExchange returns our ClientKeyExchange and the premaster secret.
-func (s awaitServerHelloDone12) keyExchange(hs *handshake) (message.Message, []byte, error) {
+func (s awaitServerHelloDone12) keyExchange(hs *machine) (message.Message, []byte, error) {
 	if !s.n.suite.UsesPSK() {
 		return &message.ClientKeyExchangeECDHE{Public: s.share}, s.secret, nil
 	}
-	list, err := hs.p.clientPSKs(ClientPSKInfo{ServerName: hs.p.serverName, Hint: s.hint})
+	list, err := hs.p.clientPSKs(hs.p.serverName, s.hint)
 	if err != nil {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK: %w", err)
 	}
-	if len(list) == 0 || len(list[0].Key) == 0 || len(list[0].Identity) > 65535 {
+	if len(list) == 0 || len(list[0].key) == 0 || len(list[0].identity) > 65535 {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK has no usable key: identities have at most 65535 bytes, keys at least one")
 	}
 	psk := list[0]
-	hs.e.state.PSKIdentity = bytes.Clone(psk.Identity)
+	hs.info.PSKIdentity = bytes.Clone(psk.identity)
 	defer keys.Wipe(s.secret)
 	if s.n.suite.UsesECDHE() {
-		return &message.ClientKeyExchangeECDHEPSK{Identity: psk.Identity, Public: s.share}, keys.PSKPremaster(s.secret, psk.Key), nil
+		return &message.ClientKeyExchangeECDHEPSK{Identity: psk.identity, Public: s.share}, keys.PSKPremaster(s.secret, psk.key), nil
 	}
-	return &message.ClientKeyExchangePSK{Identity: psk.Identity}, keys.PSKPremaster(nil, psk.Key), nil
+	return &message.ClientKeyExchangePSK{Identity: psk.identity}, keys.PSKPremaster(nil, psk.key), nil
 }
 
 // certificate chooses what answers the server's request; nil says that nothing
 // fits, which an empty Certificate tells the server.
-func (s awaitServerHelloDone12) certificate(hs *handshake) (*tls.Certificate, auth.Scheme, error) {
+func (s awaitServerHelloDone12) certificate(hs *machine) (*tls.Certificate, auth.Scheme, error) {
 	if s.request == nil {
 		return nil, 0, nil
 	}
@@ -293,7 +293,7 @@ func (s awaitServerHelloDone12) certificate(hs *handshake) (*tls.Certificate, au
 }
 
 // addCertificateVerify signs everything so far (RFC 5246, Section 7.4.8).
-func (hs *handshake) addCertificateVerify(cert *tls.Certificate, scheme auth.Scheme) error {
+func (hs *machine) addCertificateVerify(cert *tls.Certificate, scheme auth.Scheme) error {
 	signature, err := auth.Sign(hs.p.rand, signerOf(cert), scheme, hs.transcript.Bytes())
 	if err != nil {
 		return err
@@ -311,7 +311,7 @@ func (awaitServerFinished12) expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitServerFinished12) take(hs *handshake, in received) (step, error) {
+func (s awaitServerFinished12) take(hs *machine, in received) (step, error) {
 	if err := hs.checkFinished(s.n, s.master, in); err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ import (
 // HelloRetryRequest in the same connection [...] it MUST abort the handshake with an
 // "unexpected_message" alert." One answers the second hello, as its message_seq says.
 // The other has no cookie, so its server has kept state and asks for one thing only.
-func (s awaitServerHello) retry13(hs *handshake, m *message.ServerHello, in received) (step, error) {
+func (s awaitServerHello) retry13(hs *machine, m *message.ServerHello, in received) (step, error) {
 	switch {
 	case s.retry != nil && (in.seq > 0 || len(m.RetryCookie) == 0 && m.SelectedGroup != s.retry.SelectedGroup):
 		return nil, alert.Errorf(alert.UnexpectedMessage, "a second hello_retry_request")
@@ -64,20 +64,20 @@ func (s awaitServerHello) retry13(hs *handshake, m *message.ServerHello, in rece
 	}
 	s.psks = slices.DeleteFunc(slices.Clone(s.firstPSKs), func(k offeredPSK) bool { return k.hash != chosen.Hash })
 
-	hs.e.state.Version = VersionDTLS13
+	hs.agree(VersionDTLS13)
 	hs.transcript.Reset()
 	hs.transcribe(s.firstRaw)
 	hs.transcript.Replace(chosen.Hash)
 	hs.transcribe(in.raw)
-	hs.e.out.nextSeq = 1 // RFC 9147, Section 5.2: the second message of the client, whichever answer it is to
+	hs.link.SetMessageSeq(1) // RFC 9147, Section 5.2: the second message of the client, whichever answer it is to
 	if err := hs.addHello(&h, s.psks); err != nil {
 		return nil, err
 	}
-	s.hello, s.retry, s.asked, s.changed = &h, m, in.seq, hs.e.now
-	if s.restarted {
-		hs.e.out.total++ // Karn's algorithm: the HelloRetryRequest may answer a copy of the first hello from before the restart
-	}
-	hs.sendFlight(false)
+	s.hello, s.retry, s.asked, s.changed = &h, m, in.seq, hs.link.Now()
+	// Karn's algorithm: after a restart the HelloRetryRequest may answer a copy of the
+	// first hello from before it.
+	hs.link.FlightAnswered(!s.restarted)
+	hs.link.SendFlight(false)
 	return s, nil
 }
 
@@ -86,20 +86,20 @@ func (s awaitServerHello) retry13(hs *handshake, m *message.ServerHello, in rece
 // restart the connection from scratch without a cookie". The cookie may have become
 // too old, or the HelloRetryRequest was forged. One restart is made; ok is false if
 // the alert ends the handshake.
-func (s awaitServerHello) restart(hs *handshake) (next step, ok bool) {
+func (s awaitServerHello) restart(hs *machine) (next step, ok bool) {
 	switch {
-	case s.restarted && hs.e.now.Sub(s.changed) < 2*hs.p.retransmit.Initial:
+	case s.restarted && hs.link.Now().Sub(s.changed) < 2*hs.p.firstTimer:
 		return s, true // the alert may answer the second hello from before the restart
 	case s.restarted || s.retry == nil:
 		return s, false
 	}
 	s.hello, s.shares, s.psks = s.first, s.firstShares, s.firstPSKs
-	s.retry, s.verifies, s.restarted, s.changed = nil, 0, true, hs.e.now
-	hs.e.state.Version = 0
-	hs.e.out.nextSeq = 0
+	s.retry, s.verifies, s.restarted, s.changed = nil, 0, true, hs.link.Now()
+	hs.agree(0)
+	hs.link.SetMessageSeq(0)
 	hs.transcript.Reset()
 	hs.addBody(message.TypeClientHello, s.firstRaw[message.HeaderLen:])
-	hs.sendFlight(false)
+	hs.link.SendFlight(false)
 	return s, true
 }
 
@@ -117,7 +117,7 @@ func (s awaitServerHello) firstAnswered(in received) awaitServerHello {
 }
 
 // checkRetry: RFC 8446, Section 4.1.4.
-func (s awaitServerHello) checkRetry(p *params, m *message.ServerHello) (*suite.Suite, error) {
+func (s awaitServerHello) checkRetry(p *config, m *message.ServerHello) (*suite.Suite, error) {
 	if m.SupportedVersion != VersionDTLS13 || !p.offers(VersionDTLS13) {
 		return nil, alert.Errorf(alert.IllegalParameter, "hello_retry_request for %s", VersionName(m.SupportedVersion))
 	}
@@ -167,7 +167,7 @@ func (s awaitServerHello) checkHello13(m *message.ServerHello) (*suite.Suite, er
 
 // agree13 takes the ServerHello of a server that chose DTLS 1.3 (RFC 8446,
 // Section 4.1.3).
-func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in received) (step, error) {
+func (s awaitServerHello) agree13(hs *machine, m *message.ServerHello, in received) (step, error) {
 	if s.retry == nil && s.verifies == 0 && in.seq > 0 {
 		// The second message of a server answers no first hello: this one is for an
 		// association that had the same port before.
@@ -185,9 +185,10 @@ func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in rece
 		}
 		defer keys.Wipe(secret)
 	}
-	st := &hs.e.state
+	st := &hs.info
 	hs.kx = message.TLS13
-	st.Version, st.CipherSuite, st.CurveID = VersionDTLS13, n.suite.ID, kex.Group(m.KeyShare.Group)
+	hs.agree(VersionDTLS13)
+	st.CipherSuite, st.CurveID = n.suite.ID, kex.Group(m.KeyShare.Group)
 	st.ServerName = hs.p.serverName
 	if n.psk != nil {
 		st.DidResume = n.psk.session != nil
@@ -195,9 +196,9 @@ func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in rece
 			st.PSKIdentity = n.psk.identity
 		}
 	}
-	hs.e.out.nextSeq = 2
+	hs.link.SetMessageSeq(2)
 	if s.retry == nil {
-		hs.e.out.nextSeq = 1 // a second hello is not part of the handshake
+		hs.link.SetMessageSeq(1) // a second hello is not part of the handshake
 		hs.transcript.Reset()
 		hs.transcribe(s.firstRaw)
 	}
@@ -207,13 +208,13 @@ func (s awaitServerHello) agree13(hs *handshake, m *message.ServerHello, in rece
 		return nil, err
 	}
 	// RFC 9147, Section 5.8.1: the hello is acknowledged by what answers it.
-	hs.e.flightPassed()
+	hs.link.FlightAnswered(true)
 	return awaitEncryptedExtensions13{n, s.hello}, nil
 }
 
 // negotiate13 is what a ServerHello says if it answers this hello. The key is the
 // one to finish the exchange with, nil if there is none.
-func (s awaitServerHello) negotiate13(p *params, m *message.ServerHello) (n *negotiated13, key *kex.Key, err error) {
+func (s awaitServerHello) negotiate13(p *config, m *message.ServerHello) (n *negotiated13, key *kex.Key, err error) {
 	chosen, err := s.checkHello13(m)
 	if err != nil {
 		return nil, nil, err
@@ -287,7 +288,7 @@ func (awaitEncryptedExtensions13) expects() message.Set {
 	return message.SetOf(message.TypeEncryptedExtensions)
 }
 
-func (s awaitEncryptedExtensions13) take(hs *handshake, in received) (step, error) {
+func (s awaitEncryptedExtensions13) take(hs *machine, in received) (step, error) {
 	m := in.Message.(*message.EncryptedExtensions)
 	for _, t := range m.ExtensionTypes {
 		var offered bool
@@ -313,11 +314,11 @@ func (s awaitEncryptedExtensions13) take(hs *handshake, in received) (step, erro
 		return nil, alert.Errorf(alert.IllegalParameter, "server chose protocol %q, which was not offered", m.ALPN)
 	}
 	hs.transcribe(in.raw)
-	hs.e.state.NegotiatedProtocol = m.ALPN
-	hs.e.limitRecords13(m.RecordSizeLimit)
+	hs.info.NegotiatedProtocol = m.ALPN
+	hs.link.LimitRecords(m.RecordSizeLimit)
 	if s.n.psk != nil {
 		if old := s.n.psk.session; old != nil {
-			if err := old.restore(&hs.e.state); err != nil {
+			if err := old.restore(&hs.info); err != nil {
 				return nil, alert.Errorf(alert.InternalError, "session: %w", err)
 			}
 		}
@@ -339,7 +340,7 @@ func (s awaitServerCertificate13) expects() message.Set {
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitServerCertificate13) take(hs *handshake, in received) (step, error) {
+func (s awaitServerCertificate13) take(hs *machine, in received) (step, error) {
 	m, ok := in.Message.(*message.Certificate13)
 	if !ok {
 		request := in.Message.(*message.CertificateRequest13)
@@ -384,13 +385,13 @@ func (awaitServerCertificateVerify13) expects() message.Set {
 	return message.SetOf(message.TypeCertificateVerify)
 }
 
-func (s awaitServerCertificateVerify13) take(hs *handshake, in received) (step, error) {
+func (s awaitServerCertificateVerify13) take(hs *machine, in received) (step, error) {
 	scheme, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify))
 	if err != nil {
 		return nil, err
 	}
 	hs.transcribe(in.raw)
-	hs.e.state.SignatureScheme = scheme
+	hs.info.SignatureScheme = scheme
 	return awaitServerFinished13{s.n, s.request}, nil
 }
 
@@ -404,7 +405,7 @@ func (awaitServerFinished13) expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitServerFinished13) take(hs *handshake, in received) (step, error) {
+func (s awaitServerFinished13) take(hs *machine, in received) (step, error) {
 	if err := hs.checkFinished13(s.n, s.n.serverSecret, in); err != nil {
 		return nil, err
 	}
@@ -420,21 +421,20 @@ func (s awaitServerFinished13) take(hs *handshake, in received) (step, error) {
 	if err := hs.addFinished13(s.n, s.n.clientSecret); err != nil {
 		return nil, err
 	}
-	post := hs.enterApplication13(s.n, app)
-	if err := hs.e.keys.installWrite13(s.n.suite, epochData, app.client); err != nil {
+	hs.enterApplication13(s.n, app)
+	if err := hs.link.InstallWrite(keyMaterial{epoch: epochData, suite: s.n.suite, secret: app.client}); err != nil {
 		return nil, err
 	}
-	if err := hs.e.keys.installRead13(s.n.suite, epochData, app.server, hs.e.p.replayWindow); err != nil {
+	if err := hs.link.InstallRead(keyMaterial{epoch: epochData, suite: s.n.suite, secret: app.server}); err != nil {
 		return nil, err
 	}
-	hs.e.keys.startWriting(epochData)
-	hs.sendFlight(false)
-	return complete{post}, nil
+	hs.link.SendFlight(false)
+	return complete{}, nil
 }
 
 // addCertificate answers the server's request, perhaps with an empty chain
 // (RFC 8446, Section 4.4.2).
-func (s awaitServerFinished13) addCertificate(hs *handshake) error {
+func (s awaitServerFinished13) addCertificate(hs *machine) error {
 	cert, scheme, err := chooseClientCertificate(hs.p, &tls.CertificateRequestInfo{
 		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOf(s.request.SignatureSchemes), Version: tls.VersionTLS13,
 	}, auth.ChooseScheme13)

@@ -336,6 +336,14 @@ type ConnectionState struct {
 	export func(label string, context []byte, length int) ([]byte, error)
 }
 
+// learn takes over what a handshake has found out so far.
+func (s *ConnectionState) learn(in *info) {
+	s.Version, s.CipherSuite, s.CurveID = in.Version, in.CipherSuite, in.CurveID
+	s.NegotiatedProtocol, s.ServerName = in.NegotiatedProtocol, in.ServerName
+	s.PeerCertificates, s.VerifiedChains, s.DidResume = in.PeerCertificates, in.VerifiedChains, in.DidResume
+	s.ExtendedMasterSecret, s.PSKIdentity, s.SignatureScheme = in.ExtendedMasterSecret, in.PSKIdentity, in.SignatureScheme
+}
+
 // ExportKeyingMaterial is Conn.ExportKeyingMaterial.
 func (s *ConnectionState) ExportKeyingMaterial(label string, context []byte, length int) ([]byte, error) {
 	if s.export == nil {

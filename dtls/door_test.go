@@ -433,7 +433,7 @@ func TestOtherHelloBehindTheDoor(t *testing.T) {
 				e := s.eng[serverSide]
 				if to == serverSide && !injected && e.door == nil {
 					injected = true
-					if _, waits := e.hs.step.(awaitClientHello); !waits {
+					if _, waits := e.hs.m.step.(awaitClientHello); !waits {
 						t.Fatal("the hello came whole")
 					}
 					s.inject(serverSide, forged)

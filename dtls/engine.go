@@ -115,7 +115,7 @@ func newClientEngine(p *params, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	e.credit.unlimited = true
-	if err := startClient(e.hs); err != nil {
+	if err := startClient(e.hs.m); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -147,11 +147,11 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 	if err != nil {
 		return nil, err
 	}
-	e.hs.step = awaitClientHello{}
 	if hello != nil {
 		e.admit(hello)
 		return e, nil
 	}
+	e.hs.m.startServer(nil, nil)
 	e.restart = &restartWatch{}
 	switch p.cookieMode {
 	case CookieAlways:
@@ -180,7 +180,8 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
-	e.hs.cookie, e.hs.retry, e.hs.vouched = hello.cookie, hello.retry, hello.cookie != nil && hello.whole
+	e.hs.m.startServer(hello.cookie, hello.retry)
+	e.hs.cookie, e.hs.vouched = hello.cookie != nil, hello.cookie != nil && hello.whole
 	e.credit.unlimited = hello.proven
 	e.setPeer(hello.From)
 	if hello.rttKnown {
@@ -358,6 +359,9 @@ func (e *Engine) fail(err error) {
 // end stops everything but the alerts that are queued. An association ends
 // once: the first error stays.
 func (e *Engine) end(err error) {
+	if e.handshaking() {
+		e.hs.m.wipe()
+	}
 	if e.phase.end(err) {
 		e.trace.ended(err)
 	}

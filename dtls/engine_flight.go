@@ -1,7 +1,6 @@
 package dtls
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -128,12 +127,13 @@ func (e *Engine) transportSaid(err error) {
 }
 
 // flightPassed: what answers our flight is here, so the flight has arrived.
-func (e *Engine) flightPassed() {
+// sample: no other flight of ours may be what that answers.
+func (e *Engine) flightPassed(sample bool) {
 	o := &e.out
 	if len(o.msgs) > 0 {
 		e.path.answered(o.biggest)
 		// Karn: only a flight that was sent once gives a sample.
-		if o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
+		if sample && o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
 			e.learnRTT(e.now.Sub(o.sentAt))
 		}
 	}
@@ -144,32 +144,13 @@ func (e *Engine) flightPassed() {
 // complete, so the one before it has arrived.
 func (hs *handshake) sendFlight(last bool) {
 	e := hs.e
-	e.flightPassed()
+	e.flightPassed(true)
 	e.out.load(hs.flight, last)
 	if e.path.follow(e.out.hello() != nil, e.now) {
 		e.pathChanged()
 	}
 	hs.flight = nil
 	e.acks.clear() // RFC 9147, Section 7.1: this flight acknowledges the peer's
-}
-
-// add appends a message to the flight under preparation and to the transcript.
-func (hs *handshake) add(m message.Message) error {
-	body, err := m.AppendBody(nil)
-	if err != nil {
-		return err
-	}
-	hs.addBody(m.Type(), body)
-	return nil
-}
-
-// addBody is add for a message that is written already; body is copied.
-func (hs *handshake) addBody(typ message.Type, body []byte) {
-	// A flight may wait for a minute: what it keeps is no larger than it must be.
-	o := hs.e.newMessage(typ, bytes.Clone(body))
-	hs.flight = append(hs.flight, o)
-	hs.transcribe(o.header(0, uint32(len(body))).Append(nil))
-	hs.transcript.Add(body)
 }
 
 // newMessage numbers a message of ours, for the epoch that is written now.
@@ -182,10 +163,4 @@ func (e *Engine) newMessage(typ message.Type, body []byte) outMessage {
 	}
 	e.out.nextSeq++
 	return o
-}
-
-// addCCS appends a change_cipher_spec; it is no handshake message and has no
-// part in the transcript (RFC 5246, Section 7.1).
-func (hs *handshake) addCCS() {
-	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.writeEpoch()})
 }

@@ -3,7 +3,6 @@ package dtls
 import (
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -88,29 +87,21 @@ func (k *epochs) openPlaintext() error {
 	return nil
 }
 
-// install12 derives epoch 1 of DTLS 1.2 from the key block, for both directions.
-// Reading begins at once: the record says which epoch it belongs to, so nothing
-// is gained by waiting for a change_cipher_spec that anybody could forge.
-// Writing begins with startWriting.
-func (k *epochs) install12(n *negotiated12, master []byte, isClient bool, window int) error {
-	a := n.suite.AEAD
-	block := keys.KeyBlock12(n.suite.Hash, master, n.clientRandom, n.serverRandom, a.KeyLen(), a.IVLen())
-	defer block.Wipe()
-	writeKey, writeIV, readKey, readIV := block.ServerKey, block.ServerIV, block.ClientKey, block.ClientIV
-	if isClient {
-		writeKey, writeIV, readKey, readIV = readKey, readIV, writeKey, writeIV
+// installRead12 and installWrite12 put the keys of an epoch of DTLS 1.2 in force.
+func (k *epochs) installRead12(a record.AEAD, epoch uint16, key, iv []byte, window int) error {
+	read, err := record.NewOpener12(a, key, iv, epoch, window)
+	if err == nil {
+		k.setRead(readEpoch{epoch: epoch, v12: read})
 	}
-	seal, err := record.NewSealer12(a, writeKey, writeIV, 1)
-	if err != nil {
-		return err
+	return err
+}
+
+func (k *epochs) installWrite12(a record.AEAD, epoch uint16, key, iv []byte) error {
+	seal, err := record.NewSealer12(a, key, iv, epoch)
+	if err == nil {
+		k.setSeal(epoch, seal)
 	}
-	read, err := record.NewOpener12(a, readKey, readIV, 1, window)
-	if err != nil {
-		return err
-	}
-	k.setSeal(1, seal)
-	k.setRead(readEpoch{epoch: 1, v12: read})
-	return nil
+	return err
 }
 
 // setSeal and setRead put keys into a slot: an empty one, or else that of the

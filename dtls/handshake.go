@@ -6,61 +6,23 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
-	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
-
-// step is a state of the handshake: it knows which messages may come, and what
-// the next state is. Each state holds the data it has learned; what is not
-// known yet cannot be used. take changes nothing but the engine's flight unless
-// it succeeds, so that a message which turns out to be forged can be put aside
-// and its honest twin taken in the same state.
-type step interface {
-	// expects drives unexpected_message, in one place.
-	expects() message.Set
-	// take returns the next state, complete{} after the last message.
-	take(hs *handshake, in received) (step, error)
-}
-
-// complete is the state after the last one; post is what DTLS 1.3 goes on with.
-type complete struct{ post *post13 }
-
-func (complete) expects() message.Set { return message.Set{} }
-
-func (complete) take(*handshake, received) (step, error) {
-	return nil, errors.New("message after the handshake")
-}
-
-// received is a whole message of the peer.
-type received struct {
-	message.Message
-	raw    []byte // with its header, as the transcript wants it
-	seq    uint16 // message_seq
-	record uint64 // number of the record that completed it
-}
-
-// errIgnore: the message is nobody's fault, but says nothing here. The step that
-// comes with it is the present one, or the present one a little wiser.
-var errIgnore = errors.New("message put aside")
 
 // handshake is everything that is needed only until the association is
 // established.
 type handshake struct {
-	e    *Engine
-	p    *params // may change with GetConfigForClient
-	step step
-	kx   message.KeyExchange // shape of the key exchange messages, once agreed
+	e *Engine
+	m *machine // its state
 
-	began      time.Time
-	heard      int    // datagrams
-	record     uint64 // number of the record at hand
-	in         reassembly
-	flight     []outMessage // under preparation
-	transcript keys.Transcript
+	began  time.Time
+	heard  int    // datagrams
+	record uint64 // number of the record at hand
+	in     reassembly
+	flight []outMessage // under preparation
 
-	cookie    []byte   // of the hello that the door let in, nil if it asked for none
-	retry     *retried // what the door asked that hello for, nil: not with a HelloRetryRequest
-	vouched   bool     // the door saw the whole of it in one datagram
+	cookie    bool // the door accepted the hello for its cookie
+	vouched   bool // and saw the whole of it in one datagram
 	suspicion suspicion
 	warned    bool // a plaintext warning was reported
 	ccs       int
@@ -81,7 +43,8 @@ type suspicion struct {
 }
 
 func newHandshake(e *Engine, now time.Time) *handshake {
-	hs := &handshake{e: e, p: e.p, began: now}
+	hs := &handshake{e: e, began: now}
+	hs.m = newMachine(&e.p.config, hs)
 	hs.in = reassembly{free: true, limit: e.p.maxHandshakeSize}
 	if e.p.isClient {
 		hs.in.begins = message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
@@ -91,8 +54,12 @@ func newHandshake(e *Engine, now time.Time) *handshake {
 	return hs
 }
 
-// awaited names what would be progress.
-func (hs *handshake) awaited() string { return hs.step.expects().String() }
+// params are those of the association, or of the Config that GetConfigForClient
+// returned.
+func (hs *handshake) params() *params { return hs.m.p.owner.(*params) }
+
+// awaited names the messages that may come.
+func (hs *handshake) awaited() string { return hs.m.expects().String() }
 
 // handleFragment takes a fragment and, if it completes messages, goes through
 // their states.
@@ -129,22 +96,6 @@ func (hs *handshake) epochFits(t message.Type, epoch uint16) bool {
 	return (t == message.TypeFinished) == (epoch == 1)
 }
 
-// transcribe adds a message, with its header, to the transcript. RFC 9147,
-// Section 5.2: that of DTLS 1.3 is without "the message_seq, fragment_offset,
-// and fragment_length fields".
-func (hs *handshake) transcribe(raw []byte) {
-	if hs.e.speaks13() {
-		transcribe13(&hs.transcript, raw)
-		return
-	}
-	hs.transcript.Add(raw)
-}
-
-func transcribe13(t *keys.Transcript, raw []byte) {
-	t.Add(raw[:message.Header13Len])
-	t.Add(raw[message.HeaderLen:])
-}
-
 // drive takes the messages that are complete, in order.
 func (hs *handshake) drive() {
 	e := hs.e
@@ -153,12 +104,11 @@ func (hs *handshake) drive() {
 		if !ok {
 			break
 		}
-		awaited := hs.step.expects()
-		next, err := hs.takeMessage(m)
+		awaited := hs.m.expects()
+		err := hs.m.take(m.typ, m.raw, m.seq, hs.record)
 		e.trace.message(m, awaited, err)
 		if errors.Is(err, errIgnore) {
 			hs.in.reject(m)
-			hs.step = next
 			e.drops.Repeated++
 			continue
 		}
@@ -169,9 +119,9 @@ func (hs *handshake) drive() {
 		hs.in.accept(m)
 		hs.suspicion = suspicion{}
 		e.out.alive(e.now, true)
-		hs.step = next
-		if done, ok := next.(complete); ok {
-			hs.finish(done.post)
+		e.state.learn(&hs.m.info)
+		if hs.m.isComplete() {
+			hs.finish()
 		}
 	}
 	if hs.retryHeld && !e.over() {
@@ -185,17 +135,6 @@ func asksRetry(m *inMessage) bool {
 	const random = message.HeaderLen + 2 // behind the version
 	return m.typ == message.TypeHelloVerifyRequest || m.typ == message.TypeServerHello &&
 		len(m.raw) >= random+32 && [32]byte(m.raw[random:]) == message.RetryRandom
-}
-
-func (hs *handshake) takeMessage(m *inMessage) (step, error) {
-	if !hs.step.expects().Has(m.typ) {
-		return nil, alert.Errorf(alert.UnexpectedMessage, "%s while awaiting %s", m.typ, hs.awaited())
-	}
-	parsed, err := message.Parse(m.typ, hs.kx, m.body())
-	if err != nil {
-		return nil, err
-	}
-	return hs.step.take(hs, received{parsed, m.raw, m.seq, hs.record})
 }
 
 // fault deals with a message that cannot be right. What a key vouched for, or
@@ -216,30 +155,22 @@ func (hs *handshake) fault(m *inMessage, err error) {
 // else knows its cookie. If it came in several datagrams, some of its fragments
 // may be another's all the same.
 func (hs *handshake) broughtCookie(m *inMessage) bool {
-	if _, first := hs.step.(awaitClientHello); !first || !hs.vouched {
-		return false
-	}
-	if hs.retry != nil {
-		hello, ok := message.ScanClientHello(m.body())
-		return ok && bytes.Equal(hello.RetryCookie, hs.cookie)
-	}
-	hello, ok := message.PeekClientHello(m.body())
-	return ok && bytes.Equal(hello.Cookie, hs.cookie)
+	return hs.vouched && hs.m.awaitsHello() && hs.m.hasCookie(m.body())
 }
 
 // suspect notes an unauthenticated reason to end the handshake.
 func (hs *handshake) suspect(err error) {
-	switch hs.p.plaintextAlerts {
+	switch hs.params().plaintextAlerts {
 	case AlertsImmediate:
 		hs.e.fail(err)
 	case AlertsDelayed:
 		wait := hs.e.out.reaction()
-		if hs.cookie != nil && hs.e.out.total == 0 {
+		if hs.cookie && hs.e.out.total == 0 {
 			// It is the client's timer that brings the rest of the hello again.
 			// That has learned nothing of ours, and begins with Initial as a rule.
-			wait = max(wait, 2*hs.p.retransmit.Initial)
+			wait = max(wait, 2*hs.m.p.firstTimer)
 		}
-		if _, ok := hs.step.(awaitSecondHello13); ok {
+		if hs.m.awaitsSecondHello() {
 			wait *= 2 // likewise, and our own timer first, which tells it what was asked for
 		}
 		if hs.suspicion.err == nil {
@@ -250,12 +181,13 @@ func (hs *handshake) suspect(err error) {
 }
 
 // finish leaves the handshake behind: the association is established.
-func (hs *handshake) finish(post *post13) {
-	e := hs.e
-	if post != nil {
-		hs.finish13(post)
+func (hs *handshake) finish() {
+	e, r := hs.e, hs.m.result
+	if e.speaks13() {
+		hs.finish13(r)
 		return
 	}
+	e.secrets = secrets12{r.suite.Hash, r.master, r.clientRandom, r.serverRandom}
 	e.state.HandshakeComplete = true
 	e.complete()
 	if !e.out.last {
@@ -273,7 +205,7 @@ func (hs *handshake) announce() {
 	e := hs.e
 	e.trace.established(e.state)
 	e.events.push(Event{Kind: EventEstablished})
-	hs.transcript.Release()
+	hs.m.release()
 	hs.handleHeld()
 	if hs.closed.Epoch > 0 && !e.over() {
 		e.peerClosed(hs.closed)
@@ -301,11 +233,9 @@ func (hs *handshake) handleTimeout(now time.Time) {
 // believe ends the handshake, unless the present state can restart it. Then the
 // reason is kept, for the case that the server answers nothing from here on.
 func (hs *handshake) believe(err error) {
-	if s, ok := hs.step.(awaitServerHello); ok {
-		if next, ok := s.restart(hs); ok {
-			hs.step, hs.suspicion = next, suspicion{err, hs.e.now.Add(restartPatience * hs.p.retransmit.Initial)}
-			return
-		}
+	if hs.m.restart() {
+		hs.suspicion = suspicion{err, hs.e.now.Add(restartPatience * hs.m.p.firstTimer)}
+		return
 	}
 	hs.e.fail(err)
 }
@@ -369,7 +299,7 @@ func (e *Engine) handleAlert(n recordNumber, b []byte) {
 func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malformed error) {
 	// A server that has said nothing yet cannot be meant by it.
 	unasked := e.handshaking() && e.out.total == 0
-	if e.established() || unasked || malformed != nil || e.hs.p.plaintextAlerts == AlertsIgnored {
+	if e.established() || unasked || malformed != nil || e.hs.params().plaintextAlerts == AlertsIgnored {
 		e.drops.PlaintextAlert++
 		return
 	}

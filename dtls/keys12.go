@@ -14,41 +14,58 @@ type negotiated12 struct {
 	suite                      *suite.Suite
 	clientRandom, serverRandom [32]byte
 	ems                        bool
+	write                      keyMaterial // of this side, from the ClientKeyExchange to its Finished
 }
 
-// deriveKeys turns the premaster secret into the master secret and the keys of
-// epoch 1. The transcript must end with the ClientKeyExchange (RFC 7627,
-// Section 4). premaster is zeroed.
-func (hs *handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byte, err error) {
+// deriveKeys turns the premaster secret into the master secret and the keys of the
+// next epoch. The transcript must end with the ClientKeyExchange (RFC 7627, Section
+// 4). premaster is zeroed. Reading begins at once: the record says which epoch it
+// belongs to, so nothing is gained by waiting for a change_cipher_spec, which is not
+// authenticated.
+func (hs *machine) deriveKeys(n *negotiated12, premaster []byte) (master []byte, err error) {
 	defer keys.Wipe(premaster)
-	e, h := hs.e, n.suite.Hash
+	h := n.suite.Hash
 	if n.ems {
 		master = keys.ExtendedMasterSecret12(h, premaster, hs.transcript.Sum(h))
 	} else {
 		master = keys.MasterSecret12(h, premaster, n.clientRandom, n.serverRandom)
 	}
-	if err := e.keys.install12(n, master, hs.p.isClient, e.p.replayWindow); err != nil {
+	read, write := n.keyBlock(master, hs.p.isClient)
+	if err := hs.link.InstallRead(read); err != nil {
 		return nil, err
 	}
-	e.trace.keys(1, n.suite.ID)
-	hs.retryHeld = true
+	n.write = write
 	hs.p.keyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
-	e.secrets = secrets12{h, master, n.clientRandom, n.serverRandom}
+	hs.result = result{suite: n.suite, clientRandom: n.clientRandom, serverRandom: n.serverRandom, master: master}
 	return master, nil
+}
+
+// keyBlock is the key block of a master secret (RFC 5246, Section 6.3).
+func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write keyMaterial) {
+	a := n.suite.AEAD
+	block := keys.KeyBlock12(n.suite.Hash, master, n.clientRandom, n.serverRandom, a.KeyLen(), a.IVLen())
+	read = keyMaterial{suite: n.suite, key: block.ClientKey, iv: block.ClientIV}
+	write = keyMaterial{suite: n.suite, key: block.ServerKey, iv: block.ServerIV}
+	if isClient {
+		read, write = write, read
+	}
+	return read, write
 }
 
 // addFinished appends our change_cipher_spec and Finished, and begins to send
 // under the new keys.
-func (hs *handshake) addFinished(n *negotiated12, master []byte) error {
-	hs.addCCS()
-	hs.e.keys.startWriting(1)
+func (hs *machine) addFinished(n *negotiated12, master []byte) error {
+	hs.link.AddCCS()
+	if err := hs.link.InstallWrite(n.write); err != nil {
+		return err
+	}
 	data := keys.VerifyData12(n.suite.Hash, master, hs.p.isClient, hs.transcript.Sum(n.suite.Hash))
 	return hs.add(&message.Finished{VerifyData: data})
 }
 
 // checkFinished compares the peer's Finished with what it must be (RFC 5246,
 // Section 7.4.9), in constant time, and adds it to the transcript.
-func (hs *handshake) checkFinished(n *negotiated12, master []byte, in received) error {
+func (hs *machine) checkFinished(n *negotiated12, master []byte, in received) error {
 	want := keys.VerifyData12(n.suite.Hash, master, !hs.p.isClient, hs.transcript.Sum(n.suite.Hash))
 	if !hmac.Equal(in.Message.(*message.Finished).VerifyData, want) {
 		return alert.Errorf(alert.DecryptError, "finished does not match the handshake")
@@ -58,11 +75,11 @@ func (hs *handshake) checkFinished(n *negotiated12, master []byte, in received) 
 }
 
 // checkConnection asks the caller's last word.
-func (hs *handshake) checkConnection() error {
+func (hs *machine) checkConnection() error {
 	if hs.p.verifyConnection == nil {
 		return nil
 	}
-	if err := hs.p.verifyConnection(hs.e.ConnectionState()); err != nil {
+	if err := hs.p.verifyConnection(&hs.info); err != nil {
 		return alert.Errorf(alert.BadCertificate, "VerifyConnection: %w", err)
 	}
 	return nil

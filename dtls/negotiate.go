@@ -33,7 +33,7 @@ type choice12 struct {
 }
 
 // choose12 answers a hello out of params, or with the alert that says why not.
-func choose12(p *params, h *message.ClientHello, certFor func() (*tls.Certificate, error)) (choice12, error) {
+func choose12(p *config, h *message.ClientHello, certFor func() (*tls.Certificate, error)) (choice12, error) {
 	var c choice12
 	var err error
 	if c.alpn, err = chooseALPN(p.alpn, h.ALPN); err != nil {
@@ -123,7 +123,7 @@ func chooseGroup(ours []kex.Group, h *message.ClientHello) kex.Group {
 // (RFC 8422, Section 5.1), and one scheme shared. A hello without
 // signature_algorithms asks for SHA-1 (RFC 5246, Section 7.4.1.4.1), which is
 // refused.
-func schemeFor(cert *tls.Certificate, s *suite.Suite, p *params, h *message.ClientHello) (auth.Scheme, error) {
+func schemeFor(cert *tls.Certificate, s *suite.Suite, p *config, h *message.ClientHello) (auth.Scheme, error) {
 	pub := publicKey(cert)
 	if keyKind(pub) != s.Auth {
 		return 0, alert.Errorf(alert.HandshakeFailure, "the certificate's key is of another kind")
@@ -200,7 +200,7 @@ func certificateFits(cert *tls.Certificate, s *suite.Suite, schemes []auth.Schem
 
 // chooseCertificate is the default of GetCertificate in DTLS 1.2: a chain that
 // some shared suite can use.
-func chooseCertificate(p *params, h *message.ClientHello) *tls.Certificate {
+func chooseCertificate(p *config, h *message.ClientHello) *tls.Certificate {
 	return bestCertificate(p, h, func(cert *tls.Certificate) bool {
 		return slices.ContainsFunc(p.suites, func(s *suite.Suite) bool {
 			if s.UsesPSK() || !slices.Contains(h.CipherSuites, s.ID) {
@@ -214,7 +214,7 @@ func chooseCertificate(p *params, h *message.ClientHello) *tls.Certificate {
 
 // bestCertificate is the first usable chain, one that names the host before
 // others.
-func bestCertificate(p *params, h *message.ClientHello, usable func(*tls.Certificate) bool) *tls.Certificate {
+func bestCertificate(p *config, h *message.ClientHello, usable func(*tls.Certificate) bool) *tls.Certificate {
 	var fits *tls.Certificate
 	for i := range p.certificates {
 		cert := &p.certificates[i]

@@ -21,7 +21,7 @@ type choice13 struct {
 
 // choose13 goes on from what choose has found: with the application protocol, the
 // pre-shared key or the certificate.
-func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, base choice, retry *retried) (choice13, error) {
+func choose13(hs *machine, p *config, h *message.ClientHello, body []byte, base choice, retry *retried) (choice13, error) {
 	c := choice13{choice: base}
 	var err error
 	if c.alpn, err = chooseALPN(p.alpn, h.ALPN); err != nil {
@@ -57,7 +57,7 @@ func choose13(hs *handshake, p *params, h *message.ClientHello, body []byte, bas
 }
 
 // chooseCertificate13: RFC 8446, Section 4.4.2.2.
-func (c *choice13) chooseCertificate13(p *params, h *message.ClientHello) (err error) {
+func (c *choice13) chooseCertificate13(p *config, h *message.ClientHello) (err error) {
 	if !p.usesCertificates() {
 		return alert.Errorf(alert.HandshakeFailure, "client has no pre-shared key for us")
 	}
@@ -65,7 +65,7 @@ func (c *choice13) chooseCertificate13(p *params, h *message.ClientHello) (err e
 		// RFC 8446, Section 9.2.
 		return alert.Errorf(alert.MissingExtension, "client hello without signature_algorithms")
 	}
-	c.cert, err = certificateFor(p, h, func(p *params, h *message.ClientHello) *tls.Certificate {
+	c.cert, err = certificateFor(p, h, func(p *config, h *message.ClientHello) *tls.Certificate {
 		return bestCertificate(p, h, func(cert *tls.Certificate) bool {
 			_, err := auth.ChooseScheme13(cert, schemesOf(h.SignatureSchemes), p.schemes)
 			return err == nil

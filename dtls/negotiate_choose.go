@@ -61,7 +61,7 @@ func (r refusal) alert() alert.Alert {
 
 // explain is the error of a refusal. before is the choice of the HelloRetryRequest
 // or HelloVerifyRequest, if there was one.
-func (r refusal) explain(p *params, v *message.HelloScan, before *choice) error {
+func (r refusal) explain(p *config, v *message.HelloScan, before *choice) error {
 	text := ""
 	switch r {
 	case noVersion:
@@ -91,7 +91,7 @@ func (r refusal) explain(p *params, v *message.HelloScan, before *choice) error 
 // HelloVerifyRequest has chosen, nil if there was none. It stands: RFC 8446,
 // Section 4.1.4 has the ServerHello repeat version and suite, and the client
 // refuse another group.
-func (p *params) choose(v *message.HelloScan, before *choice) (c choice, why refusal) {
+func (p *config) choose(v *message.HelloScan, before *choice) (c choice, why refusal) {
 	c.version = p.chooseVersion(v)
 	switch {
 	case before != nil && c.version != before.version:
@@ -163,7 +163,7 @@ func (c *choice) askedGroup(groups []kex.Group, v *message.HelloScan, asked kex.
 }
 
 // chooseVersion is the newest one that both sides speak, 0 if there is none.
-func (p *params) chooseVersion(v *message.HelloScan) uint16 {
+func (p *config) chooseVersion(v *message.HelloScan) uint16 {
 	switch {
 	case p.offers(VersionDTLS13) && v.Offers(VersionDTLS13):
 		return VersionDTLS13

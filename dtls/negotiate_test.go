@@ -317,7 +317,7 @@ groups: X25519MLKEM768 X25519 CurveP256 CurveP384 CurveP521 SecP256r1MLKEM768 Se
 		if err != nil {
 			t.Fatal(err)
 		}
-		return e.hs.step.(awaitServerHello).hello
+		return e.hs.m.step.(awaitServerHello).hello
 	}
 	certificate := offer(&Config{ServerName: "localhost"})
 	client, server := simConfigs(dtlstest.P256, 0)

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"math"
 	"net"
@@ -17,47 +16,16 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
-	"github.com/flightpath-dtls/flightpath/internal/ticket"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // params are a Config resolved and checked once: defaults filled in, callbacks
 // reduced to plain functions. Nothing below reads Config.
 type params struct {
-	isClient bool
+	config // what a handshake reads
 
-	rand    io.Reader
-	time    func() time.Time              // of the fronts
-	validAt func(now time.Time) time.Time // when certificates must be valid
-	keyLog  func(line string)             // never nil
-	schemes []auth.Scheme                 // in order of preference
-	alpn    []string                      // likewise
-	ems     emsPolicy
-
-	minVersion, maxVersion uint16
-	suites, suites13       []*suite.Suite // of each version, in order of preference; none if it is not offered
-	groups, groups13       []kex.Group    // likewise; groups13 is what a hello of both versions names
-	smallHello             bool           // no share of a hybrid group in a first hello
-	pskAlone               bool           // psk_ke is accepted
-	certified              bool           // there are certificates, or a client to verify them
-	recordSizeLimit        int            // 0: as large as records get
-	tickets                *ticket.Ring   // of a server, nil: it gives none and takes none
-	takeSession            func(now time.Time) *session
-	sessionSink            sessionSink
-
-	serverName           string
-	certificates         []tls.Certificate
-	getCertificate       func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	getClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
-	forClient            func(*tls.ClientHelloInfo) (*params, error) // nil, nil: these
-	clientAuth           tls.ClientAuthType
-	roots                *x509.CertPool // that verify the peer
-	skipVerify           bool
-	verifyPeer           func([][]byte, [][]*x509.Certificate) error
-	verifyConnection     func(ConnectionState) error
-	clientPSKs           func(ClientPSKInfo) ([]PSK, error)
-	serverPSK            func(ServerPSKInfo) (*PSK, error)
-	pskHint              []byte // empty: none
+	time        func() time.Time // of the fronts
+	sessionSink sessionSink
 
 	mtu, maxMTU   int
 	mtuMode       MTUMode
@@ -86,15 +54,6 @@ type params struct {
 // refusals: with MTUManual and nobody to ask.
 func (p *params) needsDriver() bool { return p.mtuMode == MTUManual && p.onLargePacket == nil }
 
-// emsPolicy is how the extended master secret (RFC 7627) is treated.
-type emsPolicy uint8
-
-const (
-	emsRequired emsPolicy = iota
-	emsOffered
-	emsDisabled
-)
-
 const (
 	defaultHandshakeTimeout = time.Minute
 	defaultCallbackTimeout  = 5 * time.Second
@@ -111,27 +70,29 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		c = &Config{}
 	}
 	p := &params{
-		isClient:             isClient,
-		rand:                 c.Rand,
-		time:                 c.Time,
-		validAt:              func(now time.Time) time.Time { return now },
-		keyLog:               keyLogger(c.KeyLogWriter),
-		serverName:           c.ServerName,
-		certificates:         c.Certificates,
-		getCertificate:       c.GetCertificate,
-		getClientCertificate: c.GetClientCertificate,
-		clientAuth:           c.ClientAuth,
-		pskHint:              c.PSKHint,
-		roots:                c.ClientCAs,
-		verifyPeer:           c.VerifyPeerCertificate,
-		verifyConnection:     c.VerifyConnection,
-		alpn:                 c.NextProtos,
-		cookieMode:           c.CookieMode,
-		cookieKeys:           c.CookieKeys,
-		plaintextAlerts:      c.PlaintextAlerts,
-		trace:                newTracer(c),
-		nonDTLS:              c.NonDTLS,
+		config: config{
+			isClient:             isClient,
+			rand:                 c.Rand,
+			validAt:              func(now time.Time) time.Time { return now },
+			keyLog:               keyLogger(c.KeyLogWriter),
+			serverName:           c.ServerName,
+			certificates:         c.Certificates,
+			getCertificate:       c.GetCertificate,
+			getClientCertificate: c.GetClientCertificate,
+			clientAuth:           c.ClientAuth,
+			pskHint:              c.PSKHint,
+			roots:                c.ClientCAs,
+			verifyPeer:           c.VerifyPeerCertificate,
+			alpn:                 c.NextProtos,
+		},
+		time:            c.Time,
+		cookieMode:      c.CookieMode,
+		cookieKeys:      c.CookieKeys,
+		plaintextAlerts: c.PlaintextAlerts,
+		trace:           newTracer(c),
+		nonDTLS:         c.NonDTLS,
 	}
+	p.owner = p
 	if p.rand == nil {
 		p.rand = rand.Reader
 	}
@@ -144,12 +105,23 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		p.roots, p.skipVerify = c.RootCAs, c.InsecureSkipVerify
 	}
 	if c.GetConfigForClient != nil {
-		p.forClient = func(info *tls.ClientHelloInfo) (*params, error) {
+		p.forClient = func(info *tls.ClientHelloInfo) (*config, error) {
 			other, err := c.GetConfigForClient(info)
 			if other == nil || err != nil {
 				return nil, err
 			}
-			return resolve(other, false)
+			resolved, err := resolve(other, false)
+			if err != nil {
+				return nil, err
+			}
+			return &resolved.config, nil
+		}
+	}
+	if c.VerifyConnection != nil {
+		p.verifyConnection = func(in *info) error {
+			var s ConnectionState
+			s.learn(in)
+			return c.VerifyConnection(s)
 		}
 	}
 	p.wrapPSK(c)
@@ -186,19 +158,6 @@ func (p *params) resolveVersions(c *Config) error {
 		return badConfig("MinVersion %s is newer than MaxVersion %s", VersionName(p.minVersion), VersionName(p.maxVersion))
 	}
 	return nil
-}
-
-// offers reports whether a version is spoken.
-func (p *params) offers(version uint16) bool {
-	return versionAtLeast(version, p.minVersion) && versionAtLeast(p.maxVersion, version)
-}
-
-// versions names them for error texts.
-func (p *params) versions() string {
-	if p.minVersion == p.maxVersion {
-		return VersionName(p.minVersion)
-	}
-	return VersionName(p.minVersion) + " and " + VersionName(p.maxVersion)
 }
 
 func (p *params) resolveEMS(c *Config) error {
@@ -317,22 +276,6 @@ func (p *params) resolveGroups(c *Config) error {
 	return nil
 }
 
-// usesCertificates reports whether a server may authenticate by one.
-func (p *params) usesCertificates() bool {
-	return p.offers(VersionDTLS13) && p.certified || slices.ContainsFunc(p.suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
-}
-
-// usesSuite13 reports whether a suite of DTLS 1.3 is offered.
-func (p *params) usesSuite13(id uint16) bool {
-	return p.offers(VersionDTLS13) && slices.ContainsFunc(p.suites13, func(s *suite.Suite) bool { return s.ID == id })
-}
-
-// random fills b from the config's source.
-func (p *params) random(b []byte) error {
-	_, err := io.ReadFull(p.rand, b)
-	return err
-}
-
 func (p *params) resolveCredentials(c *Config) error {
 	for i, cert := range c.Certificates {
 		if len(cert.Certificate) == 0 {
@@ -434,6 +377,7 @@ func (p *params) resolveTimers(c *Config) error {
 	case c.IdleTimeout < 0:
 		return badConfig("IdleTimeout %v is negative; 0 means never", c.IdleTimeout)
 	}
+	p.firstTimer = r.Initial
 	p.retransmit, p.idleTimeout, p.linger = r, c.IdleTimeout, max(c.Linger, 0)
 	if c.Linger == 0 {
 		p.linger = min(2*r.Max, maxLinger)
@@ -517,17 +461,25 @@ func (p *params) wrapPSK(c *Config) {
 		timeout = defaultCallbackTimeout
 	}
 	if lookup := c.ClientPSK; lookup != nil {
-		p.clientPSKs = func(info ClientPSKInfo) ([]PSK, error) {
+		p.clientPSKs = func(serverName string, hint []byte) (list []externalPSK, err error) {
 			ctx, cancel := context.WithTimeout(context.Background(), timeout)
 			defer cancel()
-			return lookup(ctx, info)
+			found, err := lookup(ctx, ClientPSKInfo{ServerName: serverName, Hint: hint})
+			for _, k := range found {
+				list = append(list, externalPSK{k.Identity, k.Key})
+			}
+			return list, err
 		}
 	}
 	if lookup := c.ServerPSK; lookup != nil {
-		p.serverPSK = func(info ServerPSKInfo) (*PSK, error) {
+		p.serverPSK = func(q pskQuery) (*externalPSK, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), timeout)
 			defer cancel()
-			return lookup(ctx, info)
+			k, err := lookup(ctx, ServerPSKInfo{Identity: q.identity, ServerName: q.serverName, RemoteAddr: q.peer})
+			if k == nil || err != nil {
+				return nil, err
+			}
+			return &externalPSK{k.Identity, k.Key}, nil
 		}
 	}
 }

@@ -9,18 +9,18 @@ import (
 )
 
 // verifyPeer checks the peer's chain and notes it in the state.
-func (hs *handshake) verifyPeer(chain *auth.Chain) error {
-	policy := hs.p.peerPolicy(hs.p.validAt(hs.e.now))
+func (hs *machine) verifyPeer(chain *auth.Chain) error {
+	policy := hs.p.peerPolicy(hs.p.validAt(hs.link.Now()))
 	policy.VerifyPeerCertificate = hs.p.verifyPeer
 	if err := chain.Verify(policy); err != nil {
 		return err
 	}
-	hs.e.state.PeerCertificates, hs.e.state.VerifiedChains = chain.Certificates, chain.Verified
+	hs.info.PeerCertificates, hs.info.VerifiedChains = chain.Certificates, chain.Verified
 	return nil
 }
 
 // peerPolicy is what the peer's chain must satisfy.
-func (p *params) peerPolicy(now time.Time) auth.Policy {
+func (p *config) peerPolicy(now time.Time) auth.Policy {
 	policy := auth.Policy{Roots: p.roots, Now: now}
 	if p.isClient {
 		policy.ServerName, policy.Skip = p.serverName, p.skipVerify
@@ -36,7 +36,7 @@ func (p *params) peerPolicy(now time.Time) auth.Policy {
 // resumption gives another one, so that its own lifetime bounds nothing (RFC 8446,
 // Section 4.6.1: "limits should take into account the lifetime of the peer's
 // certificate"). VerifyPeerCertificate is not asked, VerifyConnection is.
-func (p *params) stillTrusts(raw [][]byte, now time.Time) bool {
+func (p *config) stillTrusts(raw [][]byte, now time.Time) bool {
 	if len(raw) == 0 {
 		return true // it had a pre-shared key, or no certificate was wanted
 	}
@@ -45,12 +45,12 @@ func (p *params) stillTrusts(raw [][]byte, now time.Time) bool {
 }
 
 // requiresClientCert reports whether a client without a certificate is refused.
-func (p *params) requiresClientCert() bool {
+func (p *config) requiresClientCert() bool {
 	return p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert
 }
 
 // authorities are the names of those whose certificates a server takes.
-func (p *params) authorities() [][]byte {
+func (p *config) authorities() [][]byte {
 	if p.roots == nil {
 		return nil
 	}

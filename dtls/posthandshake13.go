@@ -61,14 +61,18 @@ func (p *post13) wipe() {
 }
 
 // finish13 leaves the handshake of DTLS 1.3 behind.
-func (hs *handshake) finish13(post *post13) {
+func (hs *handshake) finish13(r result) {
 	e := hs.e
+	post := &post13{
+		suite: r.suite, clientRandom: r.clientRandom, exporter: r.exporter, resumption: r.resumption,
+		keyLog: hs.m.p.keyLog, write: r.write, read: r.read, peerEpoch: epochData,
+	}
 	e.state.HandshakeComplete = true
 	e.complete()
 	e.post = post
 	post.in = hs.in
 	e.keys.closeReadBefore(epochHandshake)
-	if !hs.p.isClient {
+	if !e.p.isClient {
 		// RFC 9147, Section 5.8.1: the client's Finished acknowledges ours; a
 		// client that repeats it misses our ACK.
 		e.path.deliveredSize(e.out.biggest)
@@ -77,7 +81,7 @@ func (hs *handshake) finish13(post *post13) {
 		e.keys.forgetSealBefore(epochData)
 		e.keys.retire = e.now.Add(keepHandshake)
 		e.credit.unlimited = true
-		e.sendTickets13(hs.p)
+		e.sendTickets13(hs.m.p)
 	}
 	e.trace.keys(epochData, post.suite.ID)
 	hs.announce()
@@ -295,7 +299,7 @@ const ticketsPerHandshake = 2
 // sendTickets13 gives the client what it can resume with (RFC 8446, Section
 // 4.6.1). A failure to make one costs the client a full handshake some day,
 // nothing else.
-func (e *Engine) sendTickets13(p *params) {
+func (e *Engine) sendTickets13(p *config) {
 	post := e.post
 	defer func() {
 		keys.Wipe(post.resumption)
@@ -305,9 +309,10 @@ func (e *Engine) sendTickets13(p *params) {
 		return
 	}
 	var list []outMessage
+	of := &info{NegotiatedProtocol: e.state.NegotiatedProtocol, ServerName: e.state.ServerName, PeerCertificates: e.state.PeerCertificates}
 	for i := range ticketsPerHandshake {
 		nonce := []byte{byte(i)}
-		m, err := e.issueTicket(p, keys.TicketPSK13(post.suite.Hash, post.resumption, nonce))
+		m, err := p.issueTicket(e.now, post.suite, keys.TicketPSK13(post.suite.Hash, post.resumption, nonce), of)
 		if err != nil {
 			return
 		}

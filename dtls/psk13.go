@@ -30,7 +30,7 @@ const externalHash = crypto.SHA256
 
 // offeredPSKs collects what a client can offer: a session to resume, and the
 // keys of ClientPSK.
-func (p *params) offeredPSKs(now time.Time) ([]offeredPSK, error) {
+func (p *config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 	var list []offeredPSK
 	if s := p.takeSession(now); s != nil {
 		list = append(list, offeredPSK{
@@ -40,15 +40,15 @@ func (p *params) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 	if p.clientPSKs == nil {
 		return list, nil
 	}
-	psks, err := p.clientPSKs(ClientPSKInfo{ServerName: p.serverName})
+	psks, err := p.clientPSKs(p.serverName, nil)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range psks {
-		if len(k.Key) == 0 || len(k.Identity) == 0 || len(k.Identity) > maxIdentity13 {
+		if len(k.key) == 0 || len(k.identity) == 0 || len(k.identity) > maxIdentity13 {
 			return nil, errBadPSK13
 		}
-		list = append(list, offeredPSK{identity: k.Identity, key: k.Key, hash: externalHash})
+		list = append(list, offeredPSK{identity: k.identity, key: k.key, hash: externalHash})
 	}
 	return list, nil
 }
@@ -110,10 +110,10 @@ const maxOffered = 8
 // Who has only seen a ticket is found out by the binder, before a chain is verified
 // for it: that takes more work than a handshake without tickets, up to maxOffered
 // times.
-func choosePSK13(hs *handshake, p *params, h *message.ClientHello, s *suite.Suite, before, body []byte) (k *offeredPSK, index int, err error) {
+func choosePSK13(hs *machine, p *config, h *message.ClientHello, s *suite.Suite, before, body []byte) (k *offeredPSK, index int, err error) {
 	for i := range h.PSKs[:min(len(h.PSKs), maxOffered)] {
 		id := &h.PSKs[i]
-		if old := p.openTicket(id.Identity, p.validAt(hs.e.now)); old != nil {
+		if old := p.openTicket(id.Identity, p.validAt(hs.link.Now())); old != nil {
 			if !old.fits(p, h, s) {
 				continue
 			}
@@ -121,7 +121,7 @@ func choosePSK13(hs *handshake, p *params, h *message.ClientHello, s *suite.Suit
 			if err := k.checkBinder(h, i, before, body); err != nil {
 				return nil, 0, err
 			}
-			if p.stillTrusts(old.chain, p.validAt(hs.e.now)) {
+			if p.stillTrusts(old.chain, p.validAt(hs.link.Now())) {
 				return k, i, nil
 			}
 			continue
@@ -129,7 +129,7 @@ func choosePSK13(hs *handshake, p *params, h *message.ClientHello, s *suite.Suit
 		if p.serverPSK == nil || s.Hash != externalHash {
 			continue
 		}
-		key, err := p.findPSK(ServerPSKInfo{Identity: bytes.Clone(id.Identity), ServerName: h.ServerName, RemoteAddr: hs.e.peer})
+		key, err := p.findPSK(pskQuery{bytes.Clone(id.Identity), h.ServerName, hs.link.Peer()})
 		if err == nil && key == nil && !p.usesCertificates() {
 			key, err = p.decoyPSK()
 		}

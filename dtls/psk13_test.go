@@ -39,7 +39,7 @@ func TestPSKAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := *c.hs.step.(awaitServerHello).hello
+			h := *c.hs.m.step.(awaitServerHello).hello
 			h.PSKModes = test.modes
 			body, err := h.AppendBody(nil)
 			if err != nil {
@@ -61,7 +61,7 @@ func TestPSKAlone(t *testing.T) {
 				}
 				return
 			}
-			if _, ok := e.hs.step.(awaitClientFinished13); !ok {
+			if _, ok := e.hs.m.step.(awaitClientFinished13); !ok {
 				t.Fatalf("the server is %v", e)
 			}
 			if alone := e.ConnectionState().CurveID == 0; alone != test.alone {

@@ -17,7 +17,7 @@ func (awaitClientHello) expects() message.Set {
 	return message.SetOf(message.TypeClientHello)
 }
 
-func (s awaitClientHello) take(hs *handshake, in received) (step, error) {
+func (s awaitClientHello) take(hs *machine, in received) (step, error) {
 	h := in.Message.(*message.ClientHello)
 	if !hs.isProven(h) {
 		return s, errIgnore // not the one that the door let in
@@ -31,7 +31,7 @@ func (s awaitClientHello) take(hs *handshake, in received) (step, error) {
 	retry := hs.retry
 	c, why := p.choose(&v, retry.chosen())
 	if why == accepted && c.version == VersionDTLS13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
-		if retry = hs.e.recallRetry(body); retry == nil {
+		if retry = hs.link.RecallRetry(body); retry == nil {
 			return nil, errUnknownCookie
 		}
 		c, why = p.choose(&v, retry.chosen())
@@ -44,13 +44,13 @@ func (s awaitClientHello) take(hs *handshake, in received) (step, error) {
 	}
 	next, err := answerHello13(hs, p, h, &v, in, c, retry)
 	if err == nil && retry != hs.retry {
-		hs.e.credit.unlimited = true // the cookie proves the address
+		hs.link.AddressProven()
 	}
 	return next, err
 }
 
 // isProven reports whether a hello has the cookie that the door has seen.
-func (hs *handshake) isProven(h *message.ClientHello) bool {
+func (hs *machine) isProven(h *message.ClientHello) bool {
 	switch {
 	case hs.cookie == nil:
 		return true
@@ -61,7 +61,7 @@ func (hs *handshake) isProven(h *message.ClientHello) bool {
 }
 
 // configFor asks GetConfigForClient.
-func (hs *handshake) configFor(h *message.ClientHello) (*params, error) {
+func (hs *machine) configFor(h *message.ClientHello) (*config, error) {
 	p := hs.p
 	if p.forClient == nil {
 		return p, nil

@@ -18,7 +18,7 @@ import (
 // what comes before the version is agreed on.
 
 // take12 answers a hello in DTLS 1.2.
-func (awaitClientHello) take12(hs *handshake, p *params, h *message.ClientHello, in received) (step, error) {
+func (awaitClientHello) take12(hs *machine, p *config, h *message.ClientHello, in received) (step, error) {
 	// RFC 7627, Section 5.3.
 	if p.ems == emsRequired && !h.ExtendedMasterSecret {
 		return nil, alert.Errorf(alert.HandshakeFailure, "client has no extended master secret (RequireExtendedMasterSecret)")
@@ -35,12 +35,12 @@ func (awaitClientHello) take12(hs *handshake, p *params, h *message.ClientHello,
 	hs.transcript.Add(in.raw)
 	// RFC 6347, Section 4.2.2: the HelloVerifyRequest that went before, if any,
 	// used up the numbers below this one.
-	hs.e.out.nextSeq = in.seq
+	hs.link.SetMessageSeq(in.seq)
 	return answerHello12(hs, h, choice)
 }
 
 // certificateFor asks GetCertificate, then has one chosen from Certificates.
-func certificateFor(p *params, h *message.ClientHello, choose func(*params, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
+func certificateFor(p *config, h *message.ClientHello, choose func(*config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
 	if p.getCertificate != nil {
 		cert, err := p.getCertificate(helloInfo(h))
 		if err != nil {
@@ -68,8 +68,8 @@ func signerOf(cert *tls.Certificate) crypto.Signer {
 }
 
 // answerHello12 sends the server's first flight.
-func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, error) {
-	p, st := hs.p, &hs.e.state
+func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error) {
+	p, st := hs.p, &hs.info
 	sh := &message.ServerHello{
 		Version:              VersionDTLS12,
 		CipherSuite:          c.suite.ID,
@@ -90,10 +90,11 @@ func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, err
 		sh.PointFormats = []byte{0} // RFC 8422, Section 5.2
 	}
 	hs.kx = c.suite.KeyExchange
-	st.Version, st.CipherSuite, st.CurveID = VersionDTLS12, c.suite.ID, c.group
+	hs.agree(VersionDTLS12)
+	st.CipherSuite, st.CurveID = c.suite.ID, c.group
 	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
 	st.ExtendedMasterSecret = sh.ExtendedMasterSecret
-	n := &negotiated12{c.suite, h.Random, sh.Random, sh.ExtendedMasterSecret}
+	n := &negotiated12{suite: c.suite, clientRandom: h.Random, serverRandom: sh.Random, ems: sh.ExtendedMasterSecret}
 
 	if err := hs.add(sh); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, err
 	if err := hs.add(&message.ServerHelloDone{}); err != nil {
 		return nil, err
 	}
-	hs.sendFlight(false)
+	hs.link.SendFlight(false)
 	if ask {
 		return awaitClientCertificate12{n, key}, nil
 	}
@@ -125,7 +126,7 @@ func answerHello12(hs *handshake, h *message.ClientHello, c choice12) (step, err
 }
 
 // addServerKeyExchange makes and signs our share, where the suite has one.
-func addServerKeyExchange(hs *handshake, n *negotiated12, c choice12) (*kex.Key, error) {
+func addServerKeyExchange(hs *machine, n *negotiated12, c choice12) (*kex.Key, error) {
 	if !c.suite.UsesECDHE() {
 		// RFC 4279, Section 2: "If no hint is provided, the ServerKeyExchange
 		// message is omitted."
@@ -146,7 +147,7 @@ func addServerKeyExchange(hs *handshake, n *negotiated12, c choice12) (*kex.Key,
 	if err != nil {
 		return nil, err
 	}
-	hs.e.state.SignatureScheme = c.scheme
+	hs.info.SignatureScheme = c.scheme
 	return key, hs.add(m)
 }
 
@@ -156,7 +157,7 @@ const (
 	ecdsaSign = 64
 )
 
-func certificateRequest(p *params) *message.CertificateRequest {
+func certificateRequest(p *config) *message.CertificateRequest {
 	return &message.CertificateRequest{
 		CertificateTypes: []byte{ecdsaSign, rsaSign}, SignatureSchemes: numbersOf(p.schemes), Authorities: p.authorities(),
 	}
@@ -172,7 +173,7 @@ func (awaitClientCertificate12) expects() message.Set {
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitClientCertificate12) take(hs *handshake, in received) (step, error) {
+func (s awaitClientCertificate12) take(hs *machine, in received) (step, error) {
 	p := hs.p
 	raw := in.Message.(*message.Certificate).Chain
 	next := awaitClientKeyExchange12{n: s.n, key: s.key}
@@ -206,7 +207,7 @@ func (awaitClientKeyExchange12) expects() message.Set {
 	return message.SetOf(message.TypeClientKeyExchange)
 }
 
-func (s awaitClientKeyExchange12) take(hs *handshake, in received) (step, error) {
+func (s awaitClientKeyExchange12) take(hs *machine, in received) (step, error) {
 	premaster, err := s.premaster(hs, in.Message)
 	if err != nil {
 		return nil, err
@@ -222,7 +223,7 @@ func (s awaitClientKeyExchange12) take(hs *handshake, in received) (step, error)
 	return awaitClientFinished12{s.n, master}, nil
 }
 
-func (s awaitClientKeyExchange12) premaster(hs *handshake, m message.Message) ([]byte, error) {
+func (s awaitClientKeyExchange12) premaster(hs *machine, m message.Message) ([]byte, error) {
 	switch m := m.(type) {
 	case *message.ClientKeyExchangeECDHE:
 		return s.key.Shared(m.Public)
@@ -251,35 +252,35 @@ func (s awaitClientKeyExchange12) premaster(hs *handshake, m message.Message) ([
 
 // lookUpPSK returns a copy of the key. An unknown identity gets a random one:
 // the handshake then ends exactly as with a wrong key (RFC 4279, Section 2).
-func lookUpPSK(hs *handshake, identity []byte) ([]byte, error) {
+func lookUpPSK(hs *machine, identity []byte) ([]byte, error) {
 	identity = bytes.Clone(identity)
-	key, err := hs.p.findPSK(ServerPSKInfo{Identity: identity, ServerName: hs.e.state.ServerName, RemoteAddr: hs.e.peer})
+	key, err := hs.p.findPSK(pskQuery{identity, hs.info.ServerName, hs.link.Peer()})
 	if err != nil {
 		return nil, err
 	}
-	hs.e.state.PSKIdentity = identity
+	hs.info.PSKIdentity = identity
 	if key == nil {
 		return hs.p.decoyPSK()
 	}
 	return key, nil
 }
 
-// findPSK asks ServerPSK for a key, and returns a copy; nil: nobody knows it.
-func (p *params) findPSK(info ServerPSKInfo) ([]byte, error) {
-	found, err := p.serverPSK(info)
+// findPSK asks ServerPSK for a key, and returns a copy; nil: it knows none.
+func (p *config) findPSK(q pskQuery) ([]byte, error) {
+	found, err := p.serverPSK(q)
 	switch {
 	case err != nil:
 		return nil, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
 	case found == nil:
 		return nil, nil
-	case len(found.Key) == 0:
+	case len(found.key) == 0:
 		return nil, alert.Errorf(alert.InternalError, "ServerPSK returned an empty key")
 	}
-	return bytes.Clone(found.Key), nil
+	return bytes.Clone(found.key), nil
 }
 
 // decoyPSK is a key for an identity that nobody knows.
-func (p *params) decoyPSK() ([]byte, error) {
+func (p *config) decoyPSK() ([]byte, error) {
 	decoy := make([]byte, 32)
 	return decoy, p.random(decoy)
 }
@@ -295,7 +296,7 @@ func (awaitCertificateVerify12) expects() message.Set {
 	return message.SetOf(message.TypeCertificateVerify)
 }
 
-func (s awaitCertificateVerify12) take(hs *handshake, in received) (step, error) {
+func (s awaitCertificateVerify12) take(hs *machine, in received) (step, error) {
 	m := in.Message.(*message.CertificateVerify)
 	scheme := auth.Scheme(m.Scheme)
 	if !slices.Contains(hs.p.schemes, scheme) {
@@ -319,7 +320,7 @@ func (awaitClientFinished12) expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitClientFinished12) take(hs *handshake, in received) (step, error) {
+func (s awaitClientFinished12) take(hs *machine, in received) (step, error) {
 	if err := hs.checkFinished(s.n, s.master, in); err != nil {
 		return nil, err
 	}
@@ -329,6 +330,6 @@ func (s awaitClientFinished12) take(hs *handshake, in received) (step, error) {
 	if err := hs.addFinished(s.n, s.master); err != nil {
 		return nil, err
 	}
-	hs.sendFlight(true)
+	hs.link.SendFlight(true)
 	return complete{}, nil
 }

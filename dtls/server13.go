@@ -21,7 +21,7 @@ var errUnknownCookie = alert.Errorf(alert.IllegalParameter, "a cookie that was n
 
 // awaitSecondHello13: the first hello had no share that we want.
 type awaitSecondHello13 struct {
-	p     *params
+	p     *config
 	retry *retried
 }
 
@@ -29,7 +29,7 @@ func (awaitSecondHello13) expects() message.Set {
 	return message.SetOf(message.TypeClientHello)
 }
 
-func (s awaitSecondHello13) take(hs *handshake, in received) (step, error) {
+func (s awaitSecondHello13) take(hs *machine, in received) (step, error) {
 	h := in.Message.(*message.ClientHello)
 	if len(h.RetryCookie) > 0 && hs.cookie == nil {
 		return nil, errUnknownCookie
@@ -45,7 +45,7 @@ func (s awaitSecondHello13) take(hs *handshake, in received) (step, error) {
 // answerHello13 sends the server's flight, or a HelloRetryRequest. v is h once
 // more, base what was chosen for it, retry the HelloRetryRequest before it.
 func answerHello13(
-	hs *handshake, p *params, h *message.ClientHello, v *message.HelloScan, in received, base choice, retry *retried,
+	hs *machine, p *config, h *message.ClientHello, v *message.HelloScan, in received, base choice, retry *retried,
 ) (step, error) {
 	// RFC 9147, Section 5.3.
 	if len(h.Cookie) > 0 {
@@ -78,19 +78,18 @@ func answerHello13(
 		sh.HasKeyShare, sh.KeyShare = true, message.KeyShare{Group: uint16(c.group), Data: share}
 	}
 
-	e := hs.e
 	hs.p = p // not before: a hello that is refused may have been forged
 	hs.kx = message.TLS13
-	e.out.ledger.on = true
-	st := &e.state
-	st.Version, st.CipherSuite, st.CurveID = VersionDTLS13, c.suite.ID, c.group
+	hs.agree(VersionDTLS13)
+	st := &hs.info
+	st.CipherSuite, st.CurveID = c.suite.ID, c.group
 	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
 	hs.transcript.Reset()
 	hs.transcript.Add(retry.transcript())
 	hs.transcribe(in.raw)
 	// RFC 9147, Section 5.2: the HelloRetryRequest that went before, if any, used
 	// up the numbers below this one.
-	e.out.nextSeq = in.seq
+	hs.link.SetMessageSeq(in.seq)
 	if err := hs.add(sh); err != nil {
 		return nil, err
 	}
@@ -103,14 +102,14 @@ func answerHello13(
 }
 
 // sendServerFlight13 adds what is encrypted (RFC 8446, Sections 4.3 and 4.4).
-func (hs *handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello, c choice13) (step, error) {
-	e, p := hs.e, hs.p
+func (hs *machine) sendServerFlight13(n *negotiated13, h *message.ClientHello, c choice13) (step, error) {
+	p := hs.p
 	ee := &message.EncryptedExtensions{ALPN: c.alpn}
 	if h.RecordSizeLimit > 0 {
 		// RFC 8449, Section 4: ours is as large as records get, unless the config
 		// says otherwise.
-		ee.RecordSizeLimit = uint16(cmp.Or(e.p.recordSizeLimit, record.MaxPlaintext+1))
-		e.limitRecords13(h.RecordSizeLimit)
+		ee.RecordSizeLimit = uint16(cmp.Or(hs.recordSizeLimit, record.MaxPlaintext+1))
+		hs.link.LimitRecords(h.RecordSizeLimit)
 	}
 	if err := hs.add(ee); err != nil {
 		return nil, err
@@ -130,50 +129,47 @@ func (hs *handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 		if err := hs.addCertificateVerify13(n, c.cert, c.scheme); err != nil {
 			return nil, err
 		}
-		e.state.SignatureScheme = c.scheme
+		hs.info.SignatureScheme = c.scheme
 	} else if old := c.psk.session; old != nil {
-		if err := old.restore(&e.state); err != nil {
+		if err := old.restore(&hs.info); err != nil {
 			return nil, err
 		}
 	} else {
-		e.state.PSKIdentity = c.psk.identity
+		hs.info.PSKIdentity = c.psk.identity
 	}
 	if err := hs.addFinished13(n, n.serverSecret); err != nil {
 		return nil, err
 	}
 	app := n.applicationSecrets(hs)
-	if err := e.keys.installWrite13(n.suite, epochData, app.server); err != nil {
+	if err := hs.link.InstallWrite(keyMaterial{epoch: epochData, suite: n.suite, secret: app.server}); err != nil {
 		return nil, err
 	}
-	e.keys.startWriting(epochData)
-	hs.sendFlight(false)
+	hs.link.SendFlight(false)
 	if ask {
 		return awaitClientCertificate13{n, app}, nil
 	}
 	return awaitClientFinished13{n, app}, nil
 }
 
-func certificateRequest13(p *params) *message.CertificateRequest13 {
+func certificateRequest13(p *config) *message.CertificateRequest13 {
 	return &message.CertificateRequest13{SignatureSchemes: numbersOf(p.schemes), Authorities: p.authorities()}
 }
 
 // askAgain13 asks for a hello with a share of the group (RFC 8446, Section
 // 4.1.4). The address is the caller's choice or proven, so no cookie is asked for.
-func askAgain13(hs *handshake, p *params, v *message.HelloScan, c choice, in received) (step, error) {
-	e := hs.e
+func askAgain13(hs *machine, p *config, v *message.HelloScan, c choice, in received) (step, error) {
 	hrr := &message.HelloRetryRequest{CipherSuite: c.suite.ID, SelectedGroup: uint16(c.group)}
-	e.state.Version = VersionDTLS13
-	e.out.ledger.on = true
+	hs.agree(VersionDTLS13)
 	hs.transcript.Reset()
 	hs.transcribe(in.raw)
 	retry := &retried{choice: c, helloHash: hs.transcript.Sum(c.suite.Hash), fixed: appendFixed(nil, sha256.New(), v)}
 	hs.transcript.Reset()
-	e.out.nextSeq = in.seq
+	hs.link.SetMessageSeq(in.seq)
 	if err := hs.add(hrr); err != nil {
 		return nil, err
 	}
 	retry.raw = bytes.Clone(hs.transcript.Bytes())
-	hs.sendFlight(false)
+	hs.link.SendFlight(false)
 	return awaitSecondHello13{p, retry}, nil
 }
 
@@ -187,7 +183,7 @@ func (awaitClientCertificate13) expects() message.Set {
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitClientCertificate13) take(hs *handshake, in received) (step, error) {
+func (s awaitClientCertificate13) take(hs *machine, in received) (step, error) {
 	p := hs.p
 	m := in.Message.(*message.Certificate13)
 	if len(m.Context) > 0 {
@@ -227,7 +223,7 @@ func (awaitClientCertificateVerify13) expects() message.Set {
 	return message.SetOf(message.TypeCertificateVerify)
 }
 
-func (s awaitClientCertificateVerify13) take(hs *handshake, in received) (step, error) {
+func (s awaitClientCertificateVerify13) take(hs *machine, in received) (step, error) {
 	if _, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify)); err != nil {
 		return nil, err
 	}
@@ -245,16 +241,16 @@ func (awaitClientFinished13) expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitClientFinished13) take(hs *handshake, in received) (step, error) {
+func (s awaitClientFinished13) take(hs *machine, in received) (step, error) {
 	if err := hs.checkFinished13(s.n, s.n.clientSecret, in); err != nil {
 		return nil, err
 	}
 	if err := hs.checkConnection(); err != nil {
 		return nil, err
 	}
-	post := hs.enterApplication13(s.n, s.app)
-	if err := hs.e.keys.installRead13(s.n.suite, epochData, s.app.client, hs.e.p.replayWindow); err != nil {
+	hs.enterApplication13(s.n, s.app)
+	if err := hs.link.InstallRead(keyMaterial{epoch: epochData, suite: s.n.suite, secret: s.app.client}); err != nil {
 		return nil, err
 	}
-	return complete{post}, nil
+	return complete{}, nil
 }

@@ -115,7 +115,7 @@ func (s *session) obfuscatedAge(now time.Time) uint32 {
 
 // restore makes the peer that was authenticated then the peer of this
 // association.
-func (s *session) restore(st *ConnectionState) error {
+func (s *session) restore(st *info) error {
 	st.PeerCertificates, st.VerifiedChains = nil, nil
 	for _, der := range s.chain {
 		cert, err := x509.ParseCertificate(der)
@@ -131,7 +131,7 @@ func (s *session) restore(st *ConnectionState) error {
 // fits reports whether a server may resume it with this hello: under the same
 // hash and name (RFC 8446, Sections 4.2.11 and 4.6.1), and with a client
 // certificate where one is required.
-func (s *session) fits(p *params, h *message.ClientHello, chosen *suite.Suite) bool {
+func (s *session) fits(p *config, h *message.ClientHello, chosen *suite.Suite) bool {
 	if s.suite.Hash != chosen.Hash || s.serverName != h.ServerName {
 		return false
 	}

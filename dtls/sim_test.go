@@ -390,7 +390,7 @@ func stepOf(e *Engine) step {
 	if !e.handshaking() {
 		return nil
 	}
-	return e.hs.step
+	return e.hs.m.step
 }
 
 // helloOf is the hello that a client has sent last, nil if that is answered.

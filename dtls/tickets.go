@@ -5,22 +5,23 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
 
-// issueTicket makes a ticket for a pre-shared key (RFC 8446, Section 4.6.1), with
-// the keys of those params. Its nonce is the caller's.
-func (e *Engine) issueTicket(p *params, secret []byte) (*message.NewSessionTicket13, error) {
-	now := p.validAt(e.now)
+// issueTicket makes a ticket for a pre-shared key (RFC 8446, Section 4.6.1), of an
+// association with that suite and peer. Its nonce is the caller's.
+func (p *config) issueTicket(at time.Time, chosen *suite.Suite, secret []byte, of *info) (*message.NewSessionTicket13, error) {
+	now := p.validAt(at)
 	var age [4]byte
 	if err := p.random(age[:]); err != nil {
 		return nil, err
 	}
 	s := &session{
-		suite: e.post.suite, secret: secret, ageAdd: binary.BigEndian.Uint32(age[:]), at: now, lifetime: ticket.Lifetime,
-		protocol: e.state.NegotiatedProtocol, serverName: e.state.ServerName,
+		suite: chosen, secret: secret, ageAdd: binary.BigEndian.Uint32(age[:]), at: now, lifetime: ticket.Lifetime,
+		protocol: of.NegotiatedProtocol, serverName: of.ServerName,
 	}
-	s.setChain(e.state.PeerCertificates)
+	s.setChain(of.PeerCertificates)
 	plain, err := s.marshal()
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func (e *Engine) issueTicket(p *params, secret []byte) (*message.NewSessionTicke
 
 // openTicket returns the session in a ticket, nil if there is none of ours or it
 // is too old.
-func (p *params) openTicket(t []byte, now time.Time) *session {
+func (p *config) openTicket(t []byte, now time.Time) *session {
 	plain := p.tickets.Open(t)
 	if plain == nil {
 		return nil
