@@ -258,10 +258,10 @@ func (d *Door) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p he
 // the hello's record, so that no number is used twice.
 func (d *Door) appendVerifyRequest(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
 	dst = record.AppendHeader(dst, record.Header{
-		Type: record.TypeHandshake, Version: versionDTLS10, Number: record.Number{Seq: p.record.Seq},
+		Type: record.TypeHandshake, Version: message.Version10, Number: record.Number{Seq: p.record.Seq},
 		Length: message.HeaderLen + helloVerifyLen,
 	})
 	dst = message.Header{Type: message.TypeHelloVerifyRequest, Length: helloVerifyLen, FragmentLength: helloVerifyLen}.Append(dst)
-	dst = append(dst, byte(versionDTLS10>>8), byte(versionDTLS10&0xff), cookie.Len)
+	dst = append(dst, byte(message.Version10>>8), byte(message.Version10&0xff), cookie.Len)
 	return d.jar.Mint(dst, now, from, j.hello.Covered[0], j.hello.Covered[1])
 }

@@ -51,7 +51,7 @@ type helloPieces struct {
 func (w *helloPieces) next() (p helloPiece, ok bool) {
 	if len(w.payload) == 0 {
 		h, payload, rest, err := record.Next(w.datagram)
-		if err != nil || h.Type != record.TypeHandshake || h.Epoch != 0 || h.Version != versionDTLS10 && h.Version != VersionDTLS12 {
+		if err != nil || h.Type != record.TypeHandshake || h.Epoch != 0 || h.Version != message.Version10 && h.Version != VersionDTLS12 {
 			return p, false
 		}
 		w.record, w.payload, w.datagram = h, payload, rest

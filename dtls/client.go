@@ -28,7 +28,7 @@ func startClient(hs *machine) error {
 	if err := p.random(h.Random[:]); err != nil {
 		return err
 	}
-	if p.offers(VersionDTLS13) {
+	if p.offers(message.Version13) {
 		var err error
 		if s.shares, err = addShares(h, p); err != nil {
 			return err
@@ -51,29 +51,29 @@ func startClient(hs *machine) error {
 // newHello is what every hello of these params has.
 func newHello(p *config) *message.ClientHello {
 	h := &message.ClientHello{
-		Version:              VersionDTLS12, // RFC 9147, Section 5.3, whatever is offered
+		Version:              message.Version12, // RFC 9147, Section 5.3, whatever is offered
 		Compression:          []byte{0},
-		ExtendedMasterSecret: p.ems != emsDisabled && p.offers(VersionDTLS12),
-		HasRenegotiationInfo: p.offers(VersionDTLS12), // RFC 5746, Section 3.4
+		ExtendedMasterSecret: p.ems != emsDisabled && p.offers(message.Version12),
+		HasRenegotiationInfo: p.offers(message.Version12), // RFC 5746, Section 3.4
 		ALPN:                 p.alpn,
 		ServerName:           hostName(p.serverName),
 		RecordSizeLimit:      uint16(p.recordSizeLimit),
 	}
 	ecdhe12 := false
-	if p.offers(VersionDTLS13) {
-		h.SupportedVersions = append(h.SupportedVersions, VersionDTLS13)
+	if p.offers(message.Version13) {
+		h.SupportedVersions = append(h.SupportedVersions, message.Version13)
 		h.CipherSuites = append(h.CipherSuites, idsOf(p.suites13)...)
 	}
-	if p.offers(VersionDTLS12) {
+	if p.offers(message.Version12) {
 		if h.SupportedVersions != nil {
-			h.SupportedVersions = append(h.SupportedVersions, VersionDTLS12)
+			h.SupportedVersions = append(h.SupportedVersions, message.Version12)
 		}
 		h.CipherSuites = append(h.CipherSuites, idsOf(p.suites)...)
 		for _, s := range p.suites {
 			ecdhe12 = ecdhe12 || s.UsesECDHE()
 		}
 	}
-	if p.offers(VersionDTLS13) {
+	if p.offers(message.Version13) {
 		h.SupportedGroups = numbersOf(p.groups13)
 	} else if ecdhe12 {
 		h.SupportedGroups = numbersOf(p.groups)
@@ -156,12 +156,12 @@ func (s awaitServerHello) take(hs *machine, in received) (step, error) {
 		switch {
 		case m.IsRetry():
 			return s.retry13(hs, m, in)
-		case m.SupportedVersion == VersionDTLS13 && hs.p.offers(VersionDTLS13):
+		case m.SupportedVersion == message.Version13 && hs.p.offers(message.Version13):
 			return s.agree13(hs, m, in)
-		case m.SupportedVersion != 0 && hs.p.offers(VersionDTLS13):
+		case m.SupportedVersion != 0 && hs.p.offers(message.Version13):
 			// RFC 8446, Section 4.2.1: "a version not offered by the client or [...] a
 			// version prior to TLS 1.3".
-			return nil, alert.Errorf(alert.IllegalParameter, "server selected %s in supported_versions", VersionName(m.SupportedVersion))
+			return nil, alert.Errorf(alert.IllegalParameter, "server selected %s in supported_versions", message.VersionName(m.SupportedVersion))
 		}
 		return s.agree12(hs, m, in.raw)
 	}
@@ -180,7 +180,7 @@ func (s awaitServerHello) take(hs *machine, in received) (step, error) {
 // this hello.
 func (s awaitServerHello) verify(hs *machine, m *message.HelloVerifyRequest, in received) (step, error) {
 	switch { // RFC 9147, Section 5: DTLS 1.3 has no such message
-	case !hs.p.offers(VersionDTLS12):
+	case !hs.p.offers(message.Version12):
 		return nil, alert.Errorf(alert.ProtocolVersion, "server asks for a cookie as DTLS 1.2 does, which is not offered")
 	case s.retry != nil:
 		return nil, alert.Errorf(alert.UnexpectedMessage, "hello_verify_request after a hello_retry_request")

@@ -57,7 +57,7 @@ func (s awaitServerHello) agree12(hs *machine, m *message.ServerHello, raw []byt
 	}
 	hs.transcript.Add(raw)
 	hs.kx = chosen.KeyExchange
-	hs.agree(VersionDTLS12)
+	hs.agree(message.Version12)
 	st := &hs.info
 	st.CipherSuite = chosen.ID
 	st.NegotiatedProtocol, st.ServerName = m.ALPN, p.serverName
@@ -71,10 +71,10 @@ func (s awaitServerHello) agree12(hs *machine, m *message.ServerHello, raw []byt
 
 // checkVersion12 is for a server that does not choose DTLS 1.3.
 func (s awaitServerHello) checkVersion12(p *config, m *message.ServerHello) error {
-	if m.Version != VersionDTLS12 || m.SupportedVersion != 0 && m.SupportedVersion != VersionDTLS12 || !p.offers(VersionDTLS12) {
-		return alert.Errorf(alert.ProtocolVersion, "server chose %s", VersionName(m.Version))
+	if m.Version != message.Version12 || m.SupportedVersion != 0 && m.SupportedVersion != message.Version12 || !p.offers(message.Version12) {
+		return alert.Errorf(alert.ProtocolVersion, "server chose %s", message.VersionName(m.Version))
 	}
-	if !p.offers(VersionDTLS13) {
+	if !p.offers(message.Version13) {
 		return nil
 	}
 	// RFC 8446, Section 4.1.3: a server of both versions says in its random that
@@ -83,7 +83,7 @@ func (s awaitServerHello) checkVersion12(p *config, m *message.ServerHello) erro
 		return alert.Errorf(alert.IllegalParameter, "somebody has taken DTLS 1.3 out of our hello: the server's random says so")
 	}
 	if s.retry != nil {
-		return alert.Errorf(alert.IllegalParameter, "server asked for another hello in DTLS 1.3 and went on in %s", VersionName(m.Version))
+		return alert.Errorf(alert.IllegalParameter, "server asked for another hello in DTLS 1.3 and went on in %s", message.VersionName(m.Version))
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (s awaitServerHello) retry13(hs *machine, m *message.ServerHello, in receiv
 	}
 	s.psks = slices.DeleteFunc(slices.Clone(s.firstPSKs), func(k offeredPSK) bool { return k.hash != chosen.Hash })
 
-	hs.agree(VersionDTLS13)
+	hs.agree(message.Version13)
 	hs.transcript.Reset()
 	hs.transcribe(s.firstRaw)
 	hs.transcript.Replace(chosen.Hash)
@@ -118,8 +118,8 @@ func (s awaitServerHello) firstAnswered(in received) awaitServerHello {
 
 // checkRetry: RFC 8446, Section 4.1.4.
 func (s awaitServerHello) checkRetry(p *config, m *message.ServerHello) (*suite.Suite, error) {
-	if m.SupportedVersion != VersionDTLS13 || !p.offers(VersionDTLS13) {
-		return nil, alert.Errorf(alert.IllegalParameter, "hello_retry_request for %s", VersionName(m.SupportedVersion))
+	if m.SupportedVersion != message.Version13 || !p.offers(message.Version13) {
+		return nil, alert.Errorf(alert.IllegalParameter, "hello_retry_request for %s", message.VersionName(m.SupportedVersion))
 	}
 	chosen, err := s.checkHello13(m)
 	if err != nil {
@@ -151,8 +151,8 @@ func (s awaitServerHello) checkRetry(p *config, m *message.ServerHello) (*suite.
 func (s awaitServerHello) checkHello13(m *message.ServerHello) (*suite.Suite, error) {
 	// RFC 9147, Section 5: "DTLS 1.3 clients MUST abort the handshake with an
 	// "illegal_parameter" alert if the field is not empty."
-	if m.Version != VersionDTLS12 || len(m.SessionID) > 0 {
-		return nil, alert.Errorf(alert.IllegalParameter, "server_hello of DTLS 1.3 with version %s and a session id of %d bytes", VersionName(m.Version), len(m.SessionID))
+	if m.Version != message.Version12 || len(m.SessionID) > 0 {
+		return nil, alert.Errorf(alert.IllegalParameter, "server_hello of DTLS 1.3 with version %s and a session id of %d bytes", message.VersionName(m.Version), len(m.SessionID))
 	}
 	chosen := suite.Lookup(m.CipherSuite)
 	if chosen == nil || !chosen.Is13() || !slices.Contains(s.first.CipherSuites, m.CipherSuite) {
@@ -187,7 +187,7 @@ func (s awaitServerHello) agree13(hs *machine, m *message.ServerHello, in receiv
 	}
 	st := &hs.info
 	hs.kx = message.TLS13
-	hs.agree(VersionDTLS13)
+	hs.agree(message.Version13)
 	st.CipherSuite, st.CurveID = n.suite.ID, kex.Group(m.KeyShare.Group)
 	st.ServerName = hs.p.serverName
 	if n.psk != nil {

@@ -124,15 +124,8 @@ func (c *Config) sessions(p *params) func(now time.Time) *session {
 			if blob == nil {
 				return nil
 			}
-			s, err := parseSession(blob)
-			if err != nil || s.serverName != p.serverName || !s.alive(now) || !p.usesSuite13(s.suite.ID) ||
-				!p.stillTrusts(s.chain, now) {
-				return nil
-			}
-			if n := len(s.ticket); n == 0 || n > maxTicket {
-				return nil
-			}
-			if !shared.spend(s, now) {
+			s := p.offerable(blob, now)
+			if s == nil || !shared.spend(s, now) {
 				return nil
 			}
 			return s
@@ -171,6 +164,6 @@ func (s *configShares) spend(old *session, now time.Time) bool {
 	if s.spent == nil {
 		s.spent = make(map[[sha256.Size]byte]time.Time)
 	}
-	s.spent[id] = old.at.Add(old.lifetime)
+	s.spent[id] = old.expires()
 	return true
 }

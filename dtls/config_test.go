@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
 // TestBadConfigs: what cannot work is said before anything is sent, with what
@@ -49,7 +50,7 @@ func TestBadConfigs(t *testing.T) {
 		{"a ceiling below all", func(c *Config) { c.MaxMTU = 100 }, nil, "the smallest is 228"},
 		{"an unknown MTU mode", func(c *Config) { c.MTUMode = 3 }, nil, "MTUMode 3 is unknown"},
 		{"a TLS version number", func(c *Config) { c.MinVersion = tls.VersionTLS12 }, nil, "version 0x0303 is unknown; use VersionDTLS12, VersionDTLS13 or 0"},
-		{"an old version", nil, func(c *Config) { c.MaxVersion = versionDTLS10 }, "version 0xfeff is unknown"},
+		{"an old version", nil, func(c *Config) { c.MaxVersion = message.Version10 }, "version 0xfeff is unknown"},
 		{"a minimum over the maximum", func(c *Config) { c.MinVersion, c.MaxVersion = VersionDTLS13, VersionDTLS12 }, nil, "MinVersion DTLS 1.3 is newer than MaxVersion DTLS 1.2"},
 		{"post-quantum groups in DTLS 1.2", func(c *Config) { c.RequirePQ, c.MaxVersion = true, VersionDTLS12 }, nil, "RequirePQ needs DTLS 1.3"},
 		{"no post-quantum group", func(c *Config) { c.RequirePQ, c.CurvePreferences = true, []tls.CurveID{tls.X25519} }, nil, "CurvePreferences names no post-quantum group"},

@@ -65,12 +65,12 @@ func TestDoorAnswersOnce(t *testing.T) {
 	}
 	h, payload, rest, err := record.Next(reply)
 	m, body, _, err2 := message.NextFragment(payload)
-	if err != nil || err2 != nil || len(rest) > 0 || h.Version != versionDTLS10 || h.Epoch != 0 ||
+	if err != nil || err2 != nil || len(rest) > 0 || h.Version != message.Version10 || h.Epoch != 0 ||
 		m.Type != message.TypeHelloVerifyRequest || m.Seq != 0 || body[0] != 0xfe || body[1] != 0xff {
 		t.Errorf("reply %s, %x", describeDatagram(reply), body)
 	}
 	numbered := func(seq uint64) []byte {
-		return forgeRecordAt(record.TypeHandshake, versionDTLS10, record.Number{Seq: seq}, hello[record.HeaderLen:]...)
+		return forgeRecordAt(record.TypeHandshake, message.Version10, record.Number{Seq: seq}, hello[record.HeaderLen:]...)
 	}
 	for _, seq := range []uint64{0, 1, 77, record.MaxSeq / 2} {
 		reply, _ := d.Handle(simStart, numbered(seq), testAddr, localAddr, nil)
@@ -232,7 +232,7 @@ func TestEndlessCookies(t *testing.T) {
 			cookies++
 			hvr := forgeMessage(message.TypeHelloVerifyRequest, 0, 0xfe, 0xff, 1, cookies)
 			s.inject(clientSide, append(record.AppendHeader(nil, record.Header{
-				Type: record.TypeHandshake, Version: versionDTLS10, Number: h.Number, Length: len(hvr) - record.HeaderLen,
+				Type: record.TypeHandshake, Version: message.Version10, Number: h.Number, Length: len(hvr) - record.HeaderLen,
 			}), hvr[record.HeaderLen:]...))
 			return nil
 		}
@@ -433,7 +433,7 @@ func TestOtherHelloBehindTheDoor(t *testing.T) {
 				e := s.eng[serverSide]
 				if to == serverSide && !injected && e.door == nil {
 					injected = true
-					if _, waits := e.hs.m.step.(awaitClientHello); !waits {
+					if !e.hs.m.awaitsHello() {
 						t.Fatal("the hello came whole")
 					}
 					s.inject(serverSide, forged)

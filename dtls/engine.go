@@ -115,7 +115,9 @@ func newClientEngine(p *params, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	e.credit.unlimited = true
-	if err := startClient(e.hs.m); err != nil {
+	if err := startClient(e.hs.m); errors.Is(err, errBadPSK) {
+		return nil, badConfig("%v", err)
+	} else if err != nil {
 		return nil, err
 	}
 	return e, nil

@@ -168,10 +168,10 @@ func (e *Engine) versionFits(h record.Header) bool {
 	if e.speaks13() {
 		// RFC 9147, Section 4: legacy_record_version "MUST be ignored for all
 		// purposes"; what is neither version is no record of ours all the same.
-		return h.Version == VersionDTLS12 || h.Version == versionDTLS10
+		return h.Version == VersionDTLS12 || h.Version == message.Version10
 	}
 	repeats := !e.p.isClient && e.handshaking() && h.Epoch == 0
-	return h.Version == VersionDTLS12 || h.Version == versionDTLS10 && (e.state.Version == 0 || repeats)
+	return h.Version == VersionDTLS12 || h.Version == message.Version10 && (e.state.Version == 0 || repeats)
 }
 
 // holdsEarly reports whether a record of the epoch to come, or data that

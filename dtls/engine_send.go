@@ -233,7 +233,7 @@ func (d *datagram) seal(s sealer, typ record.ContentType, payload []byte) bool {
 // which every peer takes; once the version is agreed it is in all records.
 func (e *Engine) recordVersion() uint16 {
 	if e.state.Version == 0 {
-		return versionDTLS10
+		return message.Version10
 	}
 	return VersionDTLS12 // RFC 9147, Section 4: also in plaintext records of DTLS 1.3
 }

@@ -54,7 +54,7 @@ func forgedAlerts(add func(string, []byte)) {
 	add("empty alert", forgeRecord(record.TypeAlert))
 	add("alert of one byte", forgeRecord(record.TypeAlert, 2))
 	add("two alerts in a record", forgeRecord(record.TypeAlert, 1, 90, 2, 40))
-	add("alert in the version of the hello", forgeRecordAt(record.TypeAlert, versionDTLS10, record.Number{Seq: forgedSeq}, 2, 40))
+	add("alert in the version of the hello", forgeRecordAt(record.TypeAlert, message.Version10, record.Number{Seq: forgedSeq}, 2, 40))
 	add("alert in number 0", forgeRecordAt(record.TypeAlert, VersionDTLS12, record.Number{}, 2, 40))
 	add("alert in the last number", forgeRecordAt(record.TypeAlert, VersionDTLS12, record.Number{Seq: record.MaxSeq}, 2, 40))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/auth"
 	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
@@ -74,25 +75,25 @@ type pskQuery struct {
 
 // offers reports whether a version is spoken.
 func (p *config) offers(version uint16) bool {
-	return versionAtLeast(version, p.minVersion) && versionAtLeast(p.maxVersion, version)
+	return message.VersionAtLeast(version, p.minVersion) && message.VersionAtLeast(p.maxVersion, version)
 }
 
 // versions names them for error texts.
 func (p *config) versions() string {
 	if p.minVersion == p.maxVersion {
-		return VersionName(p.minVersion)
+		return message.VersionName(p.minVersion)
 	}
-	return VersionName(p.minVersion) + " and " + VersionName(p.maxVersion)
+	return message.VersionName(p.minVersion) + " and " + message.VersionName(p.maxVersion)
 }
 
 // usesCertificates reports whether a server may authenticate by one.
 func (p *config) usesCertificates() bool {
-	return p.offers(VersionDTLS13) && p.certified || slices.ContainsFunc(p.suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
+	return p.offers(message.Version13) && p.certified || slices.ContainsFunc(p.suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
 }
 
 // usesSuite13 reports whether a suite of DTLS 1.3 is offered.
 func (p *config) usesSuite13(id uint16) bool {
-	return p.offers(VersionDTLS13) && slices.ContainsFunc(p.suites13, func(s *suite.Suite) bool { return s.ID == id })
+	return p.offers(message.Version13) && slices.ContainsFunc(p.suites13, func(s *suite.Suite) bool { return s.ID == id })
 }
 
 // random fills b from the config's source.

@@ -3,6 +3,8 @@ package dtls
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
@@ -107,6 +109,27 @@ func (hs *machine) restart() bool {
 	return ok
 }
 
+// hello is the ClientHello that a client has sent last, nil once it is answered.
+func (hs *machine) hello() *message.ClientHello {
+	if s, ok := hs.step.(awaitServerHello); ok {
+		return s.hello
+	}
+	return nil
+}
+
+// restarted reports whether restart has begun the handshake anew, and no ServerHello
+// has come since.
+func (hs *machine) restarted() bool {
+	s, ok := hs.step.(awaitServerHello)
+	return ok && s.restarted
+}
+
+// stateName names the present state, for logs and tests.
+func (hs *machine) stateName() string {
+	name := fmt.Sprintf("%T", hs.step)
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
 // awaitsHello reports whether a server has taken no ClientHello yet.
 func (hs *machine) awaitsHello() bool {
 	_, ok := hs.step.(awaitClientHello)
@@ -148,7 +171,7 @@ func (hs *machine) agree(version uint16) {
 // Section 5.2: that of DTLS 1.3 is without "the message_seq, fragment_offset,
 // and fragment_length fields".
 func (hs *machine) transcribe(raw []byte) {
-	if hs.info.Version == VersionDTLS13 {
+	if hs.info.Version == message.Version13 {
 		hs.transcript.Add(raw[:message.Header13Len])
 		raw = raw[message.HeaderLen:]
 	}

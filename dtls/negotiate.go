@@ -259,10 +259,10 @@ func helloInfo(h *message.ClientHello) *tls.ClientHelloInfo {
 	for _, g := range h.SupportedGroups {
 		info.SupportedCurves = append(info.SupportedCurves, tls.CurveID(g))
 	}
-	if slices.Contains(h.SupportedVersions, VersionDTLS13) {
+	if slices.Contains(h.SupportedVersions, message.Version13) {
 		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS13)
 	}
-	if slices.Contains(h.SupportedVersions, VersionDTLS12) || len(h.SupportedVersions) == 0 && isLegacy12(h.Version) {
+	if slices.Contains(h.SupportedVersions, message.Version12) || len(h.SupportedVersions) == 0 && isLegacy12(h.Version) {
 		info.SupportedVersions = append(info.SupportedVersions, tls.VersionTLS12)
 	}
 	return info

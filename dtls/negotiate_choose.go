@@ -77,7 +77,7 @@ func (r refusal) explain(p *config, v *message.HelloScan, before *choice) error 
 	case noShareSent:
 		text = fmt.Sprintf("no share for group %v, which was asked for", before.group)
 	case otherVersion:
-		text = fmt.Sprintf("%s was chosen before the cookie, and the Config now allows %s", VersionName(before.version), p.versions())
+		text = fmt.Sprintf("%s was chosen before the cookie, and the Config now allows %s", message.VersionName(before.version), p.versions())
 	case otherSuite:
 		text = fmt.Sprintf("cipher suite %s was chosen before the cookie, and the Config does not allow it now", before.suite.Name)
 	case otherGroup:
@@ -98,7 +98,7 @@ func (p *config) choose(v *message.HelloScan, before *choice) (c choice, why ref
 		return c, otherVersion
 	case c.version == 0:
 		return c, noVersion
-	case c.version == VersionDTLS12:
+	case c.version == message.Version12:
 		return c, accepted
 	}
 	if before == nil {
@@ -165,10 +165,10 @@ func (c *choice) askedGroup(groups []kex.Group, v *message.HelloScan, asked kex.
 // chooseVersion is the newest one that both sides speak, 0 if there is none.
 func (p *config) chooseVersion(v *message.HelloScan) uint16 {
 	switch {
-	case p.offers(VersionDTLS13) && v.Offers(VersionDTLS13):
-		return VersionDTLS13
-	case p.offers(VersionDTLS12) && speaks12(v):
-		return VersionDTLS12
+	case p.offers(message.Version13) && v.Offers(message.Version13):
+		return message.Version13
+	case p.offers(message.Version12) && speaks12(v):
+		return message.Version12
 	}
 	return 0
 }
@@ -178,7 +178,7 @@ func (p *config) chooseVersion(v *message.HelloScan) uint16 {
 // RFC 6347, Section 4.1: minor versions count down within major version 254.
 func speaks12(v *message.HelloScan) bool {
 	if v.SupportedVersions != nil {
-		return v.Offers(VersionDTLS12)
+		return v.Offers(message.Version12)
 	}
 	return isLegacy12(v.Version)
 }
@@ -186,7 +186,7 @@ func speaks12(v *message.HelloScan) bool {
 // isLegacy12 reports whether client_version, without supported_versions, offers
 // DTLS 1.2.
 func isLegacy12(version uint16) bool {
-	return version>>8 == VersionDTLS12>>8 && versionAtLeast(version, VersionDTLS12)
+	return version>>8 == message.Version12>>8 && message.VersionAtLeast(version, message.Version12)
 }
 
 // firstSuite is the first of ours among theirs, two bytes each.
@@ -204,11 +204,11 @@ func firstSuite(ours []*suite.Suite, theirs []byte) *suite.Suite {
 // describeVersions names what a hello offers.
 func describeVersions(v *message.HelloScan) string {
 	if v.SupportedVersions == nil {
-		return VersionName(v.Version)
+		return message.VersionName(v.Version)
 	}
 	var names []string
 	for _, version := range numbers16(v.SupportedVersions) {
-		names = append(names, VersionName(version))
+		names = append(names, message.VersionName(version))
 	}
 	return strings.Join(names, ", ")
 }

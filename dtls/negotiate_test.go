@@ -76,7 +76,7 @@ func TestMaliciousPeers(t *testing.T) {
 		},
 		{
 			"signalling suite chosen", nil, nil,
-			onServerHello(func(h serverHello) { h.CipherSuite = scsvRenegotiation }), clientSide, alert.IllegalParameter,
+			onServerHello(func(h serverHello) { h.CipherSuite = 0x00ff }), clientSide, alert.IllegalParameter,
 		},
 		{
 			"group that was not offered", func(c *Config) { c.CurvePreferences = []tls.CurveID{tls.X25519} }, nil,
@@ -130,7 +130,7 @@ func TestMaliciousPeers(t *testing.T) {
 		{"supported_groups", nil, nil, withExtension(message.ExtensionSupportedGroups, 0, 2, 0, 29), clientSide, alert.UnsupportedExtension},
 		{"unknown extension", nil, nil, withExtension(0x7a7a, 1, 2), clientSide, alert.UnsupportedExtension},
 		{"extension twice", nil, nil, withExtension(message.ExtensionExtendedMasterSecret), clientSide, alert.IllegalParameter},
-		{"server of DTLS 1.0", nil, nil, onServerHello(func(h serverHello) { h.Version = versionDTLS10 }), clientSide, alert.ProtocolVersion},
+		{"server of DTLS 1.0", nil, nil, onServerHello(func(h serverHello) { h.Version = message.Version10 }), clientSide, alert.ProtocolVersion},
 		{
 			"server of DTLS 1.3", nil, nil,
 			onServerHello(func(h serverHello) {
@@ -151,7 +151,7 @@ func TestMaliciousPeers(t *testing.T) {
 			onServerHello(func(h serverHello) { h.ExtendedMasterSecret = false }), clientSide, alert.HandshakeFailure,
 		},
 		{"client without extended master secret", func(c *Config) { c.DisableExtendedMasterSecret = true }, nil, nil, serverSide, alert.HandshakeFailure},
-		{"client of DTLS 1.0", nil, nil, onClientHello(func(h clientHello) { h.Version = versionDTLS10 }), serverSide, alert.ProtocolVersion},
+		{"client of DTLS 1.0", nil, nil, onClientHello(func(h clientHello) { h.Version = message.Version10 }), serverSide, alert.ProtocolVersion},
 		{"client of TLS 1.2", nil, nil, onClientHello(func(h clientHello) { h.Version = tls.VersionTLS12 }), serverSide, alert.ProtocolVersion},
 		{
 			"client of DTLS 1.3 only", nil, nil,
@@ -228,7 +228,7 @@ func TestTolerated(t *testing.T) {
 			h.SignatureSchemes = append([]uint16{0x2a2a}, h.SignatureSchemes...)
 		}},
 		{"the signalling suite instead of renegotiation_info", func(h clientHello) {
-			h.CipherSuites, h.HasRenegotiationInfo = append(h.CipherSuites, scsvRenegotiation), false
+			h.CipherSuites, h.HasRenegotiationInfo = append(h.CipherSuites, 0x00ff), false
 		}},
 		{"no supported_groups", func(h clientHello) { h.SupportedGroups, h.PointFormats = nil, nil }},
 		{"a session id", func(h clientHello) { h.SessionID = bytes.Repeat([]byte{7}, 32) }},
@@ -317,7 +317,7 @@ groups: X25519MLKEM768 X25519 CurveP256 CurveP384 CurveP521 SecP256r1MLKEM768 Se
 		if err != nil {
 			t.Fatal(err)
 		}
-		return e.hs.m.step.(awaitServerHello).hello
+		return helloOf(e)
 	}
 	certificate := offer(&Config{ServerName: "localhost"})
 	client, server := simConfigs(dtlstest.P256, 0)
@@ -335,7 +335,11 @@ groups: X25519MLKEM768 X25519 CurveP256 CurveP384 CurveP521 SecP256r1MLKEM768 Se
 			}
 		}
 	}
-	fmt.Fprintln(&got, "schemes:", strings.Trim(fmt.Sprint(schemesOf(certificate.SignatureSchemes)), "[]"))
+	var list []tls.SignatureScheme
+	for _, id := range certificate.SignatureSchemes {
+		list = append(list, tls.SignatureScheme(id))
+	}
+	fmt.Fprintln(&got, "schemes:", strings.Trim(fmt.Sprint(list), "[]"))
 	var groups []string
 	for _, g := range certificate.SupportedGroups {
 		groups = append(groups, tls.CurveID(g).String())

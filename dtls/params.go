@@ -15,6 +15,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/auth"
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/record"
 )
@@ -154,7 +155,7 @@ func (p *params) resolveVersions(c *Config) error {
 	if p.maxVersion == 0 {
 		p.maxVersion = VersionDTLS13
 	}
-	if !versionAtLeast(p.maxVersion, p.minVersion) {
+	if !message.VersionAtLeast(p.maxVersion, p.minVersion) {
 		return badConfig("MinVersion %s is newer than MaxVersion %s", VersionName(p.minVersion), VersionName(p.maxVersion))
 	}
 	return nil
@@ -466,7 +467,7 @@ func (p *params) wrapPSK(c *Config) {
 			defer cancel()
 			found, err := lookup(ctx, ClientPSKInfo{ServerName: serverName, Hint: hint})
 			for _, k := range found {
-				list = append(list, externalPSK{k.Identity, k.Key})
+				list = append(list, externalPSK{identity: k.Identity, key: k.Key})
 			}
 			return list, err
 		}
@@ -479,7 +480,7 @@ func (p *params) wrapPSK(c *Config) {
 			if k == nil || err != nil {
 				return nil, err
 			}
-			return &externalPSK{k.Identity, k.Key}, nil
+			return &externalPSK{identity: k.Identity, key: k.Key}, nil
 		}
 	}
 }

@@ -313,7 +313,7 @@ func secondHello(t testing.TB, server *Config) (door *Door, hello *message.Clien
 		t.Fatal(err)
 	}
 	tx, _ = e.PollTransmit(simStart, nil)
-	return door, e.hs.m.step.(awaitServerHello).hello, tx.Data
+	return door, helloOf(e), tx.Data
 }
 
 // helloDatagram is a datagram with a hello.

@@ -1,7 +1,6 @@
 package dtls
 
 import (
-	"bytes"
 	"errors"
 	"time"
 
@@ -309,14 +308,11 @@ func (e *Engine) sendTickets13(p *config) {
 		return
 	}
 	var list []outMessage
-	of := &info{NegotiatedProtocol: e.state.NegotiatedProtocol, ServerName: e.state.ServerName, PeerCertificates: e.state.PeerCertificates}
 	for i := range ticketsPerHandshake {
-		nonce := []byte{byte(i)}
-		m, err := p.issueTicket(e.now, post.suite, keys.TicketPSK13(post.suite.Hash, post.resumption, nonce), of)
+		m, err := p.issueTicket(byte(i), e.now, post.suite, post.resumption, e.peerInfo())
 		if err != nil {
 			return
 		}
-		m.Nonce = nonce
 		body, err := m.AppendBody(nil)
 		if err != nil {
 			return
@@ -324,6 +320,11 @@ func (e *Engine) sendTickets13(p *config) {
 		list = append(list, e.newMessage(m.Type(), body))
 	}
 	e.out.extend(list)
+}
+
+// peerInfo is what a session keeps of the association.
+func (e *Engine) peerInfo() *info {
+	return &info{NegotiatedProtocol: e.state.NegotiatedProtocol, ServerName: e.state.ServerName, PeerCertificates: e.state.PeerCertificates}
 }
 
 // maxSessions is how many unused tickets an association keeps.
@@ -337,22 +338,8 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 	if e.lingers() {
 		return nil // whom it is from is forgotten, so it could not be trusted
 	}
-	if m.Lifetime > maxTicketLifetime {
-		// RFC 8446, Section 4.6.1: "Servers MUST NOT use any value greater than
-		// 604800 seconds (7 days)."
-		return alert.Errorf(alert.IllegalParameter, "ticket for %d seconds", m.Lifetime)
-	}
-	if len(m.Ticket) > maxTicket {
-		return nil
-	}
-	s := &session{
-		suite: p.suite, secret: keys.TicketPSK13(p.suite.Hash, p.resumption, m.Nonce), ticket: bytes.Clone(m.Ticket),
-		ageAdd: m.AgeAdd, at: e.p.validAt(e.now), lifetime: time.Duration(m.Lifetime) * time.Second,
-		protocol: e.state.NegotiatedProtocol, serverName: e.p.serverName,
-	}
-	s.setChain(e.state.PeerCertificates)
-	blob, err := s.marshal()
-	if err != nil {
+	blob, err := e.p.sessionOf(m, e.now, p.suite, p.resumption, e.peerInfo())
+	if blob == nil || err != nil {
 		return err
 	}
 	if len(p.sessions) == maxSessions {

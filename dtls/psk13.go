@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/hmac"
+	"fmt"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
@@ -46,7 +47,7 @@ func (p *config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 	}
 	for _, k := range psks {
 		if len(k.key) == 0 || len(k.identity) == 0 || len(k.identity) > maxIdentity13 {
-			return nil, errBadPSK13
+			return nil, errBadPSK
 		}
 		list = append(list, offeredPSK{identity: k.identity, key: k.key, hash: externalHash})
 	}
@@ -56,7 +57,8 @@ func (p *config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 // maxIdentity13 leaves room for the rest of the extension.
 const maxIdentity13 = 1<<16 - 256
 
-var errBadPSK13 = badConfig("ClientPSK returned a key that DTLS 1.3 cannot offer: identities have 1 to %d bytes, keys at least one", maxIdentity13)
+// errBadPSK is a fault of the Config.
+var errBadPSK = fmt.Errorf("ClientPSK returned a key that DTLS 1.3 cannot offer: identities have 1 to %d bytes, keys at least one", maxIdentity13)
 
 // bindPSKs puts pre-shared keys into a hello, each with a binder over the hello
 // before them and what went before that (RFC 8446, Section 4.2.11.2).

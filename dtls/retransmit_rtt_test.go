@@ -31,7 +31,7 @@ func TestClientLearnsRTT(t *testing.T) {
 			s := newSim(t, client, server)
 			s.path = func(side, int, []byte) []time.Duration { return []time.Duration{tt.rtt / 2} }
 			e := s.eng[clientSide]
-			s.run(time.Minute, func() bool { return e.hs.m.step.(awaitServerHello).verifies > 0 })
+			s.run(time.Minute, func() bool { return len(helloOf(e).Cookie) > 0 })
 			if e.out.rto != tt.rto || e.out.measured != tt.measured || e.out.timeout != tt.rto {
 				t.Errorf("timer %v, begins with %v, measured %v", e.out.timeout, e.out.rto, e.out.measured)
 			}
@@ -47,7 +47,7 @@ func TestClientLearnsRTT(t *testing.T) {
 			return []time.Duration{simRTT / 2}
 		}
 		e := s.eng[clientSide]
-		s.run(time.Minute, func() bool { return e.hs.m.step.(awaitServerHello).verifies > 0 })
+		s.run(time.Minute, func() bool { return len(helloOf(e).Cookie) > 0 })
 		if e.out.rto != time.Second || e.out.measured {
 			t.Errorf("timer begins with %v, measured %v", e.out.rto, e.out.measured)
 		}

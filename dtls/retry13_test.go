@@ -147,8 +147,7 @@ func TestNoRoundTripOfRestart(t *testing.T) {
 	s := forgedFirst(t, tls.X25519, time.Second)
 	s.path = func(side, int, []byte) []time.Duration { return []time.Duration{300 * ms} }
 	s.run(time.Minute, func() bool {
-		st, ok := stepOf(s.eng[clientSide]).(awaitServerHello)
-		return ok && st.restarted
+		return s.eng[clientSide].hs.m.restarted()
 	})
 	s.flush(clientSide)
 	s.now = s.now.Add(200 * ms)

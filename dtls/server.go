@@ -30,7 +30,7 @@ func (s awaitClientHello) take(hs *machine, in received) (step, error) {
 	v, _ := message.ScanClientHello(body) // what Parse accepts, it accepts
 	retry := hs.retry
 	c, why := p.choose(&v, retry.chosen())
-	if why == accepted && c.version == VersionDTLS13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
+	if why == accepted && c.version == message.Version13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
 		if retry = hs.link.RecallRetry(body); retry == nil {
 			return nil, errUnknownCookie
 		}
@@ -39,7 +39,7 @@ func (s awaitClientHello) take(hs *machine, in received) (step, error) {
 	switch {
 	case why != accepted:
 		return nil, why.explain(p, &v, retry.chosen())
-	case c.version == VersionDTLS12:
+	case c.version == message.Version12:
 		return s.take12(hs, p, h, in)
 	}
 	next, err := answerHello13(hs, p, h, &v, in, c, retry)

@@ -71,7 +71,7 @@ func signerOf(cert *tls.Certificate) crypto.Signer {
 func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error) {
 	p, st := hs.p, &hs.info
 	sh := &message.ServerHello{
-		Version:              VersionDTLS12,
+		Version:              message.Version12,
 		CipherSuite:          c.suite.ID,
 		ExtendedMasterSecret: h.ExtendedMasterSecret && p.ems != emsDisabled,
 		// RFC 5746, Section 3.6: whichever way the client asked.
@@ -81,7 +81,7 @@ func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error
 	if err := p.random(sh.Random[:]); err != nil {
 		return nil, err
 	}
-	if p.offers(VersionDTLS13) {
+	if p.offers(message.Version13) {
 		// RFC 8446, Section 4.1.3; RFC 9147, Section 5.3: the client, if it
 		// offered DTLS 1.3 and somebody took that out, finds out.
 		copy(sh.Random[len(sh.Random)-len(message.DowngradeTLS12):], message.DowngradeTLS12[:])
@@ -90,7 +90,7 @@ func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error
 		sh.PointFormats = []byte{0} // RFC 8422, Section 5.2
 	}
 	hs.kx = c.suite.KeyExchange
-	hs.agree(VersionDTLS12)
+	hs.agree(message.Version12)
 	st.CipherSuite, st.CurveID = c.suite.ID, c.group
 	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
 	st.ExtendedMasterSecret = sh.ExtendedMasterSecret

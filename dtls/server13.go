@@ -63,7 +63,7 @@ func answerHello13(
 	}
 	n := &negotiated13{suite: c.suite, clientRandom: h.Random, psk: c.psk}
 	sh := &message.ServerHello{
-		Version: VersionDTLS12, SupportedVersion: VersionDTLS13, CipherSuite: c.suite.ID,
+		Version: message.Version12, SupportedVersion: message.Version13, CipherSuite: c.suite.ID,
 		HasSelectedPSK: c.psk != nil, SelectedPSK: uint16(c.pskIndex),
 	}
 	if err := p.random(sh.Random[:]); err != nil {
@@ -80,7 +80,7 @@ func answerHello13(
 
 	hs.p = p // not before: a hello that is refused may have been forged
 	hs.kx = message.TLS13
-	hs.agree(VersionDTLS13)
+	hs.agree(message.Version13)
 	st := &hs.info
 	st.CipherSuite, st.CurveID = c.suite.ID, c.group
 	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
@@ -159,7 +159,7 @@ func certificateRequest13(p *config) *message.CertificateRequest13 {
 // 4.1.4). The address is the caller's choice or proven, so no cookie is asked for.
 func askAgain13(hs *machine, p *config, v *message.HelloScan, c choice, in received) (step, error) {
 	hrr := &message.HelloRetryRequest{CipherSuite: c.suite.ID, SelectedGroup: uint16(c.group)}
-	hs.agree(VersionDTLS13)
+	hs.agree(message.Version13)
 	hs.transcript.Reset()
 	hs.transcribe(in.raw)
 	retry := &retried{choice: c, helloHash: hs.transcript.Sum(c.suite.Hash), fixed: appendFixed(nil, sha256.New(), v)}

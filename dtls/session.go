@@ -51,7 +51,7 @@ func (s *session) setChain(certs []*x509.Certificate) {
 func (s *session) marshal() ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddUint8(sessionFormat)
-	b.AddUint16(VersionDTLS13)
+	b.AddUint16(message.Version13)
 	b.AddUint16(s.suite.ID)
 	b.AddUint32(s.ageAdd)
 	b.AddUint64(uint64(s.at.UnixMilli()))
@@ -80,7 +80,7 @@ func parseSession(blob []byte) (*session, error) {
 		chain, ticket       cryptobyte.String
 	)
 	s := &session{}
-	ok := in.ReadUint8(&format) && format == sessionFormat && in.ReadUint16(&version) && version == VersionDTLS13 &&
+	ok := in.ReadUint8(&format) && format == sessionFormat && in.ReadUint16(&version) && version == message.Version13 &&
 		in.ReadUint16(&id) && in.ReadUint32(&s.ageAdd) && in.ReadUint64(&at) && in.ReadUint32(&lifetime) &&
 		in.ReadUint8LengthPrefixed(&secret) && in.ReadUint8LengthPrefixed(&proto) && in.ReadUint16LengthPrefixed(&name) &&
 		in.ReadUint24LengthPrefixed(&chain) && in.ReadUint16LengthPrefixed(&ticket) && in.Empty()
@@ -106,6 +106,22 @@ func parseSession(blob []byte) (*session, error) {
 func (s *session) alive(now time.Time) bool {
 	age := now.Sub(s.at)
 	return age >= 0 && age <= s.lifetime
+}
+
+// expires is when the session may be used no more.
+func (s *session) expires() time.Time { return s.at.Add(s.lifetime) }
+
+// offerable reads a session that a client may offer at a point in time, nil if blob
+// is none.
+func (p *config) offerable(blob []byte, now time.Time) *session {
+	s, err := parseSession(blob)
+	if err != nil || s.serverName != p.serverName || !s.alive(now) || !p.usesSuite13(s.suite.ID) || !p.stillTrusts(s.chain, now) {
+		return nil
+	}
+	if n := len(s.ticket); n == 0 || n > maxTicket {
+		return nil
+	}
+	return s
 }
 
 // obfuscatedAge: RFC 8446, Section 4.2.11.1.

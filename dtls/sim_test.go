@@ -386,19 +386,12 @@ func (w *wireChecker) numbers(t testing.TB, d []byte) {
 	}
 }
 
-func stepOf(e *Engine) step {
+// helloOf is the hello that a client has sent last, nil if that is answered.
+func helloOf(e *Engine) *message.ClientHello {
 	if !e.handshaking() {
 		return nil
 	}
-	return e.hs.m.step
-}
-
-// helloOf is the hello that a client has sent last, nil if that is answered.
-func helloOf(e *Engine) *message.ClientHello {
-	if s, ok := stepOf(e).(awaitServerHello); ok {
-		return s.hello
-	}
-	return nil
+	return e.hs.m.hello()
 }
 
 // secondHello: a client that restarts, or follows a HelloRetryRequest after a

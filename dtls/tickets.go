@@ -1,24 +1,27 @@
 package dtls
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
 
-// issueTicket makes a ticket for a pre-shared key (RFC 8446, Section 4.6.1), of an
-// association with that suite and peer. Its nonce is the caller's.
-func (p *config) issueTicket(at time.Time, chosen *suite.Suite, secret []byte, of *info) (*message.NewSessionTicket13, error) {
+// issueTicket makes a ticket of an association with that suite, resumption secret
+// and peer (RFC 8446, Section 4.6.1). The nonce is another one for each.
+func (p *config) issueTicket(nonce byte, at time.Time, chosen *suite.Suite, resumption []byte, of *info) (*message.NewSessionTicket13, error) {
 	now := p.validAt(at)
 	var age [4]byte
 	if err := p.random(age[:]); err != nil {
 		return nil, err
 	}
 	s := &session{
-		suite: chosen, secret: secret, ageAdd: binary.BigEndian.Uint32(age[:]), at: now, lifetime: ticket.Lifetime,
+		suite: chosen, secret: keys.TicketPSK13(chosen.Hash, resumption, []byte{nonce}), ageAdd: binary.BigEndian.Uint32(age[:]), at: now, lifetime: ticket.Lifetime,
 		protocol: of.NegotiatedProtocol, serverName: of.ServerName,
 	}
 	s.setChain(of.PeerCertificates)
@@ -28,8 +31,28 @@ func (p *config) issueTicket(at time.Time, chosen *suite.Suite, secret []byte, o
 	}
 	defer clear(plain)
 	return &message.NewSessionTicket13{
-		Lifetime: uint32(ticket.Lifetime / time.Second), AgeAdd: s.ageAdd, Ticket: p.tickets.Seal(plain, now),
+		Lifetime: uint32(ticket.Lifetime / time.Second), AgeAdd: s.ageAdd, Nonce: []byte{nonce}, Ticket: p.tickets.Seal(plain, now),
 	}, nil
+}
+
+// sessionOf makes a session of a ticket that came on an association with that suite,
+// resumption secret and peer, nil if the ticket is too long to be offered.
+func (p *config) sessionOf(m *message.NewSessionTicket13, at time.Time, chosen *suite.Suite, resumption []byte, of *info) ([]byte, error) {
+	if m.Lifetime > maxTicketLifetime {
+		// RFC 8446, Section 4.6.1: "Servers MUST NOT use any value greater than
+		// 604800 seconds (7 days)."
+		return nil, alert.Errorf(alert.IllegalParameter, "ticket for %d seconds", m.Lifetime)
+	}
+	if len(m.Ticket) > maxTicket {
+		return nil, nil
+	}
+	s := &session{
+		suite: chosen, secret: keys.TicketPSK13(chosen.Hash, resumption, m.Nonce), ticket: bytes.Clone(m.Ticket),
+		ageAdd: m.AgeAdd, at: p.validAt(at), lifetime: time.Duration(m.Lifetime) * time.Second,
+		protocol: of.NegotiatedProtocol, serverName: p.serverName,
+	}
+	s.setChain(of.PeerCertificates)
+	return s.marshal()
 }
 
 // openTicket returns the session in a ticket, nil if there is none of ours or it

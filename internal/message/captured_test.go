@@ -145,7 +145,7 @@ func TestCapturedClientHellos(t *testing.T) {
 func TestCapturedServerMessages(t *testing.T) {
 	retry := parseCaptured[*ServerHello](t, "nss_hello_retry_request")
 	again := parseCaptured[*ClientHello](t, "nss_client_hello_again")
-	if !retry.IsRetry() || retry.SelectedGroup != 0x17 || retry.SupportedVersion != versionDTLS13 || retry.HasKeyShare {
+	if !retry.IsRetry() || retry.SelectedGroup != 0x17 || retry.SupportedVersion != Version13 || retry.HasKeyShare {
 		t.Errorf("hello retry request: %+v", retry)
 	}
 	if !bytes.Equal(again.RetryCookie, retry.RetryCookie) || len(retry.RetryCookie) == 0 {
@@ -157,7 +157,7 @@ func TestCapturedServerMessages(t *testing.T) {
 	} {
 		sh := parseCaptured[*ServerHello](t, name)
 		if sh.IsRetry() || sh.KeyShare.Group != want.Group || len(sh.KeyShare.Data) != len(want.Data) || !sh.HasKeyShare ||
-			sh.SupportedVersion != versionDTLS13 || sh.CipherSuite != 0x1301 {
+			sh.SupportedVersion != Version13 || sh.CipherSuite != 0x1301 {
 			t.Errorf("%s: %+v", name, sh)
 		}
 	}

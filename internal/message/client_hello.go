@@ -104,7 +104,7 @@ func (m *ClientHello) parse(r *reader) {
 // compressesDTLS13 reports whether the hello offers compression and DTLS 1.3. RFC 8446, Section 4.1.2: "For every TLS 1.3
 // ClientHello, this vector MUST contain exactly one byte, set to zero".
 func (m *ClientHello) compressesDTLS13() bool {
-	return slices.Contains(m.SupportedVersions, versionDTLS13) && len(m.Compression) != 1
+	return slices.Contains(m.SupportedVersions, Version13) && len(m.Compression) != 1
 }
 
 // BindersLen is the size in bytes of the list of binders, which is the end of the body. RFC 8446, Section 4.2.11.2: a

@@ -174,7 +174,7 @@ func (s *HelloScan) scanExtension(t uint16, data cryptobyte.String) bool {
 
 // agrees checks what several fields have to do with each other.
 func (s *HelloScan) agrees() bool {
-	return (s.PSK == nil || s.PSKModes != nil) && (!s.Offers(versionDTLS13) || len(s.Compression) == 1)
+	return (s.PSK == nil || s.PSKModes != nil) && (!s.Offers(Version13) || len(s.Compression) == 1)
 }
 
 // scanServerName does what parseServerName does.

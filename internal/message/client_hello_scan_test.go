@@ -299,7 +299,7 @@ func TestFixedIsAllButWhatARetryChanges(t *testing.T) {
 		return &ClientHello{
 			Version: 0xfefd, SessionID: []byte{1}, CipherSuites: []uint16{0x1301}, Compression: []byte{0},
 			RetryCookie: []byte("cookie"), ExtendedMasterSecret: true, HasRenegotiationInfo: true, PointFormats: []byte{0},
-			PSKModes: []uint8{PSKModeDHEKE}, EarlyData: true, RecordSizeLimit: 100, SupportedVersions: []uint16{versionDTLS13},
+			PSKModes: []uint8{PSKModeDHEKE}, EarlyData: true, RecordSizeLimit: 100, SupportedVersions: []uint16{Version13},
 			SupportedGroups: []uint16{29}, SignatureSchemes: []uint16{0x0403}, ALPN: []string{"coap"}, ServerName: "example.org",
 			KeyShares: []KeyShare{{29, []byte{1}}}, PSKs: []PSKIdentity{{Identity: []byte("a")}}, Binders: [][]byte{make([]byte, 32)},
 		}
@@ -329,7 +329,7 @@ func TestFixedIsAllButWhatARetryChanges(t *testing.T) {
 		{"the modes", func(m *ClientHello) { m.PSKModes = []uint8{PSKModeDHEKE, PSKModeKE} }, true},
 		{"post_handshake_auth", func(m *ClientHello) { m.PostHandshakeAuth = true }, true},
 		{"the record size limit", func(m *ClientHello) { m.RecordSizeLimit = 101 }, true},
-		{"the versions", func(m *ClientHello) { m.SupportedVersions = []uint16{versionDTLS13, 0xfefd} }, true},
+		{"the versions", func(m *ClientHello) { m.SupportedVersions = []uint16{Version13, 0xfefd} }, true},
 		{"the groups", func(m *ClientHello) { m.SupportedGroups = []uint16{29, 23} }, true},
 		{"the schemes", func(m *ClientHello) { m.SignatureSchemes = []uint16{0x0404} }, true},
 		{"the schemes of certificates", func(m *ClientHello) { m.SignatureSchemesCert = []uint16{0x0403} }, true},

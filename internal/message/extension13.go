@@ -2,13 +2,6 @@ package message
 
 import "github.com/flightpath-dtls/flightpath/internal/alert"
 
-// Versions on the wire: versionDTLS12 is also the legacy_version of DTLS 1.3, versionDTLS13 what supported_versions calls
-// it (RFC 9147, Section 5.3).
-const (
-	versionDTLS12 = 0xfefd
-	versionDTLS13 = 0xfefc
-)
-
 // place is a set of messages of DTLS 1.3 in which an extension may stand: the columns of the table in RFC 8446,
 // Section 4.2. A ClientHello has no column, since it speaks to servers of all versions.
 type place uint8

@@ -45,14 +45,14 @@ func (m *HelloRetryRequest) AppendBody(dst []byte) ([]byte, error) {
 	if len(m.Cookie) > max16-retryVersionLen-retryGroupLen-retryCookieLen {
 		return nil, alert.Errorf(alert.InternalError, "hello_retry_request: cookie of %d bytes", len(m.Cookie))
 	}
-	dst = binary.BigEndian.AppendUint16(dst, versionDTLS12)
+	dst = binary.BigEndian.AppendUint16(dst, Version12)
 	dst = append(dst, RetryRandom[:]...)
 	dst = append(dst, 0) // legacy_session_id_echo: RFC 9147, Section 5.3
 	dst = binary.BigEndian.AppendUint16(dst, m.CipherSuite)
 	dst = append(dst, compressionNull)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(m.extensionsLen()))
 	dst = appendExtensionHeader(dst, ExtensionSupportedVersions, 2)
-	dst = binary.BigEndian.AppendUint16(dst, versionDTLS13)
+	dst = binary.BigEndian.AppendUint16(dst, Version13)
 	if m.SelectedGroup != 0 {
 		dst = appendExtensionHeader(dst, ExtensionKeyShare, 2)
 		dst = binary.BigEndian.AppendUint16(dst, m.SelectedGroup)

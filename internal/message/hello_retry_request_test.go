@@ -13,7 +13,7 @@ func TestHelloRetryRequest(t *testing.T) {
 		{CipherSuite: 0x1303, SelectedGroup: 0x11ec, Cookie: bytes.Repeat([]byte{7}, 300)},
 	} {
 		want, err := (&ServerHello{
-			Version: versionDTLS12, SupportedVersion: versionDTLS13, Random: RetryRandom,
+			Version: Version12, SupportedVersion: Version13, Random: RetryRandom,
 			CipherSuite: m.CipherSuite, SelectedGroup: m.SelectedGroup, RetryCookie: m.Cookie,
 		}).AppendBody(nil)
 		if err != nil {

@@ -181,7 +181,7 @@ var illegalMessages13 = []illegalMessage{
 
 func TestWhatIsNotLegalIn13IsNotWritten(t *testing.T) {
 	hello := func(change func(*ClientHello)) *ClientHello {
-		m := &ClientHello{CipherSuites: []uint16{0x1301}, Compression: []byte{0}, SupportedVersions: []uint16{versionDTLS13}}
+		m := &ClientHello{CipherSuites: []uint16{0x1301}, Compression: []byte{0}, SupportedVersions: []uint16{Version13}}
 		change(m)
 		return m
 	}
@@ -286,7 +286,7 @@ func TestEveryNamedExtensionHasItsPlaces(t *testing.T) {
 
 func TestBindersAreTheEndOfTheBody(t *testing.T) {
 	m := &ClientHello{
-		CipherSuites: []uint16{0x1301}, Compression: []byte{0}, SupportedVersions: []uint16{versionDTLS13},
+		CipherSuites: []uint16{0x1301}, Compression: []byte{0}, SupportedVersions: []uint16{Version13},
 		PSKModes: []uint8{PSKModeDHEKE}, KeyShares: []KeyShare{{29, []byte{1}}},
 	}
 	if n := m.BindersLen(); n != 0 {
@@ -311,7 +311,7 @@ func TestBindersAreTheEndOfTheBody(t *testing.T) {
 
 func TestTheCookieComesFirstAndKeysLast(t *testing.T) {
 	m := &ClientHello{
-		CipherSuites: []uint16{0x1301}, Compression: []byte{0}, SupportedVersions: []uint16{versionDTLS13},
+		CipherSuites: []uint16{0x1301}, Compression: []byte{0}, SupportedVersions: []uint16{Version13},
 		ALPN: []string{"coap"}, ServerName: "example.org", SessionTicket: []byte("ticket"),
 		KeyShares: []KeyShare{{29, []byte{1}}},
 	}

@@ -79,7 +79,7 @@ func (m *ServerHello) parse(r *reader) {
 			r.fail(alert.MissingExtension, "a HelloRetryRequest without supported_versions")
 		}
 		r.inPlace(inHelloRetryRequest, m.ExtensionTypes)
-	case m.SupportedVersion == versionDTLS13:
+	case m.SupportedVersion == Version13:
 		r.inPlace(inServerHello, m.ExtensionTypes)
 	}
 }
