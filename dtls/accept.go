@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"net/netip"
 	"time"
 
@@ -56,10 +57,10 @@ type ProvenHello struct {
 	recordSeq uint64        // record number to go on from
 	rtt       time.Duration // from the cookie to its return
 	rttKnown  bool
-	proven    bool     // the address is; false where no cookie was asked for
-	whole     bool     // it came in one datagram
-	cookie    []byte   // that proved it, nil if none was asked
-	retry     *retried // what was asked for with it, nil: by a HelloVerifyRequest
+	proven    bool             // the address is; false where no cookie was asked for
+	whole     bool             // it came in one datagram
+	cookie    []byte           // that proved it, nil if none was asked
+	retry     *handshake.Retry // what was asked for with it, nil: by a HelloVerifyRequest
 }
 
 // NewDoor returns a door with a cookie secret of its own, or Config.CookieKeys.
@@ -154,19 +155,19 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 		return j
 	}
 	j.hello = hello
-	if d.p.offers(VersionDTLS13) && !whole {
+	if d.p.Offers(VersionDTLS13) && !whole {
 		// Its version is in the extensions, so it takes all of the hello to know,
 		// or a cookie.
 		return d.decideBeginning13(now, from, body, j)
 	}
-	spoken := d.p.offers(VersionDTLS12)
+	spoken := d.p.Offers(VersionDTLS12)
 	if whole {
 		s, ok := message.ScanClientHello(body)
 		switch {
-		case d.p.offers(VersionDTLS13) && !ok:
+		case d.p.Offers(VersionDTLS13) && !ok:
 			j.verdict = isNoHello
 			return j
-		case d.p.offers(VersionDTLS13) && s.Offers(VersionDTLS13):
+		case d.p.Offers(VersionDTLS13) && s.Offers(VersionDTLS13):
 			return d.decide13(now, from, body, &s, j)
 		case s.SupportedVersions != nil:
 			// RFC 8446, Section 4.2.1: "servers [...] MUST use only the
@@ -247,7 +248,7 @@ func (d *Door) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p he
 	switch {
 	case j.verdict == refuseHello:
 		return appendRefusal(dst, p.record, j.alert)
-	case j.retry.suite != nil:
+	case j.retry.Suite != nil:
 		return d.appendRetry(dst, now, p, from, &j.retry)
 	}
 	return d.appendVerifyRequest(dst, now, from, p, j)

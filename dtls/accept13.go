@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"hash"
 	"net/netip"
 	"time"
@@ -32,7 +33,7 @@ import (
 // The parts of a cookie, in bytes.
 const (
 	retryFixedAt = 2 + 2
-	retryHeadLen = retryFixedAt + fixedLen // what stands before the hash
+	retryHeadLen = retryFixedAt + handshake.FixedLen // what stands before the hash
 )
 
 // door13 is what a Door needs for DTLS 1.3; its buffers are there so that nothing
@@ -49,18 +50,18 @@ func newDoor13() door13 { return door13{sha256: sha256.New(), sha384: sha512.New
 
 // retryAnswer is what a HelloRetryRequest says.
 type retryAnswer struct {
-	choice        // group is the one to ask for, 0: the hello has a share that will do
-	fixed  []byte // hash of what the second hello must repeat
-	body   []byte // of the hello it answers
-	scan   message.HelloScan
+	handshake.Choice        // group is the one to ask for, 0: the hello has a share that will do
+	fixed            []byte // hash of what the second hello must repeat
+	body             []byte // of the hello it answers
+	scan             message.HelloScan
 }
 
 // cookieLen is the size of a cookie in bytes.
-func (a *retryAnswer) cookieLen() int { return retryHeadLen + a.suite.Hash.Size() + cookie.Len }
+func (a *retryAnswer) cookieLen() int { return retryHeadLen + a.Suite.Hash.Size() + cookie.Len }
 
 // request is the HelloRetryRequest with that cookie.
 func (a *retryAnswer) request(c []byte) message.HelloRetryRequest {
-	return message.HelloRetryRequest{CipherSuite: a.suite.ID, SelectedGroup: uint16(a.group), Cookie: c}
+	return message.HelloRetryRequest{CipherSuite: a.Suite.ID, SelectedGroup: uint16(a.Group), Cookie: c}
 }
 
 // decide13 judges a whole hello that offers DTLS 1.3.
@@ -76,15 +77,15 @@ func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *mess
 		j.proven, j.verdict = true, letIn
 		return j
 	}
-	c, why := d.p.choose(s, nil)
-	if why != accepted {
-		return j.refuse(why.alert())
+	c, why := d.p.Choose(s, nil)
+	if why != handshake.Accepted {
+		return j.refuse(why.Alert())
 	}
 	size := serverHelloLen(&c)
-	if !c.needsRetry() {
-		c.group = 0 // there is nothing to ask for
+	if !c.NeedsRetry() {
+		c.Group = 0 // there is nothing to ask for
 	}
-	j.retry = retryAnswer{choice: c, body: body, scan: *s}
+	j.retry = retryAnswer{Choice: c, body: body, scan: *s}
 	j.verdict = letIn
 	if d.wantsCookie(now) || amplification*(len(body)+record.HeaderLen+message.HeaderLen) < size {
 		// RFC 9147, Section 5.1: what may be sent to an unproven address would not
@@ -95,9 +96,9 @@ func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *mess
 }
 
 // serverHelloLen is about how much the ServerHello with that choice will take.
-func serverHelloLen(c *choice) int {
+func serverHelloLen(c *handshake.Choice) int {
 	const rest = record.HeaderLen + message.HeaderLen + 128
-	_, share := kex.ShareLen(c.group)
+	_, share := kex.ShareLen(c.Group)
 	return rest + share
 }
 
@@ -107,7 +108,7 @@ func serverHelloLen(c *choice) int {
 // connection from scratch without a cookie."
 func (d *Door) checkRetry(now time.Time, from netip.AddrPort, s *message.HelloScan, j judgement) judgement {
 	j.retryCookie = s.RetryCookie
-	if !d.checkCookie(now, from, &j) || !bytes.Equal(appendFixed(d.v13.sum[:0], d.v13.sha256, s), j.retry.fixed) {
+	if !d.checkCookie(now, from, &j) || !bytes.Equal(handshake.AppendFixed(d.v13.sum[:0], d.v13.sha256, s), j.retry.fixed) {
 		return j.refuse(alert.IllegalParameter)
 	}
 	return j
@@ -134,10 +135,10 @@ func (d *Door) checkCookie(now time.Time, from netip.AddrPort, j *judgement) boo
 	if len(c) < retryHeadLen {
 		return false
 	}
-	a := retryAnswer{choice: choice{
-		version: VersionDTLS13, suite: suite.Lookup(binary.BigEndian.Uint16(c)), group: kex.Group(binary.BigEndian.Uint16(c[2:])),
+	a := retryAnswer{Choice: handshake.Choice{
+		Version: VersionDTLS13, Suite: suite.Lookup(binary.BigEndian.Uint16(c)), Group: kex.Group(binary.BigEndian.Uint16(c[2:])),
 	}}
-	if a.suite == nil || !a.suite.Is13() || len(c) != a.cookieLen() {
+	if a.Suite == nil || !a.Suite.Is13() || len(c) != a.cookieLen() {
 		return false
 	}
 	a.fixed = c[retryFixedAt:retryHeadLen]
@@ -172,10 +173,10 @@ func (d *Door) helloHash(s *suite.Suite, body []byte) []byte {
 // the number of the hello's, and its message_seq that of the hello, so that none
 // is used twice; the engine goes on behind them.
 func (d *Door) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.AddrPort, a *retryAnswer) []byte {
-	c := binary.BigEndian.AppendUint16(d.v13.cookie[:0], a.suite.ID)
-	c = binary.BigEndian.AppendUint16(c, uint16(a.group))
-	c = appendFixed(c, d.v13.sha256, &a.scan)
-	c = append(c, d.helloHash(a.suite, a.body)...)
+	c := binary.BigEndian.AppendUint16(d.v13.cookie[:0], a.Suite.ID)
+	c = binary.BigEndian.AppendUint16(c, uint16(a.Group))
+	c = handshake.AppendFixed(c, d.v13.sha256, &a.scan)
+	c = append(c, d.helloHash(a.Suite, a.body)...)
 	c = d.jar.Mint(c, now, from, d.covered(c, &a.scan.HelloPrefix)...)
 	m := a.request(c)
 	n := uint32(m.BodyLen())
@@ -190,15 +191,15 @@ func (d *Door) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.A
 
 // retried is what the engine has to know of the exchange: the HelloRetryRequest
 // is made again out of the cookie (RFC 9147, Section 5.1).
-func (a *retryAnswer) retried(c []byte) *retried {
+func (a *retryAnswer) retried(c []byte) *handshake.Retry {
 	m := a.request(c)
 	n := m.BodyLen()
 	raw := message.AppendHeader13(make([]byte, 0, message.Header13Len+n), message.TypeServerHello, n)
 	raw, _ = m.AppendBody(raw) // fails for longer cookies only
 	head := c[:len(c)-cookie.Len]
-	return &retried{
-		choice: a.choice, raw: raw,
-		fixed: bytes.Clone(head[retryFixedAt:retryHeadLen]), helloHash: bytes.Clone(head[retryHeadLen:]),
+	return &handshake.Retry{
+		Choice: a.Choice, Raw: raw,
+		Fixed: bytes.Clone(head[retryFixedAt:retryHeadLen]), HelloHash: bytes.Clone(head[retryHeadLen:]),
 	}
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) doubtfulACK(n recordNumber, err error) {
 // timer sends all of it, and no flood of ACKs may put that off for ever.
 func (e *Engine) handlePlaintextACK(list message.ACKList) {
 	o := &e.out
-	if e.handshaking() && !e.p.isClient && list.Len() == 0 && e.missesHello() {
+	if e.handshaking() && !e.p.IsClient && list.Len() == 0 && e.missesHello() {
 		return
 	}
 	if !e.handshaking() || e.keys.write > 0 || o.state != flightWaiting || o.hinted || !e.mayResend() {
@@ -109,7 +109,7 @@ func (e *Engine) missesHello() bool {
 // have come that it cannot open yet. RFC 9147, Section 7: not before DTLS 1.3 is
 // selected, which a HelloRetryRequest does.
 func (e *Engine) awaitsHello() {
-	if e.p.isClient && e.speaks13() && e.keys.write == 0 {
+	if e.p.IsClient && e.speaks13() && e.keys.write == 0 {
 		e.acks.wait = 0
 		e.acks.arm(e.now.Add(e.out.rto / 4))
 	}
@@ -282,7 +282,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 	if e.post != nil {
 		// RFC 9147, Section 7.1: "All other flights MUST be ACKed", also when
 		// they are repeated. A server's flight is answered by the client's.
-		if got.lost || answered || n.Epoch < epochData && e.p.isClient {
+		if got.lost || answered || n.Epoch < epochData && e.p.IsClient {
 			return
 		}
 		if a.received(n, true, got.disorder, e.now, e.out.rto); !got.fresh || a.full() || e.post.in.idle() {
@@ -296,7 +296,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 	case n.Epoch == 0:
 		// Anybody may have sent what a record in the clear holds, so it is named
 		// only once its message has proved right, and what follows is awaited.
-		if !e.p.isClient || e.keys.write == 0 || !got.fresh {
+		if !e.p.IsClient || e.keys.write == 0 || !got.fresh {
 			return
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"io"
 	"log/slog"
 	"net"
@@ -337,7 +338,7 @@ type ConnectionState struct {
 }
 
 // learn takes over what a handshake has found out so far.
-func (s *ConnectionState) learn(in *info) {
+func (s *ConnectionState) learn(in *handshake.Info) {
 	s.Version, s.CipherSuite, s.CurveID = in.Version, in.CipherSuite, in.CurveID
 	s.NegotiatedProtocol, s.ServerName = in.NegotiatedProtocol, in.ServerName
 	s.PeerCertificates, s.VerifiedChains, s.DidResume = in.PeerCertificates, in.VerifiedChains, in.DidResume

@@ -3,6 +3,7 @@ package dtls
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"sync"
 	"time"
 
@@ -116,15 +117,15 @@ func (c *sessionCache) Take(key string) []byte {
 
 // sessions returns a function that finds a session to resume. Each is given out
 // once.
-func (c *Config) sessions(p *params) func(now time.Time) *session {
+func (c *Config) sessions(p *params) func(now time.Time) *handshake.Session {
 	shared := c.shared()
-	return func(now time.Time) *session {
-		now = p.validAt(now)
-		usable := func(blob []byte) *session {
+	return func(now time.Time) *handshake.Session {
+		now = p.ValidAt(now)
+		usable := func(blob []byte) *handshake.Session {
 			if blob == nil {
 				return nil
 			}
-			s := p.offerable(blob, now)
+			s := p.Offerable(blob, now)
 			if s == nil || !shared.spend(s, now) {
 				return nil
 			}
@@ -137,7 +138,7 @@ func (c *Config) sessions(p *params) func(now time.Time) *session {
 			return nil
 		}
 		for {
-			blob := c.ClientSessionCache.Take(p.serverName)
+			blob := c.ClientSessionCache.Take(p.ServerName)
 			if blob == nil {
 				return nil
 			}
@@ -149,7 +150,7 @@ func (c *Config) sessions(p *params) func(now time.Time) *session {
 }
 
 // spend notes that a session is offered. It reports false if it was before.
-func (s *configShares) spend(old *session, now time.Time) bool {
+func (s *configShares) spend(old *handshake.Session, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, end := range s.spent {
@@ -157,13 +158,13 @@ func (s *configShares) spend(old *session, now time.Time) bool {
 			delete(s.spent, id)
 		}
 	}
-	id := sha256.Sum256(old.ticket)
+	id := sha256.Sum256(old.Ticket)
 	if _, spent := s.spent[id]; spent {
 		return false
 	}
 	if s.spent == nil {
 		s.spent = make(map[[sha256.Size]byte]time.Time)
 	}
-	s.spent[id] = old.expires()
+	s.spent[id] = old.Expires()
 	return true
 }

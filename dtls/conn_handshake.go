@@ -85,7 +85,7 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	if !hs.admitted.IsZero() {
 		now = hs.admitted
 	}
-	if hs.p.isClient {
+	if hs.p.IsClient {
 		c.eng, err = newClientEngine(hs.p, now)
 	} else {
 		c.eng, err = newServerEngine(hs.p, hs.proof, now)
@@ -99,7 +99,7 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 		c.eng.named = peerAddr{addr: addr}.key()
 	}
 	if c.eng.trace.asksPeer() {
-		peer := PeerInfo{Client: hs.p.isClient, Addr: c.peer.ap}
+		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.ap}
 		if addr := c.remoteAddr(); addr != nil {
 			peer.Name = addr.String()
 		}

@@ -61,7 +61,7 @@ func (c *Conn) Rehandshake(ctx context.Context) error {
 		return err
 	}
 	c.mu.Lock()
-	version, isClient := c.eng.ConnectionState().Version, c.eng.p.isClient
+	version, isClient := c.eng.ConnectionState().Version, c.eng.p.IsClient
 	c.mu.Unlock()
 	switch {
 	case version != VersionDTLS13:

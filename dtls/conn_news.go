@@ -85,7 +85,7 @@ func (c *Conn) giveSessions() {
 		if p.sessionSink.callback != nil {
 			p.sessionSink.callback(c, blob)
 		} else {
-			p.sessionSink.cache.Put(p.serverName, blob)
+			p.sessionSink.cache.Put(p.ServerName, blob)
 		}
 		c.mu.Lock()
 	}

@@ -433,7 +433,7 @@ func TestOtherHelloBehindTheDoor(t *testing.T) {
 				e := s.eng[serverSide]
 				if to == serverSide && !injected && e.door == nil {
 					injected = true
-					if !e.hs.m.awaitsHello() {
+					if !e.hs.m.AwaitsHello() {
 						t.Fatal("the hello came whole")
 					}
 					s.inject(serverSide, forged)

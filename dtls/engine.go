@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"net/netip"
 	"time"
 
@@ -115,7 +116,7 @@ func newClientEngine(p *params, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	e.credit.unlimited = true
-	if err := startClient(e.hs.m); errors.Is(err, errBadPSK) {
+	if err := handshake.StartClient(e.hs.m); errors.Is(err, handshake.ErrBadPSK) {
 		return nil, badConfig("%v", err)
 	} else if err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 		e.admit(hello)
 		return e, nil
 	}
-	e.hs.m.startServer(nil, nil)
+	e.hs.m.StartServer(nil, nil)
 	e.restart = &restartWatch{}
 	switch p.cookieMode {
 	case CookieAlways:
@@ -176,13 +177,13 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	e.begin(newHandshake(e, now))
-	e.out.init(p.retransmit, p.isClient)
+	e.out.init(p.retransmit, p.IsClient)
 	return e, nil
 }
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
-	e.hs.m.startServer(hello.cookie, hello.retry)
+	e.hs.m.StartServer(hello.cookie, hello.retry)
 	e.hs.cookie, e.hs.vouched = hello.cookie != nil, hello.cookie != nil && hello.whole
 	e.credit.unlimited = hello.proven
 	e.setPeer(hello.From)
@@ -362,7 +363,7 @@ func (e *Engine) fail(err error) {
 // once: the first error stays.
 func (e *Engine) end(err error) {
 	if e.handshaking() {
-		e.hs.m.wipe()
+		e.hs.m.Wipe()
 	}
 	if e.phase.end(err) {
 		e.trace.ended(err)
@@ -410,7 +411,7 @@ func earliest(a, b time.Time) time.Time {
 // String names the role and state, for logs.
 func (e *Engine) String() string {
 	role := "server"
-	if e.p.isClient {
+	if e.p.IsClient {
 		role = "client"
 	}
 	switch {

@@ -142,7 +142,7 @@ func (e *Engine) flightPassed(sample bool) {
 
 // sendFlight begins with the flight that was prepared: the peer's flight is
 // complete, so the one before it has arrived.
-func (hs *handshake) sendFlight(last bool) {
+func (hs *driver) sendFlight(last bool) {
 	e := hs.e
 	e.flightPassed(true)
 	e.out.load(hs.flight, last)

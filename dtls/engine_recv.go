@@ -170,7 +170,7 @@ func (e *Engine) versionFits(h record.Header) bool {
 		// purposes"; what is neither version is no record of ours all the same.
 		return h.Version == VersionDTLS12 || h.Version == message.Version10
 	}
-	repeats := !e.p.isClient && e.handshaking() && h.Epoch == 0
+	repeats := !e.p.IsClient && e.handshaking() && h.Epoch == 0
 	return h.Version == VersionDTLS12 || h.Version == message.Version10 && (e.state.Version == 0 || repeats)
 }
 
@@ -188,7 +188,7 @@ func (e *Engine) holdsEarly(h record.Header) bool {
 // ServerHello, and those of epoch 3 before the Finished (RFC 9147, Section
 // 4.2.1: "MAY either buffer or discard").
 func (e *Engine) holdsEarly13(u record.Unified) bool {
-	if !e.handshaking() || e.p.maxVersion != VersionDTLS13 || e.state.Version == VersionDTLS12 {
+	if !e.handshaking() || e.p.MaxVersion != VersionDTLS13 || e.state.Version == VersionDTLS12 {
 		return false
 	}
 	return (u.EpochBits == epochHandshake || u.EpochBits == epochData) && e.keys.openerByBits(u.EpochBits) == nil
@@ -227,7 +227,7 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 		// RFC 9147, Section 6.1: no data under the keys of the handshake.
 		e.fail(alert.Errorf(alert.UnexpectedMessage, "application data in epoch %d", n.Epoch))
 	case e.peerOverLimit(len(plaintext)):
-		e.fail(alert.Errorf(alert.RecordOverflow, "record of %d bytes, RecordSizeLimit is %d", len(plaintext), e.p.recordSizeLimit))
+		e.fail(alert.Errorf(alert.RecordOverflow, "record of %d bytes, RecordSizeLimit is %d", len(plaintext), e.p.RecordSizeLimit))
 	default:
 		if e.post == nil {
 			e.confirmLastFlight()
@@ -319,7 +319,7 @@ func (e *Engine) handlePostHandshake12(epoch uint16, h message.Header, body []by
 		// sends no last flight and has nothing to repeat.
 		e.drops.Repeated++
 		e.peerRepeated()
-	case h.Type == message.TypeHelloRequest && e.p.isClient, h.Type == message.TypeClientHello && !e.p.isClient:
+	case h.Type == message.TypeHelloRequest && e.p.IsClient, h.Type == message.TypeClientHello && !e.p.IsClient:
 		// RFC 5246, Section 7.4.1.1 and RFC 5746, Section 4.5: refused with a
 		// warning, once, so that a flood of requests is not answered.
 		if e.drops.Refused == 0 {

@@ -1,6 +1,8 @@
 package dtls
 
 import (
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
+
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/keys"
@@ -10,6 +12,12 @@ import (
 
 // The engine's part in the keys of DTLS 1.3: how they come into force, and when
 // those of an epoch before end.
+
+// Epochs of DTLS 1.3 (RFC 9147, Section 6.1).
+const (
+	epochHandshake = handshake.EpochHandshake
+	epochData      = handshake.EpochData // the first of those for data
+)
 
 // speaks13 reports whether DTLS 1.3 is agreed on, or asked for by the server.
 func (e *Engine) speaks13() bool { return e.state.Version == VersionDTLS13 }
@@ -48,8 +56,8 @@ func (e *Engine) limitRecords13(limit uint16) {
 		return
 	}
 	e.peerLimit = min(int(limit)-1, record.MaxPlaintext)
-	if e.p.recordSizeLimit > 0 {
-		e.ownLimit = e.p.recordSizeLimit - 1
+	if e.p.RecordSizeLimit > 0 {
+		e.ownLimit = e.p.RecordSizeLimit - 1
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"slices"
 	"testing"
 	"time"
@@ -313,7 +314,7 @@ func (p *postScript) faultOf(to side, typ message.Type, body []byte) error {
 // faultIn is what is wrong with the body of a message.
 func faultIn(typ message.Type, body []byte) error {
 	m, err := message.Parse(typ, message.TLS13, body)
-	if t, ok := m.(*message.NewSessionTicket13); ok && t.Lifetime > maxTicketLifetime {
+	if t, ok := m.(*message.NewSessionTicket13); ok && t.Lifetime > handshake.MaxTicketLifetime {
 		return alert.Errorf(alert.IllegalParameter, "lifetime %d", t.Lifetime)
 	}
 	return err
@@ -322,7 +323,7 @@ func faultIn(typ message.Type, body []byte) error {
 // ticket is the body of one.
 func (p *postScript) ticket() []byte {
 	m := &message.NewSessionTicket13{
-		Lifetime: [...]uint32{3600, 0, maxTicketLifetime, maxTicketLifetime + 1}[p.next()%4],
+		Lifetime: [...]uint32{3600, 0, handshake.MaxTicketLifetime, handshake.MaxTicketLifetime + 1}[p.next()%4],
 		AgeAdd:   uint32(p.number()), Nonce: p.take(p.next() % 16), Ticket: bytes.Repeat([]byte{7}, 1+p.number()%700),
 	}
 	body, err := m.AppendBody(nil)

@@ -3,6 +3,7 @@ package dtls
 import (
 	"bytes"
 	"errors"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"slices"
 	"testing"
 	"time"
@@ -53,14 +54,14 @@ func FuzzSession13(f *testing.F) {
 	honestServer.CookieMode = CookieAuto
 	giveSession(honestClient, honestServer)
 	tickets := &honestServer.shared().tickets
-	honest := func() *session {
-		s, err := parseSession(honestClient.Session)
+	honest := func() *handshake.Session {
+		s, err := handshake.ParseSession(honestClient.Session)
 		if err != nil {
 			f.Fatal(err)
 		}
 		return s
 	}
-	sealed, now := tickets.Open(honest().ticket), honestServer.Time()
+	sealed, now := tickets.Open(honest().Ticket), honestServer.Time()
 	f.Add([]byte{sealedUnchanged})
 	for place := range byte(sealedUnchanged) {
 		f.Add([]byte{place})
@@ -75,22 +76,22 @@ func FuzzSession13(f *testing.F) {
 	}
 	f.Add(append([]byte{sessionBytes}, honestClient.Session...))
 	f.Add(append(append([]byte{sessionBytes}, honestClient.Session...), 0))
-	f.Add(append([]byte{ticketBytes}, honest().ticket...))
+	f.Add(append([]byte{ticketBytes}, honest().Ticket...))
 	f.Add(append([]byte{sealedBytes}, sealed...))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		s := script(input)
 		place, old := s.next()%sessionPlaces, honest()
 		switch place {
 		case ticketBytes:
-			old.ticket = s
+			old.Ticket = s
 		case ticketEdited:
-			old.ticket = s.edit(old.ticket)
+			old.Ticket = s.edit(old.Ticket)
 		case sealedBytes:
-			old.ticket = tickets.Seal(s, now)
+			old.Ticket = tickets.Seal(s, now)
 		case sealedEdited:
-			old.ticket = tickets.Seal(s.edit(sealed), now)
+			old.Ticket = tickets.Seal(s.edit(sealed), now)
 		}
-		blob, err := old.marshal()
+		blob, err := old.Marshal()
 		switch {
 		case place == sessionBytes:
 			blob = s
@@ -118,8 +119,8 @@ func fuzzSession(t *testing.T, blob []byte, honestClient, server *Config) {
 	if offered == nil {
 		return
 	}
-	var inside *session
-	if sealed := server.shared().tickets.Open(offered.ticket); sealed != nil {
+	var inside *handshake.Session
+	if sealed := server.shared().tickets.Open(offered.Ticket); sealed != nil {
 		inside = reparsed(t, sealed)
 	}
 	p := newSim(t, client(), server)
@@ -144,13 +145,13 @@ func fuzzSession(t *testing.T, blob []byte, honestClient, server *Config) {
 }
 
 // reparsed is what is in a session, nil if it is none.
-func reparsed(t *testing.T, blob []byte) *session {
+func reparsed(t *testing.T, blob []byte) *handshake.Session {
 	t.Helper()
-	s, err := parseSession(blob)
+	s, err := handshake.ParseSession(blob)
 	if err != nil {
 		return nil
 	}
-	if again, err := s.marshal(); err != nil || !bytes.Equal(again, blob) {
+	if again, err := s.Marshal(); err != nil || !bytes.Equal(again, blob) {
 		t.Fatalf("%x is written as %x, %v", blob, again, err)
 	}
 	return s

@@ -3,6 +3,7 @@ package dtls
 import (
 	"bytes"
 	"errors"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
@@ -11,9 +12,9 @@ import (
 
 // handshake is everything that is needed only until the association is
 // established.
-type handshake struct {
+type driver struct {
 	e *Engine
-	m *machine // its state
+	m *handshake.Handshake // its state
 
 	began  time.Time
 	heard  int    // datagrams
@@ -42,11 +43,11 @@ type suspicion struct {
 	deadline time.Time
 }
 
-func newHandshake(e *Engine, now time.Time) *handshake {
-	hs := &handshake{e: e, began: now}
-	hs.m = newMachine(&e.p.config, hs)
+func newHandshake(e *Engine, now time.Time) *driver {
+	hs := &driver{e: e, began: now}
+	hs.m = handshake.New(&e.p.Config, hs)
 	hs.in = reassembly{free: true, limit: e.p.maxHandshakeSize}
-	if e.p.isClient {
+	if e.p.IsClient {
 		hs.in.begins = message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
 	} else {
 		hs.in.begins = message.SetOf(message.TypeClientHello)
@@ -56,14 +57,14 @@ func newHandshake(e *Engine, now time.Time) *handshake {
 
 // params are those of the association, or of the Config that GetConfigForClient
 // returned.
-func (hs *handshake) params() *params { return hs.m.p.owner.(*params) }
+func (hs *driver) params() *params { return hs.m.Config.Owner.(*params) }
 
 // awaited names the messages that may come.
-func (hs *handshake) awaited() string { return hs.m.expects().String() }
+func (hs *driver) awaited() string { return hs.m.Expects().String() }
 
 // handleFragment takes a fragment and, if it completes messages, goes through
 // their states.
-func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
+func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
 	e := hs.e
 	if !hs.epochFits(h.Type, epoch) {
 		return fragmentRefused, false
@@ -71,7 +72,7 @@ func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte)
 	disorder = !hs.in.inOrder(h)
 	switch v = hs.in.add(epoch, h, body); v {
 	case fragmentKept:
-		if epoch == epochHandshake && !e.p.isClient {
+		if epoch == epochHandshake && !e.p.IsClient {
 			e.flightAnswered()
 		}
 		e.out.alive(e.now, false)
@@ -84,7 +85,7 @@ func (hs *handshake) handleFragment(epoch uint16, h message.Header, body []byte)
 }
 
 // epochFits: a message comes in the epoch its place in the handshake has.
-func (hs *handshake) epochFits(t message.Type, epoch uint16) bool {
+func (hs *driver) epochFits(t message.Type, epoch uint16) bool {
 	if epoch >= epochHandshake || hs.e.speaks13() {
 		// RFC 9147, Section 6.1: "There are three unencrypted messages in DTLS,
 		// namely ClientHello, ServerHello, and HelloRetryRequest."
@@ -97,17 +98,17 @@ func (hs *handshake) epochFits(t message.Type, epoch uint16) bool {
 }
 
 // drive takes the messages that are complete, in order.
-func (hs *handshake) drive() {
+func (hs *driver) drive() {
 	e := hs.e
 	for !e.over() && e.runs(hs) {
 		m, ok := hs.in.take()
 		if !ok {
 			break
 		}
-		awaited := hs.m.expects()
-		err := hs.m.take(m.typ, m.raw, m.seq, hs.record)
+		awaited := hs.m.Expects()
+		err := hs.m.Take(m.typ, m.raw, m.seq, hs.record)
 		e.trace.message(m, awaited, err)
-		if errors.Is(err, errIgnore) {
+		if errors.Is(err, handshake.ErrIgnore) {
 			hs.in.reject(m)
 			e.drops.Repeated++
 			continue
@@ -119,8 +120,8 @@ func (hs *handshake) drive() {
 		hs.in.accept(m)
 		hs.suspicion = suspicion{}
 		e.out.alive(e.now, true)
-		e.state.learn(&hs.m.info)
-		if hs.m.isComplete() {
+		e.state.learn(&hs.m.Info)
+		if hs.m.IsComplete() {
 			hs.finish()
 		}
 	}
@@ -140,7 +141,7 @@ func asksRetry(m *inMessage) bool {
 // fault deals with a message that cannot be right. What a key vouched for, or
 // what is our own failure, ends the handshake; plaintext is put aside, and so
 // is the suspicion until it proves true.
-func (hs *handshake) fault(m *inMessage, err error) {
+func (hs *driver) fault(m *inMessage, err error) {
 	var peers *alert.Error
 	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.epoch > 0 || hs.broughtCookie(m) {
 		hs.e.fail(err)
@@ -154,12 +155,12 @@ func (hs *handshake) fault(m *inMessage, err error) {
 // broughtCookie reports whether m is the very hello that the door let in: nobody
 // else knows its cookie. If it came in several datagrams, some of its fragments
 // may be another's all the same.
-func (hs *handshake) broughtCookie(m *inMessage) bool {
-	return hs.vouched && hs.m.awaitsHello() && hs.m.hasCookie(m.body())
+func (hs *driver) broughtCookie(m *inMessage) bool {
+	return hs.vouched && hs.m.AwaitsHello() && hs.m.HasCookie(m.body())
 }
 
 // suspect notes an unauthenticated reason to end the handshake.
-func (hs *handshake) suspect(err error) {
+func (hs *driver) suspect(err error) {
 	switch hs.params().plaintextAlerts {
 	case AlertsImmediate:
 		hs.e.fail(err)
@@ -168,9 +169,9 @@ func (hs *handshake) suspect(err error) {
 		if hs.cookie && hs.e.out.total == 0 {
 			// It is the client's timer that brings the rest of the hello again.
 			// That has learned nothing of ours, and begins with Initial as a rule.
-			wait = max(wait, 2*hs.m.p.firstTimer)
+			wait = max(wait, 2*hs.m.Config.FirstTimer)
 		}
-		if hs.m.awaitsSecondHello() {
+		if hs.m.AwaitsSecondHello() {
 			wait *= 2 // likewise, and our own timer first, which tells it what was asked for
 		}
 		if hs.suspicion.err == nil {
@@ -181,13 +182,13 @@ func (hs *handshake) suspect(err error) {
 }
 
 // finish leaves the handshake behind: the association is established.
-func (hs *handshake) finish() {
-	e, r := hs.e, hs.m.result
+func (hs *driver) finish() {
+	e, r := hs.e, hs.m.Result
 	if e.speaks13() {
 		hs.finish13(r)
 		return
 	}
-	e.secrets = secrets12{r.suite.Hash, r.master, r.clientRandom, r.serverRandom}
+	e.secrets = secrets12{r.Suite.Hash, r.Master, r.ClientRandom, r.ServerRandom}
 	e.state.HandshakeComplete = true
 	e.complete()
 	if !e.out.last {
@@ -201,18 +202,18 @@ func (hs *handshake) finish() {
 }
 
 // announce tells the world, and goes on with what came early.
-func (hs *handshake) announce() {
+func (hs *driver) announce() {
 	e := hs.e
 	e.trace.established(e.state)
 	e.events.push(Event{Kind: EventEstablished})
-	hs.m.release()
+	hs.m.Release()
 	hs.handleHeld()
 	if hs.closed.Epoch > 0 && !e.over() {
 		e.peerClosed(hs.closed)
 	}
 }
 
-func (hs *handshake) nextTimeout() time.Time {
+func (hs *driver) nextTimeout() time.Time {
 	t := hs.suspicion.deadline
 	if hs.e.p.handshakeTimeout > 0 {
 		t = earliest(t, hs.began.Add(hs.e.p.handshakeTimeout))
@@ -220,7 +221,7 @@ func (hs *handshake) nextTimeout() time.Time {
 	return t
 }
 
-func (hs *handshake) handleTimeout(now time.Time) {
+func (hs *driver) handleTimeout(now time.Time) {
 	if hs.e.p.handshakeTimeout > 0 && !now.Before(hs.began.Add(hs.e.p.handshakeTimeout)) {
 		hs.e.fail(hs.e.timeoutError())
 		return
@@ -232,9 +233,9 @@ func (hs *handshake) handleTimeout(now time.Time) {
 
 // believe ends the handshake, unless the present state can restart it. Then the
 // reason is kept, for the case that the server answers nothing from here on.
-func (hs *handshake) believe(err error) {
-	if hs.m.restart() {
-		hs.suspicion = suspicion{err, hs.e.now.Add(restartPatience * hs.m.p.firstTimer)}
+func (hs *driver) believe(err error) {
+	if hs.m.Restart() {
+		hs.suspicion = suspicion{err, hs.e.now.Add(restartPatience * hs.m.Config.FirstTimer)}
 		return
 	}
 	hs.e.fail(err)
@@ -248,7 +249,7 @@ const restartPatience = 4
 const maxHeld = 4096
 
 // hold keeps a record that overtook what its keys are made of.
-func (hs *handshake) hold(raw []byte) {
+func (hs *driver) hold(raw []byte) {
 	if hs.heldBytes+len(raw) > maxHeld {
 		hs.e.drops.Memory++
 		return
@@ -258,7 +259,7 @@ func (hs *handshake) hold(raw []byte) {
 }
 
 // handleHeld tries what was held; some of it may be held once more.
-func (hs *handshake) handleHeld() {
+func (hs *driver) handleHeld() {
 	held := hs.held
 	hs.held, hs.heldBytes = nil, 0
 	for _, raw := range held {
@@ -270,7 +271,7 @@ func (hs *handshake) handleHeld() {
 
 // countCCS lets through as many change_cipher_spec as retransmissions of an
 // honest peer could need.
-func (hs *handshake) countCCS() bool {
+func (hs *driver) countCCS() bool {
 	hs.ccs++
 	return hs.ccs <= 16
 }
@@ -319,7 +320,7 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 // answered with one of ours, and nothing is sent after it.
 func (e *Engine) peerClosed(n recordNumber) {
 	switch {
-	case !e.established() && e.p.isClient:
+	case !e.established() && e.p.IsClient:
 		// A server writes under these keys once its handshake is complete. Its
 		// last flight was lost, or is late; it repeats it when asked.
 		if e.hs.closed.Epoch == 0 || n.Seq < e.hs.closed.Seq {

@@ -53,7 +53,7 @@ func (e *Engine) owes() bool {
 	}
 	// Nothing says that the ACK of a client's Finished has arrived, but what the
 	// client sends after it. One that has closed itself needs nothing any more.
-	unheard := !e.p.isClient && e.post.seenEpoch < epochData
+	unheard := !e.p.IsClient && e.post.seenEpoch < epochData
 	return !e.closing.received && (unheard || e.repeats13())
 }
 

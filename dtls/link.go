@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"net/netip"
 	"time"
 
@@ -11,52 +12,52 @@ import (
 
 // handshake is the link of its machine. What the machine may do with the engine is
 // here and nowhere else.
-var _ link = (*handshake)(nil)
+var _ handshake.Link = (*driver)(nil)
 
-func (hs *handshake) Now() time.Time       { return hs.e.now }
-func (hs *handshake) Peer() netip.AddrPort { return hs.e.peer }
+func (hs *driver) Now() time.Time       { return hs.e.now }
+func (hs *driver) Peer() netip.AddrPort { return hs.e.peer }
 
-func (hs *handshake) SetMessageSeq(seq uint16) { hs.e.out.nextSeq = seq }
+func (hs *driver) SetMessageSeq(seq uint16) { hs.e.out.nextSeq = seq }
 
-func (hs *handshake) Add(typ message.Type, body []byte) (seq uint16) {
+func (hs *driver) Add(typ message.Type, body []byte) (seq uint16) {
 	// A flight may wait for a minute: what it keeps is no larger than it must be.
 	o := hs.e.newMessage(typ, bytes.Clone(body))
 	hs.flight = append(hs.flight, o)
 	return o.seq
 }
 
-func (hs *handshake) AddCCS() {
+func (hs *driver) AddCCS() {
 	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.writeEpoch()})
 }
 
-func (hs *handshake) SendFlight(last bool)       { hs.sendFlight(last) }
-func (hs *handshake) FlightAnswered(sample bool) { hs.e.flightPassed(sample) }
-func (hs *handshake) NextRecord() uint64         { return hs.e.keys.nextPlaintext() }
+func (hs *driver) SendFlight(last bool)       { hs.sendFlight(last) }
+func (hs *driver) FlightAnswered(sample bool) { hs.e.flightPassed(sample) }
+func (hs *driver) NextRecord() uint64         { return hs.e.keys.nextPlaintext() }
 
-func (hs *handshake) InstallRead(k keyMaterial) (err error) {
-	e, epoch := hs.e, k.epoch
+func (hs *driver) InstallRead(k handshake.Keys) (err error) {
+	e, epoch := hs.e, k.Epoch
 	if epoch == 0 {
 		epoch = e.keys.writeEpoch() + 1
-		err = e.keys.installRead12(k.suite.AEAD, epoch, k.key, k.iv, e.p.replayWindow)
-		keys.Wipe(k.key, k.iv)
+		err = e.keys.installRead12(k.Suite.AEAD, epoch, k.Key, k.IV, e.p.replayWindow)
+		keys.Wipe(k.Key, k.IV)
 	} else {
-		err = e.keys.installRead13(k.suite, epoch, k.secret, e.p.replayWindow)
+		err = e.keys.installRead13(k.Suite, epoch, k.Secret, e.p.replayWindow)
 	}
 	if err == nil && epoch != epochData {
-		e.trace.keys(epoch, k.suite.ID)
+		e.trace.keys(epoch, k.Suite.ID)
 		hs.retryHeld = true
 	}
 	return err
 }
 
-func (hs *handshake) InstallWrite(k keyMaterial) (err error) {
-	e, epoch := hs.e, k.epoch
+func (hs *driver) InstallWrite(k handshake.Keys) (err error) {
+	e, epoch := hs.e, k.Epoch
 	if epoch == 0 {
 		epoch = e.keys.writeEpoch() + 1
-		err = e.keys.installWrite12(k.suite.AEAD, epoch, k.key, k.iv)
-		keys.Wipe(k.key, k.iv)
+		err = e.keys.installWrite12(k.Suite.AEAD, epoch, k.Key, k.IV)
+		keys.Wipe(k.Key, k.IV)
 	} else {
-		err = e.keys.installWrite13(k.suite, epoch, k.secret)
+		err = e.keys.installWrite13(k.Suite, epoch, k.Secret)
 	}
 	if err == nil {
 		e.keys.startWriting(epoch)
@@ -64,16 +65,16 @@ func (hs *handshake) InstallWrite(k keyMaterial) (err error) {
 	return err
 }
 
-func (hs *handshake) CloseMessagesBefore(epoch uint16) { hs.in.closeBefore(epoch) }
+func (hs *driver) CloseMessagesBefore(epoch uint16) { hs.in.closeBefore(epoch) }
 
-func (hs *handshake) VersionAgreed(version uint16) {
+func (hs *driver) VersionAgreed(version uint16) {
 	e := hs.e
 	e.state.Version = version
-	e.out.ledger.on = version == VersionDTLS13 || version == 0 && e.p.isClient && e.p.offers(VersionDTLS13)
+	e.out.ledger.on = version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13)
 }
 
-func (hs *handshake) AddressProven() { hs.e.credit.unlimited = true }
+func (hs *driver) AddressProven() { hs.e.credit.unlimited = true }
 
-func (hs *handshake) RecallRetry(hello []byte) *retried { return hs.e.recallRetry(hello) }
+func (hs *driver) RecallRetry(hello []byte) *handshake.Retry { return hs.e.recallRetry(hello) }
 
-func (hs *handshake) LimitRecords(peer uint16) { hs.e.limitRecords13(peer) }
+func (hs *driver) LimitRecords(peer uint16) { hs.e.limitRecords13(peer) }

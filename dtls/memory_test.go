@@ -112,7 +112,7 @@ func TestHandshakeMemoryIsFreed(t *testing.T) {
 			client.ServerName = "elsewhere"
 		}
 		s := newSim(t, client, server)
-		var gone [2]weak.Pointer[handshake]
+		var gone [2]weak.Pointer[driver]
 		s.perRecord(func(to side, n int, after bool) {
 			e := s.eng[to]
 			if !e.handshaking() || e.door != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/tls"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"io"
 	"math"
 	"net"
@@ -23,7 +24,7 @@ import (
 // params are a Config resolved and checked once: defaults filled in, callbacks
 // reduced to plain functions. Nothing below reads Config.
 type params struct {
-	config // what a handshake reads
+	handshake.Config // what a handshake reads
 
 	time        func() time.Time // of the fronts
 	sessionSink sessionSink
@@ -71,20 +72,20 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		c = &Config{}
 	}
 	p := &params{
-		config: config{
-			isClient:             isClient,
-			rand:                 c.Rand,
-			validAt:              func(now time.Time) time.Time { return now },
-			keyLog:               keyLogger(c.KeyLogWriter),
-			serverName:           c.ServerName,
-			certificates:         c.Certificates,
-			getCertificate:       c.GetCertificate,
-			getClientCertificate: c.GetClientCertificate,
-			clientAuth:           c.ClientAuth,
-			pskHint:              c.PSKHint,
-			roots:                c.ClientCAs,
-			verifyPeer:           c.VerifyPeerCertificate,
-			alpn:                 c.NextProtos,
+		Config: handshake.Config{
+			IsClient:             isClient,
+			Rand:                 c.Rand,
+			ValidAt:              func(now time.Time) time.Time { return now },
+			KeyLog:               keyLogger(c.KeyLogWriter),
+			ServerName:           c.ServerName,
+			Certificates:         c.Certificates,
+			GetCertificate:       c.GetCertificate,
+			GetClientCertificate: c.GetClientCertificate,
+			ClientAuth:           c.ClientAuth,
+			PSKHint:              c.PSKHint,
+			Roots:                c.ClientCAs,
+			VerifyPeer:           c.VerifyPeerCertificate,
+			ALPN:                 c.NextProtos,
 		},
 		time:            c.Time,
 		cookieMode:      c.CookieMode,
@@ -93,20 +94,20 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		trace:           newTracer(c),
 		nonDTLS:         c.NonDTLS,
 	}
-	p.owner = p
-	if p.rand == nil {
-		p.rand = rand.Reader
+	p.Owner = p
+	if p.Rand == nil {
+		p.Rand = rand.Reader
 	}
 	if c.Time != nil {
-		p.validAt = func(time.Time) time.Time { return c.Time() }
+		p.ValidAt = func(time.Time) time.Time { return c.Time() }
 	} else {
 		p.time = time.Now
 	}
 	if isClient {
-		p.roots, p.skipVerify = c.RootCAs, c.InsecureSkipVerify
+		p.Roots, p.SkipVerify = c.RootCAs, c.InsecureSkipVerify
 	}
 	if c.GetConfigForClient != nil {
-		p.forClient = func(info *tls.ClientHelloInfo) (*config, error) {
+		p.ForClient = func(info *tls.ClientHelloInfo) (*handshake.Config, error) {
 			other, err := c.GetConfigForClient(info)
 			if other == nil || err != nil {
 				return nil, err
@@ -115,11 +116,11 @@ func resolve(c *Config, isClient bool) (*params, error) {
 			if err != nil {
 				return nil, err
 			}
-			return &resolved.config, nil
+			return &resolved.Config, nil
 		}
 	}
 	if c.VerifyConnection != nil {
-		p.verifyConnection = func(in *info) error {
+		p.VerifyConnection = func(in *handshake.Info) error {
 			var s ConnectionState
 			s.learn(in)
 			return c.VerifyConnection(s)
@@ -143,20 +144,20 @@ func (p *params) resolveVersions(c *Config) error {
 			return badConfig("version 0x%04x is unknown; use VersionDTLS12, VersionDTLS13 or 0", v)
 		}
 	}
-	p.minVersion, p.maxVersion = c.MinVersion, c.MaxVersion
+	p.MinVersion, p.MaxVersion = c.MinVersion, c.MaxVersion
 	switch {
 	case c.RequirePQ && (c.MinVersion == VersionDTLS12 || c.MaxVersion == VersionDTLS12):
 		return badConfig("RequirePQ needs DTLS 1.3, and MinVersion or MaxVersion ask for 1.2: that has no post-quantum groups")
 	case c.RequirePQ:
-		p.minVersion = VersionDTLS13
-	case p.minVersion == 0:
-		p.minVersion = VersionDTLS12
+		p.MinVersion = VersionDTLS13
+	case p.MinVersion == 0:
+		p.MinVersion = VersionDTLS12
 	}
-	if p.maxVersion == 0 {
-		p.maxVersion = VersionDTLS13
+	if p.MaxVersion == 0 {
+		p.MaxVersion = VersionDTLS13
 	}
-	if !message.VersionAtLeast(p.maxVersion, p.minVersion) {
-		return badConfig("MinVersion %s is newer than MaxVersion %s", VersionName(p.minVersion), VersionName(p.maxVersion))
+	if !message.VersionAtLeast(p.MaxVersion, p.MinVersion) {
+		return badConfig("MinVersion %s is newer than MaxVersion %s", VersionName(p.MinVersion), VersionName(p.MaxVersion))
 	}
 	return nil
 }
@@ -170,9 +171,9 @@ func (p *params) resolveEMS(c *Config) error {
 	case c.DisableExtendedMasterSecret && require:
 		return badConfig("RequireExtendedMasterSecret contradicts DisableExtendedMasterSecret; set one of them")
 	case c.DisableExtendedMasterSecret:
-		p.ems = emsDisabled
+		p.EMS = handshake.EMSDisabled
 	case !require:
-		p.ems = emsOffered
+		p.EMS = handshake.EMSOffered
 	}
 	return nil
 }
@@ -181,14 +182,14 @@ func (p *params) resolveEMS(c *Config) error {
 func (p *params) resolveCrypto(c *Config) error {
 	usesPSK := c.ClientPSK != nil
 	usesCerts := !usesPSK
-	if !p.isClient {
+	if !p.IsClient {
 		usesPSK = c.ServerPSK != nil
 		usesCerts = len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil
 	}
 	if !usesPSK && !usesCerts {
 		return badConfig("a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK")
 	}
-	p.certified = usesCerts
+	p.Certified = usesCerts
 	if c.CipherSuites != nil && len(c.CipherSuites) == 0 {
 		return badConfig("CipherSuites is empty; leave it nil for the defaults")
 	}
@@ -199,34 +200,34 @@ func (p *params) resolveCrypto(c *Config) error {
 			return badConfig("cipher suite 0x%04x is not spoken here; remove it from CipherSuites", id)
 		case !s.Approved():
 			return badConfig("cipher suite %s is not allowed in FIPS 140-only mode; remove it from CipherSuites", s.Name)
-		case s.UsesPSK() && !usesPSK && p.isClient:
+		case s.UsesPSK() && !usesPSK && p.IsClient:
 			return badConfig("cipher suite %s needs ClientPSK", s.Name)
 		case s.UsesPSK() && !usesPSK:
 			return badConfig("cipher suite %s needs ServerPSK", s.Name)
-		case !s.Is13() && !s.UsesPSK() && !usesCerts && !p.isClient:
+		case !s.Is13() && !s.UsesPSK() && !usesCerts && !p.IsClient:
 			return badConfig("cipher suite %s needs Certificates or GetCertificate", s.Name)
 		case s.Is13():
-			p.suites13 = append(p.suites13, s)
+			p.Suites13 = append(p.Suites13, s)
 		default:
-			p.suites = append(p.suites, s)
+			p.Suites = append(p.Suites, s)
 		}
 	}
 	// A version of which the list names no suite keeps its own.
-	if p.suites == nil {
+	if p.Suites == nil {
 		for _, s := range suite.All() {
 			if !s.OnRequest && s.Approved() && (s.UsesPSK() && usesPSK || !s.UsesPSK() && usesCerts) {
-				p.suites = append(p.suites, s)
+				p.Suites = append(p.Suites, s)
 			}
 		}
 	}
-	if p.suites13 == nil {
+	if p.Suites13 == nil {
 		for _, s := range suite.All13() {
 			if !s.OnRequest && s.Approved() {
-				p.suites13 = append(p.suites13, s)
+				p.Suites13 = append(p.Suites13, s)
 			}
 		}
 	}
-	if usesPSK && !usesCerts && p.offers(VersionDTLS13) && !slices.ContainsFunc(p.suites13, func(s *suite.Suite) bool { return s.Hash == crypto.SHA256 }) {
+	if usesPSK && !usesCerts && p.Offers(VersionDTLS13) && !slices.ContainsFunc(p.Suites13, func(s *suite.Suite) bool { return s.Hash == crypto.SHA256 }) {
 		// RFC 8446, Section 4.2.11: SHA-256, where a key is not provisioned with
 		// another hash, and PSK has no field for one.
 		return badConfig("pre-shared keys are for SHA-256: add TLS_AES_128_GCM_SHA256 to CipherSuites, or set MaxVersion to VersionDTLS12")
@@ -235,10 +236,10 @@ func (p *params) resolveCrypto(c *Config) error {
 		if !auth.Supported(s) {
 			return badConfig("signature scheme %v is not spoken here; remove it from SignatureSchemes", s)
 		}
-		p.schemes = append(p.schemes, s)
+		p.Schemes = append(p.Schemes, s)
 	}
-	if p.schemes == nil {
-		p.schemes = auth.DefaultSchemes()
+	if p.Schemes == nil {
+		p.Schemes = auth.DefaultSchemes()
 	}
 	return nil
 }
@@ -252,24 +253,24 @@ func (p *params) resolveGroups(c *Config) error {
 		if !kex.Approved(id) {
 			return badConfig("group %v is not allowed in FIPS 140-only mode; remove it from CurvePreferences", id)
 		}
-		p.groups13 = append(p.groups13, id)
+		p.Groups13 = append(p.Groups13, id)
 	}
-	if p.groups13 == nil {
-		p.groups13 = kex.Default13()
+	if p.Groups13 == nil {
+		p.Groups13 = kex.Default13()
 	}
 	if c.RequirePQ {
-		p.groups13 = slices.DeleteFunc(p.groups13, func(g kex.Group) bool { return !kex.IsHybrid(g) })
-		if len(p.groups13) == 0 {
+		p.Groups13 = slices.DeleteFunc(p.Groups13, func(g kex.Group) bool { return !kex.IsHybrid(g) })
+		if len(p.Groups13) == 0 {
 			return badConfig("RequirePQ, and CurvePreferences names no post-quantum group")
 		}
 	}
-	p.groups = kex.For12(p.groups13)
+	p.Groups = kex.For12(p.Groups13)
 	switch c.Hello {
 	case HelloAuto:
 		// Servers of DTLS 1.2 often cannot join a hello in fragments.
-		p.smallHello = p.offers(VersionDTLS12) && c.CookieMode != AddressProven
+		p.SmallHello = p.Offers(VersionDTLS12) && c.CookieMode != AddressProven
 	case HelloSmall:
-		p.smallHello = true
+		p.SmallHello = true
 	case HelloFull:
 	default:
 		return badConfig("Hello %d is unknown", c.Hello)
@@ -289,22 +290,22 @@ func (p *params) resolveCredentials(c *Config) error {
 	if len(c.PSKHint) > 65535 {
 		return badConfig("PSKHint of %d bytes: RFC 4279 allows 65535", len(c.PSKHint))
 	}
-	if p.isClient {
-		if p.usesCertificates() && c.ServerName == "" && !c.InsecureSkipVerify {
+	if p.IsClient {
+		if p.UsesCertificates() && c.ServerName == "" && !c.InsecureSkipVerify {
 			return badConfig("a client needs ServerName to verify the server by, or InsecureSkipVerify")
 		}
 		return nil
 	}
-	if !p.usesCertificates() || c.GetCertificate != nil || c.GetConfigForClient != nil {
+	if !p.UsesCertificates() || c.GetCertificate != nil || c.GetConfigForClient != nil {
 		return nil
 	}
 	for i := range c.Certificates {
 		cert := &c.Certificates[i]
-		if !p.offers(VersionDTLS12) && len(auth.Schemes13(auth.SchemesFor(publicKey(cert), p.schemes))) > 0 {
+		if !p.Offers(VersionDTLS12) && len(auth.Schemes13(auth.SchemesFor(handshake.PublicKey(cert), p.Schemes))) > 0 {
 			return nil
 		}
-		for _, s := range p.suites {
-			if p.offers(VersionDTLS12) && !s.UsesPSK() && certificateFits(cert, s, p.schemes) {
+		for _, s := range p.Suites {
+			if p.Offers(VersionDTLS12) && !s.UsesPSK() && handshake.CertificateFits(cert, s, p.Schemes) {
 				return nil
 			}
 		}
@@ -378,7 +379,7 @@ func (p *params) resolveTimers(c *Config) error {
 	case c.IdleTimeout < 0:
 		return badConfig("IdleTimeout %v is negative; 0 means never", c.IdleTimeout)
 	}
-	p.firstTimer = r.Initial
+	p.FirstTimer = r.Initial
 	p.retransmit, p.idleTimeout, p.linger = r, c.IdleTimeout, max(c.Linger, 0)
 	if c.Linger == 0 {
 		p.linger = min(2*r.Max, maxLinger)
@@ -402,7 +403,7 @@ func (p *params) resolveLimits(c *Config) error {
 		{&p.replayWindow, "ReplayWindow", c.ReplayWindow, defaultReplayWindow, 64, 65536},
 		{&p.receiveQueue, "ReceiveQueue", c.ReceiveQueue, defaultReceiveQueue, 1, 1 << 30},
 		{&p.maxHandshakeSize, "MaxHandshakeSize", c.MaxHandshakeSize, defaultMaxHandshakeSize, 4096, 1<<24 - 1},
-		{&p.recordSizeLimit, "RecordSizeLimit", c.RecordSizeLimit, 0, 64, record.MaxPlaintext + 1},
+		{&p.RecordSizeLimit, "RecordSizeLimit", c.RecordSizeLimit, 0, 64, record.MaxPlaintext + 1},
 		{&p.maxHandshakes, "MaxHandshakes", c.MaxHandshakes, defaultMaxHandshakes, 1, 1 << 20},
 		{&p.maxAssociations, "MaxAssociations", c.MaxAssociations, 0, 0, math.MaxInt32},
 		{&p.maxPerPrefix, "MaxPerPrefix", c.MaxPerPrefix, 0, 0, math.MaxInt32},
@@ -430,27 +431,27 @@ func (p *params) resolveLimits(c *Config) error {
 		return badConfig("CookieMode %d is unknown", p.cookieMode)
 	case p.plaintextAlerts > AlertsIgnored:
 		return badConfig("PlaintextAlerts %d is unknown", p.plaintextAlerts)
-	case p.clientAuth < tls.NoClientCert || p.clientAuth > tls.RequireAndVerifyClientCert:
-		return badConfig("ClientAuth %d is unknown", p.clientAuth)
+	case p.ClientAuth < tls.NoClientCert || p.ClientAuth > tls.RequireAndVerifyClientCert:
+		return badConfig("ClientAuth %d is unknown", p.ClientAuth)
 	}
 	return nil
 }
 
 // resolveSessions prepares resumption.
 func (p *params) resolveSessions(c *Config) error {
-	p.pskAlone, p.sessionSink = c.PSKWithoutDHE, sessionSink{c.OnSession, c.ClientSessionCache}
-	if p.isClient {
-		p.takeSession = c.sessions(p)
+	p.PSKAlone, p.sessionSink = c.PSKWithoutDHE, sessionSink{c.OnSession, c.ClientSessionCache}
+	if p.IsClient {
+		p.TakeSession = c.sessions(p)
 		if c.Session != nil {
-			if _, err := parseSession(c.Session); err != nil {
+			if _, err := handshake.ParseSession(c.Session); err != nil {
 				return badConfig("Session is not what Conn.Session of this version of the library has returned")
 			}
 		}
 		return nil
 	}
 	p.restartKeys = c.shared().restartKeys()
-	if !c.SessionTicketsDisabled && p.offers(VersionDTLS13) {
-		p.tickets = &c.shared().tickets
+	if !c.SessionTicketsDisabled && p.Offers(VersionDTLS13) {
+		p.Tickets = &c.shared().tickets
 	}
 	return nil
 }
@@ -462,25 +463,25 @@ func (p *params) wrapPSK(c *Config) {
 		timeout = defaultCallbackTimeout
 	}
 	if lookup := c.ClientPSK; lookup != nil {
-		p.clientPSKs = func(serverName string, hint []byte) (list []externalPSK, err error) {
+		p.ClientPSKs = func(serverName string, hint []byte) (list []handshake.PSK, err error) {
 			ctx, cancel := context.WithTimeout(context.Background(), timeout)
 			defer cancel()
 			found, err := lookup(ctx, ClientPSKInfo{ServerName: serverName, Hint: hint})
 			for _, k := range found {
-				list = append(list, externalPSK{identity: k.Identity, key: k.Key})
+				list = append(list, handshake.PSK{Identity: k.Identity, Key: k.Key})
 			}
 			return list, err
 		}
 	}
 	if lookup := c.ServerPSK; lookup != nil {
-		p.serverPSK = func(q pskQuery) (*externalPSK, error) {
+		p.ServerPSK = func(q handshake.PSKQuery) (*handshake.PSK, error) {
 			ctx, cancel := context.WithTimeout(context.Background(), timeout)
 			defer cancel()
-			k, err := lookup(ctx, ServerPSKInfo{Identity: q.identity, ServerName: q.serverName, RemoteAddr: q.peer})
+			k, err := lookup(ctx, ServerPSKInfo{Identity: q.Identity, ServerName: q.ServerName, RemoteAddr: q.Peer})
 			if k == nil || err != nil {
 				return nil, err
 			}
-			return &externalPSK{identity: k.Identity, key: k.Key}, nil
+			return &handshake.PSK{Identity: k.Identity, Key: k.Key}, nil
 		}
 	}
 }

@@ -12,8 +12,8 @@ package dtls
 // every question below has its answer for that phase.
 type phase struct {
 	at  phaseName
-	hs  *handshake // in handshaking and rehandshaking, else nil: its memory goes with it
-	err error      // in over: why
+	hs  *driver // in handshaking and rehandshaking, else nil: its memory goes with it
+	err error   // in over: why
 }
 
 type phaseName uint8
@@ -26,7 +26,7 @@ const (
 )
 
 // begin enters a handshake.
-func (p *phase) begin(hs *handshake) {
+func (p *phase) begin(hs *driver) {
 	p.hs = hs
 	if p.at == phaseEstablished {
 		p.at = phaseRehandshaking
@@ -54,7 +54,7 @@ func (p *phase) over() bool { return p.at == phaseOver }
 func (p *phase) handshaking() bool { return p.hs != nil }
 
 // runs reports whether hs is the handshake under way.
-func (p *phase) runs(hs *handshake) bool { return p.hs == hs }
+func (p *phase) runs(hs *driver) bool { return p.hs == hs }
 
 // established reports whether a handshake has been completed, and the association
 // is not over: application data is protected with the keys of that handshake, also

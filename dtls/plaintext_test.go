@@ -80,7 +80,7 @@ func forgeries() []forgery {
 			}})
 		}
 		list = append(list, forgery{name: fmt.Sprintf("empty %v", typ), make: func(e *Engine) []byte {
-			if e.handshaking() && e.hs.m.expects().Has(typ) {
+			if e.handshaking() && e.hs.m.Expects().Has(typ) {
 				return forgeRecord(record.TypeHandshake) // it would be legal, see TestForgedButLegal
 			}
 			return forgeMessage(typ, awaitedSeq(e))

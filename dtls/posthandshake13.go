@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"errors"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
@@ -60,18 +61,18 @@ func (p *post13) wipe() {
 }
 
 // finish13 leaves the handshake of DTLS 1.3 behind.
-func (hs *handshake) finish13(r result) {
+func (hs *driver) finish13(r handshake.Result) {
 	e := hs.e
 	post := &post13{
-		suite: r.suite, clientRandom: r.clientRandom, exporter: r.exporter, resumption: r.resumption,
-		keyLog: hs.m.p.keyLog, write: r.write, read: r.read, peerEpoch: epochData,
+		suite: r.Suite, clientRandom: r.ClientRandom, exporter: r.Exporter, resumption: r.Resumption,
+		keyLog: hs.m.Config.KeyLog, write: r.Write, read: r.Read, peerEpoch: epochData,
 	}
 	e.state.HandshakeComplete = true
 	e.complete()
 	e.post = post
 	post.in = hs.in
 	e.keys.closeReadBefore(epochHandshake)
-	if !e.p.isClient {
+	if !e.p.IsClient {
 		// RFC 9147, Section 5.8.1: the client's Finished acknowledges ours; a
 		// client that repeats it misses our ACK.
 		e.path.deliveredSize(e.out.biggest)
@@ -80,7 +81,7 @@ func (hs *handshake) finish13(r result) {
 		e.keys.forgetSealBefore(epochData)
 		e.keys.retire = e.now.Add(keepHandshake)
 		e.credit.unlimited = true
-		e.sendTickets13(hs.m.p)
+		e.sendTickets13(hs.m.Config)
 	}
 	e.trace.keys(epochData, post.suite.ID)
 	hs.announce()
@@ -97,7 +98,7 @@ func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body 
 	case fragmentKept:
 		p.drive(e)
 	case fragmentOld:
-		if epoch == epochHandshake && e.p.isClient {
+		if epoch == epochHandshake && e.p.IsClient {
 			e.peerRepeated() // it misses our last flight
 		}
 	case fragmentRepeated, fragmentRefused, fragmentNoRoom:
@@ -127,7 +128,7 @@ func (p *post13) take(e *Engine, m *inMessage) error {
 		return alert.Errorf(alert.UnexpectedMessage, "%s in epoch %d, which has had its last message", m.typ, m.epoch)
 	}
 	expected := message.SetOf(message.TypeKeyUpdate)
-	if e.p.isClient {
+	if e.p.IsClient {
 		expected = message.SetOf(message.TypeKeyUpdate, message.TypeNewSessionTicket)
 	}
 	if !expected.Has(m.typ) {
@@ -161,7 +162,7 @@ func (p *post13) peerUpdates(e *Engine, requested bool) error {
 	keys.Wipe(p.read)
 	p.read = next
 	p.peerEpoch++
-	e.logTraffic(!e.p.isClient, int(p.peerEpoch-epochData), next)
+	e.logTraffic(!e.p.IsClient, int(p.peerEpoch-epochData), next)
 	e.trace.keys(p.peerEpoch, p.suite.ID)
 	// RFC 8446, Section 4.6.3: "the receiver MUST send a KeyUpdate of its own". One
 	// that is under way is no answer: if two that ask "cross in flight, then each
@@ -228,7 +229,7 @@ func (e *Engine) messagesArrived() {
 		return
 	}
 	e.keys.forgetSealBefore(epochData)
-	if e.p.isClient {
+	if e.p.IsClient {
 		// The server has our last flight, and repeats its own no more.
 		e.keys.closeReadBefore(epochData)
 	}
@@ -247,7 +248,7 @@ func (e *Engine) messagesArrived() {
 	p.write = next
 	e.keys.startWriting(epoch)
 	e.keys.forgetSealBefore(epoch)
-	e.logTraffic(e.p.isClient, int(epoch-epochData), next)
+	e.logTraffic(e.p.IsClient, int(epoch-epochData), next)
 	e.trace.keys(epoch, p.suite.ID)
 	e.events.push(Event{Kind: EventKeysUpdated})
 	if again {
@@ -298,18 +299,18 @@ const ticketsPerHandshake = 2
 // sendTickets13 gives the client what it can resume with (RFC 8446, Section
 // 4.6.1). A failure to make one costs the client a full handshake some day,
 // nothing else.
-func (e *Engine) sendTickets13(p *config) {
+func (e *Engine) sendTickets13(p *handshake.Config) {
 	post := e.post
 	defer func() {
 		keys.Wipe(post.resumption)
 		post.resumption = nil
 	}()
-	if p.tickets == nil {
+	if p.Tickets == nil {
 		return
 	}
 	var list []outMessage
 	for i := range ticketsPerHandshake {
-		m, err := p.issueTicket(byte(i), e.now, post.suite, post.resumption, e.peerInfo())
+		m, err := p.IssueTicket(byte(i), e.now, post.suite, post.resumption, e.peerInfo())
 		if err != nil {
 			return
 		}
@@ -323,8 +324,8 @@ func (e *Engine) sendTickets13(p *config) {
 }
 
 // peerInfo is what a session keeps of the association.
-func (e *Engine) peerInfo() *info {
-	return &info{NegotiatedProtocol: e.state.NegotiatedProtocol, ServerName: e.state.ServerName, PeerCertificates: e.state.PeerCertificates}
+func (e *Engine) peerInfo() *handshake.Info {
+	return &handshake.Info{NegotiatedProtocol: e.state.NegotiatedProtocol, ServerName: e.state.ServerName, PeerCertificates: e.state.PeerCertificates}
 }
 
 // maxSessions is how many unused tickets an association keeps.
@@ -338,7 +339,7 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 	if e.lingers() {
 		return nil // whom it is from is forgotten, so it could not be trusted
 	}
-	blob, err := e.p.sessionOf(m, e.now, p.suite, p.resumption, e.peerInfo())
+	blob, err := e.p.SessionOf(m, e.now, p.suite, p.resumption, e.peerInfo())
 	if blob == nil || err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,13 +213,13 @@ func TestBinderBeforeTrust(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen, err := parseSession(blob)
+		seen, err := handshake.ParseSession(blob)
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen.secret[0] ^= 1
+		seen.Secret[0] ^= 1
 		client, server := client.Clone(), server.Clone()
-		if client.Session, err = seen.marshal(); err != nil {
+		if client.Session, err = seen.Marshal(); err != nil {
 			t.Fatal(err)
 		}
 		server.PlaintextAlerts = AlertsImmediate

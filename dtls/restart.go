@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
@@ -208,7 +209,7 @@ func (w *restartWatch) nextTimeout() time.Time {
 
 // recallRetry finds out what a HelloRetryRequest of an association before this one
 // has asked for, in the first hello that comes; nil if its cookie is not ours.
-func (e *Engine) recallRetry(hello []byte) *retried {
+func (e *Engine) recallRetry(hello []byte) *handshake.Retry {
 	s, ok := message.ScanClientHello(hello)
 	if e.restart == nil || !ok {
 		return nil

@@ -147,7 +147,7 @@ func TestNoRoundTripOfRestart(t *testing.T) {
 	s := forgedFirst(t, tls.X25519, time.Second)
 	s.path = func(side, int, []byte) []time.Duration { return []time.Duration{300 * ms} }
 	s.run(time.Minute, func() bool {
-		return s.eng[clientSide].hs.m.restarted()
+		return s.eng[clientSide].hs.m.Restarted()
 	})
 	s.flush(clientSide)
 	s.now = s.now.Add(200 * ms)

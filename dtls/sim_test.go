@@ -391,7 +391,7 @@ func helloOf(e *Engine) *message.ClientHello {
 	if !e.handshaking() {
 		return nil
 	}
-	return e.hs.m.hello()
+	return e.hs.m.Hello()
 }
 
 // secondHello: a client that restarts, or follows a HelloRetryRequest after a

@@ -37,7 +37,7 @@ func TestEveryMessageInEveryState(t *testing.T) {
 					if !e.handshaking() || e.hs.in.free || typ == message.TypeFinished {
 						return // tried in TestForgedPlaintext
 					}
-					state, expected := e.hs.m.stateName(), e.hs.m.expects().Has(typ)
+					state, expected := e.hs.m.StateName(), e.hs.m.Expects().Has(typ)
 					seen[state] = true
 					s.inject(m.to, forgeMessage(typ, e.hs.in.next, 0xff))
 					a, remote := alertOf(t, e)

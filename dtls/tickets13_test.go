@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestUnacknowledgedTickets(t *testing.T) {
 // TestTicketsOfAnyLength: however long a ticket is, the next handshake succeeds: it
 // is offered if there is room for it in a hello.
 func TestTicketsOfAnyLength(t *testing.T) {
-	for _, n := range []int{1, 10_000, maxTicket, maxTicket + 1, 65_000} {
+	for _, n := range []int{1, 10_000, handshake.MaxTicket, handshake.MaxTicket + 1, 65_000} {
 		client, server := simConfigs13(dtlstest.P256, 0)
 		server.CookieMode = CookieAuto // a server that gives long tickets takes long hellos
 		s := newSim(t, client, server)
@@ -62,8 +63,8 @@ func TestTicketsOfAnyLength(t *testing.T) {
 		if client.Session, err = s.eng[clientSide].Session(); err != nil {
 			t.Fatal(err)
 		}
-		old, err := parseSession(client.Session)
-		if kept := err == nil && len(old.ticket) == n; kept != (n <= maxTicket) {
+		old, err := handshake.ParseSession(client.Session)
+		if kept := err == nil && len(old.Ticket) == n; kept != (n <= handshake.MaxTicket) {
 			t.Errorf("a ticket of %d bytes is kept: %v, %v", n, kept, err)
 		}
 		newSim(t, client, server).handshake()
@@ -72,14 +73,14 @@ func TestTicketsOfAnyLength(t *testing.T) {
 
 // TestSessionWithoutTicket: what nobody can show a server is not offered.
 func TestSessionWithoutTicket(t *testing.T) {
-	for _, n := range []int{0, maxTicket + 1, 65_000} {
+	for _, n := range []int{0, handshake.MaxTicket + 1, 65_000} {
 		client, server := resumable13()
-		old, err := parseSession(client.Session)
+		old, err := handshake.ParseSession(client.Session)
 		if err != nil {
 			t.Fatal(err)
 		}
-		old.ticket = make([]byte, n)
-		if client.Session, err = old.marshal(); err != nil {
+		old.Ticket = make([]byte, n)
+		if client.Session, err = old.Marshal(); err != nil {
 			t.Fatal(err)
 		}
 		s := newSim(t, client, server)

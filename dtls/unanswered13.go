@@ -55,7 +55,7 @@ func (e *Engine) giveRest() bool {
 		e.out.rest() // it has done what it could
 		return true
 	case !e.post.update.out:
-		if e.p.isClient && !e.closing.received {
+		if e.p.IsClient && !e.closing.received {
 			return false // its last flight: the server may not have the handshake
 		}
 		// Tickets: the peer has gone to sleep, or does not acknowledge twice. A

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"slices"
 	"testing"
 	"time"
@@ -320,12 +321,12 @@ func TestTicketKeysAreShared(t *testing.T) {
 // TestTicketLooksLikeNothing: no secret, name or certificate is to be seen in it.
 func TestTicketLooksLikeNothing(t *testing.T) {
 	client, _ := resumable13()
-	old, err := parseSession(client.Session)
+	old, err := handshake.ParseSession(client.Session)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range [][]byte{old.secret, []byte("localhost"), old.chain[0]} {
-		if bytes.Contains(old.ticket, secret) {
+	for _, secret := range [][]byte{old.Secret, []byte("localhost"), old.Chain[0]} {
+		if bytes.Contains(old.Ticket, secret) {
 			t.Errorf("%x stands in the ticket", secret)
 		}
 	}

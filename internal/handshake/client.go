@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 // the answer decides whether client12.go or client13.go goes on.
 
 // startClient sends the first hello.
-func startClient(hs *machine) error {
-	p := hs.p
+func StartClient(hs *Handshake) error {
+	p := hs.Config
 	s := awaitServerHello{}
 	h := newHello(p)
 	hs.agree(0)
@@ -28,7 +28,7 @@ func startClient(hs *machine) error {
 	if err := p.random(h.Random[:]); err != nil {
 		return err
 	}
-	if p.offers(message.Version13) {
+	if p.Offers(message.Version13) {
 		var err error
 		if s.shares, err = addShares(h, p); err != nil {
 			return err
@@ -49,40 +49,40 @@ func startClient(hs *machine) error {
 }
 
 // newHello is what every hello of these params has.
-func newHello(p *config) *message.ClientHello {
+func newHello(p *Config) *message.ClientHello {
 	h := &message.ClientHello{
 		Version:              message.Version12, // RFC 9147, Section 5.3, whatever is offered
 		Compression:          []byte{0},
-		ExtendedMasterSecret: p.ems != emsDisabled && p.offers(message.Version12),
-		HasRenegotiationInfo: p.offers(message.Version12), // RFC 5746, Section 3.4
-		ALPN:                 p.alpn,
-		ServerName:           hostName(p.serverName),
-		RecordSizeLimit:      uint16(p.recordSizeLimit),
+		ExtendedMasterSecret: p.EMS != EMSDisabled && p.Offers(message.Version12),
+		HasRenegotiationInfo: p.Offers(message.Version12), // RFC 5746, Section 3.4
+		ALPN:                 p.ALPN,
+		ServerName:           hostName(p.ServerName),
+		RecordSizeLimit:      uint16(p.RecordSizeLimit),
 	}
 	ecdhe12 := false
-	if p.offers(message.Version13) {
+	if p.Offers(message.Version13) {
 		h.SupportedVersions = append(h.SupportedVersions, message.Version13)
-		h.CipherSuites = append(h.CipherSuites, idsOf(p.suites13)...)
+		h.CipherSuites = append(h.CipherSuites, idsOf(p.Suites13)...)
 	}
-	if p.offers(message.Version12) {
+	if p.Offers(message.Version12) {
 		if h.SupportedVersions != nil {
 			h.SupportedVersions = append(h.SupportedVersions, message.Version12)
 		}
-		h.CipherSuites = append(h.CipherSuites, idsOf(p.suites)...)
-		for _, s := range p.suites {
+		h.CipherSuites = append(h.CipherSuites, idsOf(p.Suites)...)
+		for _, s := range p.Suites {
 			ecdhe12 = ecdhe12 || s.UsesECDHE()
 		}
 	}
-	if p.offers(message.Version13) {
-		h.SupportedGroups = numbersOf(p.groups13)
+	if p.Offers(message.Version13) {
+		h.SupportedGroups = numbersOf(p.Groups13)
 	} else if ecdhe12 {
-		h.SupportedGroups = numbersOf(p.groups)
+		h.SupportedGroups = numbersOf(p.Groups)
 	}
 	if ecdhe12 {
 		h.PointFormats = []byte{0} // RFC 8422, Section 5.1.2: uncompressed
 	}
-	if p.usesCertificates() {
-		h.SignatureSchemes = numbersOf(p.schemes)
+	if p.UsesCertificates() {
+		h.SignatureSchemes = numbersOf(p.Schemes)
 	}
 	return h
 }
@@ -98,12 +98,12 @@ func hostName(name string) string {
 
 // addShares makes the key shares of a first hello: of the preferred group if the
 // hello may be large, and of one that fits a datagram (Config.Hello).
-func addShares(h *message.ClientHello, p *config) ([]*kex.Key, error) {
+func addShares(h *message.ClientHello, p *Config) ([]*kex.Key, error) {
 	h.HasKeyShares = true
 	var shares []*kex.Key
 	hybrid, classic := false, false
-	for _, g := range p.groups13 {
-		if kex.IsHybrid(g) && (hybrid || p.smallHello) || !kex.IsHybrid(g) && classic {
+	for _, g := range p.Groups13 {
+		if kex.IsHybrid(g) && (hybrid || p.SmallHello) || !kex.IsHybrid(g) && classic {
 			continue
 		}
 		key, err := kex.Generate(g)
@@ -144,11 +144,11 @@ type awaitServerHello struct {
 // or two if its keys rotate; a forged one may come first.
 const maxHelloVerifies = 3
 
-func (awaitServerHello) expects() message.Set {
+func (awaitServerHello) Expects() message.Set {
 	return message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
 }
 
-func (s awaitServerHello) take(hs *machine, in received) (step, error) {
+func (s awaitServerHello) Take(hs *Handshake, in Received) (State, error) {
 	switch m := in.Message.(type) {
 	case *message.HelloVerifyRequest:
 		return s.verify(hs, m, in)
@@ -156,9 +156,9 @@ func (s awaitServerHello) take(hs *machine, in received) (step, error) {
 		switch {
 		case m.IsRetry():
 			return s.retry13(hs, m, in)
-		case m.SupportedVersion == message.Version13 && hs.p.offers(message.Version13):
+		case m.SupportedVersion == message.Version13 && hs.Config.Offers(message.Version13):
 			return s.agree13(hs, m, in)
-		case m.SupportedVersion != 0 && hs.p.offers(message.Version13):
+		case m.SupportedVersion != 0 && hs.Config.Offers(message.Version13):
 			// RFC 8446, Section 4.2.1: "a version not offered by the client or [...] a
 			// version prior to TLS 1.3".
 			return nil, alert.Errorf(alert.IllegalParameter, "server selected %s in supported_versions", message.VersionName(m.SupportedVersion))
@@ -178,19 +178,19 @@ func (s awaitServerHello) take(hs *machine, in received) (step, error) {
 // that, too, could be forged, and a hello that changes under a server which has
 // accepted it ends the handshake, it takes a second refusal, of a repetition of
 // this hello.
-func (s awaitServerHello) verify(hs *machine, m *message.HelloVerifyRequest, in received) (step, error) {
+func (s awaitServerHello) verify(hs *Handshake, m *message.HelloVerifyRequest, in Received) (State, error) {
 	switch { // RFC 9147, Section 5: DTLS 1.3 has no such message
-	case !hs.p.offers(message.Version12):
+	case !hs.Config.Offers(message.Version12):
 		return nil, alert.Errorf(alert.ProtocolVersion, "server asks for a cookie as DTLS 1.2 does, which is not offered")
 	case s.retry != nil:
 		return nil, alert.Errorf(alert.UnexpectedMessage, "hello_verify_request after a hello_retry_request")
 	}
 	if s.verifies > 0 && (in.record < s.record || bytes.Equal(m.Cookie, s.hello.Cookie)) {
-		return s, errIgnore
+		return s, ErrIgnore
 	}
 	if s.verifies > 0 && !s.doubted {
 		s.doubted, s.record = true, hs.link.NextRecord()
-		return s, errIgnore
+		return s, ErrIgnore
 	}
 	if s.verifies == maxHelloVerifies {
 		return nil, alert.Errorf(alert.HandshakeFailure, "the server asked for %d different cookies", maxHelloVerifies+1)
@@ -213,7 +213,7 @@ func (s awaitServerHello) verify(hs *machine, m *message.HelloVerifyRequest, in 
 }
 
 // addHello adds a hello to the flight, with the binders of its pre-shared keys.
-func (hs *machine) addHello(h *message.ClientHello, psks []offeredPSK) error {
+func (hs *Handshake) addHello(h *message.ClientHello, psks []offeredPSK) error {
 	if err := bindPSKs(h, psks, hs.transcript.Bytes()); err != nil {
 		return err
 	}
@@ -229,10 +229,10 @@ func offersGroup(h *message.ClientHello, group uint16) bool {
 // version: GetClientCertificate first, then what fits of Certificates. nil says
 // that nothing fits.
 func chooseClientCertificate(
-	p *config, info *tls.CertificateRequestInfo,
+	p *Config, info *tls.CertificateRequestInfo,
 	choose func(cert *tls.Certificate, peer, own []auth.Scheme) (auth.Scheme, error),
 ) (*tls.Certificate, auth.Scheme, error) {
-	if get := p.getClientCertificate; get != nil {
+	if get := p.GetClientCertificate; get != nil {
 		cert, err := get(info)
 		if err != nil {
 			return nil, 0, alert.Errorf(alert.InternalError, "GetClientCertificate: %w", err)
@@ -240,15 +240,15 @@ func chooseClientCertificate(
 		if cert == nil || len(cert.Certificate) == 0 {
 			return nil, 0, nil
 		}
-		scheme, err := choose(cert, info.SignatureSchemes, p.schemes)
+		scheme, err := choose(cert, info.SignatureSchemes, p.Schemes)
 		if err != nil {
 			return nil, 0, alert.Errorf(alert.InternalError, "the chain of GetClientCertificate cannot sign: %w", err)
 		}
 		return cert, scheme, nil
 	}
-	for i := range p.certificates {
-		cert := &p.certificates[i]
-		scheme, err := choose(cert, info.SignatureSchemes, p.schemes)
+	for i := range p.Certificates {
+		cert := &p.Certificates[i]
+		scheme, err := choose(cert, info.SignatureSchemes, p.Schemes)
 		if err == nil && info.SupportsCertificate(cert) == nil {
 			return cert, scheme, nil
 		}

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"crypto/tls"
@@ -14,25 +14,25 @@ import (
 
 // session is what both sides of an association need to resume it: a client keeps
 // it, a server has the client keep it, sealed in a ticket.
-type session struct {
+type Session struct {
 	suite      *suite.Suite
-	secret     []byte // the pre-shared key
+	Secret     []byte // the pre-shared key
 	ageAdd     uint32
 	at         time.Time // when it was made
 	lifetime   time.Duration
 	protocol   string   // ALPN
 	serverName string   // that the client asked for
-	chain      [][]byte // of the peer of whoever keeps it, DER
-	ticket     []byte   // client: what it shows the server
+	Chain      [][]byte // of the peer of whoever keeps it, DER
+	Ticket     []byte   // client: what it shows the server
 }
 
 // maxTicketLifetime: RFC 8446, Section 4.6.1, seconds.
-const maxTicketLifetime = 7 * 24 * 60 * 60
+const MaxTicketLifetime = 7 * 24 * 60 * 60
 
 // maxTicket is the longest ticket that is kept and offered, in bytes. The
 // extensions of a hello have 2^16 together (RFC 8446, Section 4.1.2), and a hello
 // that does not fit would fail where a handshake without the ticket succeeds.
-const maxTicket = 1 << 15
+const MaxTicket = 1 << 15
 
 // sessionFormat begins what marshal makes; another one means another version of
 // the library.
@@ -40,15 +40,15 @@ const sessionFormat = 1
 
 var errBadSession = errors.New("dtls: not a session of this version of the library")
 
-func (s *session) setChain(certs []*x509.Certificate) {
+func (s *Session) setChain(certs []*x509.Certificate) {
 	for _, c := range certs {
-		s.chain = append(s.chain, c.Raw)
+		s.Chain = append(s.Chain, c.Raw)
 	}
 }
 
 // marshal writes a session. Times have the resolution of a millisecond, which the
 // age of a ticket needs.
-func (s *session) marshal() ([]byte, error) {
+func (s *Session) Marshal() ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddUint8(sessionFormat)
 	b.AddUint16(message.Version13)
@@ -56,20 +56,20 @@ func (s *session) marshal() ([]byte, error) {
 	b.AddUint32(s.ageAdd)
 	b.AddUint64(uint64(s.at.UnixMilli()))
 	b.AddUint32(uint32(s.lifetime / time.Second))
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.secret) })
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.Secret) })
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s.protocol)) })
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s.serverName)) })
 	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
-		for _, der := range s.chain {
+		for _, der := range s.Chain {
 			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(der) })
 		}
 	})
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.ticket) })
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.Ticket) })
 	return b.Bytes()
 }
 
 // parseSession reads what marshal wrote; everything else is an error.
-func parseSession(blob []byte) (*session, error) {
+func ParseSession(blob []byte) (*Session, error) {
 	in := cryptobyte.String(blob)
 	var (
 		format              uint8
@@ -79,12 +79,12 @@ func parseSession(blob []byte) (*session, error) {
 		secret, proto, name cryptobyte.String
 		chain, ticket       cryptobyte.String
 	)
-	s := &session{}
+	s := &Session{}
 	ok := in.ReadUint8(&format) && format == sessionFormat && in.ReadUint16(&version) && version == message.Version13 &&
 		in.ReadUint16(&id) && in.ReadUint32(&s.ageAdd) && in.ReadUint64(&at) && in.ReadUint32(&lifetime) &&
 		in.ReadUint8LengthPrefixed(&secret) && in.ReadUint8LengthPrefixed(&proto) && in.ReadUint16LengthPrefixed(&name) &&
 		in.ReadUint24LengthPrefixed(&chain) && in.ReadUint16LengthPrefixed(&ticket) && in.Empty()
-	if !ok || len(secret) == 0 || lifetime > maxTicketLifetime || at > 1<<53 {
+	if !ok || len(secret) == 0 || lifetime > MaxTicketLifetime || at > 1<<53 {
 		return nil, errBadSession
 	}
 	for !chain.Empty() {
@@ -92,48 +92,48 @@ func parseSession(blob []byte) (*session, error) {
 		if !chain.ReadUint24LengthPrefixed(&der) {
 			return nil, errBadSession
 		}
-		s.chain = append(s.chain, der)
+		s.Chain = append(s.Chain, der)
 	}
 	if s.suite = suite.Lookup(id); s.suite == nil || !s.suite.Is13() {
 		return nil, errBadSession
 	}
-	s.secret, s.protocol, s.serverName, s.ticket = secret, string(proto), string(name), ticket
+	s.Secret, s.protocol, s.serverName, s.Ticket = secret, string(proto), string(name), ticket
 	s.at, s.lifetime = time.UnixMilli(int64(at)), time.Duration(lifetime)*time.Second
 	return s, nil
 }
 
 // alive reports whether the session may be used at a point in time.
-func (s *session) alive(now time.Time) bool {
+func (s *Session) alive(now time.Time) bool {
 	age := now.Sub(s.at)
 	return age >= 0 && age <= s.lifetime
 }
 
 // expires is when the session may be used no more.
-func (s *session) expires() time.Time { return s.at.Add(s.lifetime) }
+func (s *Session) Expires() time.Time { return s.at.Add(s.lifetime) }
 
 // offerable reads a session that a client may offer at a point in time, nil if blob
 // is none.
-func (p *config) offerable(blob []byte, now time.Time) *session {
-	s, err := parseSession(blob)
-	if err != nil || s.serverName != p.serverName || !s.alive(now) || !p.usesSuite13(s.suite.ID) || !p.stillTrusts(s.chain, now) {
+func (p *Config) Offerable(blob []byte, now time.Time) *Session {
+	s, err := ParseSession(blob)
+	if err != nil || s.serverName != p.ServerName || !s.alive(now) || !p.usesSuite13(s.suite.ID) || !p.stillTrusts(s.Chain, now) {
 		return nil
 	}
-	if n := len(s.ticket); n == 0 || n > maxTicket {
+	if n := len(s.Ticket); n == 0 || n > MaxTicket {
 		return nil
 	}
 	return s
 }
 
 // obfuscatedAge: RFC 8446, Section 4.2.11.1.
-func (s *session) obfuscatedAge(now time.Time) uint32 {
+func (s *Session) obfuscatedAge(now time.Time) uint32 {
 	return uint32(now.Sub(s.at).Milliseconds()) + s.ageAdd
 }
 
 // restore makes the peer that was authenticated then the peer of this
 // association.
-func (s *session) restore(st *info) error {
+func (s *Session) restore(st *Info) error {
 	st.PeerCertificates, st.VerifiedChains = nil, nil
-	for _, der := range s.chain {
+	for _, der := range s.Chain {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
 			return err
@@ -147,10 +147,10 @@ func (s *session) restore(st *info) error {
 // fits reports whether a server may resume it with this hello: under the same
 // hash and name (RFC 8446, Sections 4.2.11 and 4.6.1), and with a client
 // certificate where one is required.
-func (s *session) fits(p *config, h *message.ClientHello, chosen *suite.Suite) bool {
+func (s *Session) fits(p *Config, h *message.ClientHello, chosen *suite.Suite) bool {
 	if s.suite.Hash != chosen.Hash || s.serverName != h.ServerName {
 		return false
 	}
 	required := p.requiresClientCert()
-	return (!required || len(s.chain) > 0) && (p.clientAuth != tls.NoClientCert || len(s.chain) == 0)
+	return (!required || len(s.Chain) > 0) && (p.ClientAuth != tls.NoClientCert || len(s.Chain) == 0)
 }

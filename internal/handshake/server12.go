@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -18,9 +18,9 @@ import (
 // what comes before the version is agreed on.
 
 // take12 answers a hello in DTLS 1.2.
-func (awaitClientHello) take12(hs *machine, p *config, h *message.ClientHello, in received) (step, error) {
+func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello, in Received) (State, error) {
 	// RFC 7627, Section 5.3.
-	if p.ems == emsRequired && !h.ExtendedMasterSecret {
+	if p.EMS == EMSRequired && !h.ExtendedMasterSecret {
 		return nil, alert.Errorf(alert.HandshakeFailure, "client has no extended master secret (RequireExtendedMasterSecret)")
 	}
 	// RFC 5746, Section 3.6: empty in a first handshake.
@@ -31,7 +31,7 @@ func (awaitClientHello) take12(hs *machine, p *config, h *message.ClientHello, i
 	if err != nil {
 		return nil, err
 	}
-	hs.p = p // not before: a hello that is refused may have been forged
+	hs.Config = p // not before: a hello that is refused may have been forged
 	hs.transcript.Add(in.raw)
 	// RFC 6347, Section 4.2.2: the HelloVerifyRequest that went before, if any,
 	// used up the numbers below this one.
@@ -40,9 +40,9 @@ func (awaitClientHello) take12(hs *machine, p *config, h *message.ClientHello, i
 }
 
 // certificateFor asks GetCertificate, then has one chosen from Certificates.
-func certificateFor(p *config, h *message.ClientHello, choose func(*config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
-	if p.getCertificate != nil {
-		cert, err := p.getCertificate(helloInfo(h))
+func certificateFor(p *Config, h *message.ClientHello, choose func(*Config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
+	if p.GetCertificate != nil {
+		cert, err := p.GetCertificate(helloInfo(h))
 		if err != nil {
 			return nil, alert.Errorf(alert.InternalError, "GetCertificate: %w", err)
 		}
@@ -56,7 +56,7 @@ func certificateFor(p *config, h *message.ClientHello, choose func(*config, *mes
 	if cert := choose(p, h); cert != nil {
 		return cert, nil
 	}
-	if h.ServerName != "" && len(p.certificates) == 0 {
+	if h.ServerName != "" && len(p.Certificates) == 0 {
 		return nil, alert.Errorf(alert.UnrecognizedName, "no certificate for %q", h.ServerName)
 	}
 	return nil, alert.Errorf(alert.HandshakeFailure, "no certificate that the client's suites, groups and signature schemes can use")
@@ -68,12 +68,12 @@ func signerOf(cert *tls.Certificate) crypto.Signer {
 }
 
 // answerHello12 sends the server's first flight.
-func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error) {
-	p, st := hs.p, &hs.info
+func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, error) {
+	p, st := hs.Config, &hs.Info
 	sh := &message.ServerHello{
 		Version:              message.Version12,
 		CipherSuite:          c.suite.ID,
-		ExtendedMasterSecret: h.ExtendedMasterSecret && p.ems != emsDisabled,
+		ExtendedMasterSecret: h.ExtendedMasterSecret && p.EMS != EMSDisabled,
 		// RFC 5746, Section 3.6: whichever way the client asked.
 		HasRenegotiationInfo: h.HasRenegotiationInfo || slices.Contains(h.CipherSuites, scsvRenegotiation),
 		ALPN:                 c.alpn,
@@ -81,7 +81,7 @@ func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error
 	if err := p.random(sh.Random[:]); err != nil {
 		return nil, err
 	}
-	if p.offers(message.Version13) {
+	if p.Offers(message.Version13) {
 		// RFC 8446, Section 4.1.3; RFC 9147, Section 5.3: the client, if it
 		// offered DTLS 1.3 and somebody took that out, finds out.
 		copy(sh.Random[len(sh.Random)-len(message.DowngradeTLS12):], message.DowngradeTLS12[:])
@@ -109,7 +109,7 @@ func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error
 		return nil, err
 	}
 	// RFC 5246, Section 7.4.4: only a server with a certificate may ask.
-	ask := c.cert != nil && p.clientAuth >= tls.RequestClientCert
+	ask := c.cert != nil && p.ClientAuth >= tls.RequestClientCert
 	if ask {
 		if err := hs.add(certificateRequest(p)); err != nil {
 			return nil, err
@@ -126,28 +126,28 @@ func answerHello12(hs *machine, h *message.ClientHello, c choice12) (step, error
 }
 
 // addServerKeyExchange makes and signs our share, where the suite has one.
-func addServerKeyExchange(hs *machine, n *negotiated12, c choice12) (*kex.Key, error) {
+func addServerKeyExchange(hs *Handshake, n *negotiated12, c choice12) (*kex.Key, error) {
 	if !c.suite.UsesECDHE() {
 		// RFC 4279, Section 2: "If no hint is provided, the ServerKeyExchange
 		// message is omitted."
-		if len(hs.p.pskHint) == 0 {
+		if len(hs.Config.PSKHint) == 0 {
 			return nil, nil
 		}
-		return nil, hs.add(&message.ServerKeyExchangePSK{Hint: hs.p.pskHint})
+		return nil, hs.add(&message.ServerKeyExchangePSK{Hint: hs.Config.PSKHint})
 	}
 	key, err := kex.Generate(c.group)
 	if err != nil {
 		return nil, err
 	}
 	if c.suite.UsesPSK() {
-		return key, hs.add(&message.ServerKeyExchangeECDHEPSK{Hint: hs.p.pskHint, Group: uint16(c.group), Public: key.Public()})
+		return key, hs.add(&message.ServerKeyExchangeECDHEPSK{Hint: hs.Config.PSKHint, Group: uint16(c.group), Public: key.Public()})
 	}
 	m := &message.ServerKeyExchangeECDHE{Group: uint16(c.group), Public: key.Public(), Scheme: uint16(c.scheme)}
-	m.Signature, err = auth.Sign(hs.p.rand, signerOf(c.cert), c.scheme, signedParams(n, m.Params()))
+	m.Signature, err = auth.Sign(hs.Config.Rand, signerOf(c.cert), c.scheme, signedParams(n, m.Params()))
 	if err != nil {
 		return nil, err
 	}
-	hs.info.SignatureScheme = c.scheme
+	hs.Info.SignatureScheme = c.scheme
 	return key, hs.add(m)
 }
 
@@ -157,9 +157,9 @@ const (
 	ecdsaSign = 64
 )
 
-func certificateRequest(p *config) *message.CertificateRequest {
+func certificateRequest(p *Config) *message.CertificateRequest {
 	return &message.CertificateRequest{
-		CertificateTypes: []byte{ecdsaSign, rsaSign}, SignatureSchemes: numbersOf(p.schemes), Authorities: p.authorities(),
+		CertificateTypes: []byte{ecdsaSign, rsaSign}, SignatureSchemes: numbersOf(p.Schemes), Authorities: p.authorities(),
 	}
 }
 
@@ -169,12 +169,12 @@ type awaitClientCertificate12 struct {
 	key *kex.Key
 }
 
-func (awaitClientCertificate12) expects() message.Set {
+func (awaitClientCertificate12) Expects() message.Set {
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitClientCertificate12) take(hs *machine, in received) (step, error) {
-	p := hs.p
+func (s awaitClientCertificate12) Take(hs *Handshake, in Received) (State, error) {
+	p := hs.Config
 	raw := in.Message.(*message.Certificate).Chain
 	next := awaitClientKeyExchange12{n: s.n, key: s.key}
 	if len(raw) == 0 {
@@ -203,11 +203,11 @@ type awaitClientKeyExchange12 struct {
 	chain *auth.Chain // of the client, nil if it has none
 }
 
-func (awaitClientKeyExchange12) expects() message.Set {
+func (awaitClientKeyExchange12) Expects() message.Set {
 	return message.SetOf(message.TypeClientKeyExchange)
 }
 
-func (s awaitClientKeyExchange12) take(hs *machine, in received) (step, error) {
+func (s awaitClientKeyExchange12) Take(hs *Handshake, in Received) (State, error) {
 	premaster, err := s.premaster(hs, in.Message)
 	if err != nil {
 		return nil, err
@@ -223,7 +223,7 @@ func (s awaitClientKeyExchange12) take(hs *machine, in received) (step, error) {
 	return awaitClientFinished12{s.n, master}, nil
 }
 
-func (s awaitClientKeyExchange12) premaster(hs *machine, m message.Message) ([]byte, error) {
+func (s awaitClientKeyExchange12) premaster(hs *Handshake, m message.Message) ([]byte, error) {
 	switch m := m.(type) {
 	case *message.ClientKeyExchangeECDHE:
 		return s.key.Shared(m.Public)
@@ -252,35 +252,35 @@ func (s awaitClientKeyExchange12) premaster(hs *machine, m message.Message) ([]b
 
 // lookUpPSK returns a copy of the key. An unknown identity gets a random one:
 // the handshake then ends exactly as with a wrong key (RFC 4279, Section 2).
-func lookUpPSK(hs *machine, identity []byte) ([]byte, error) {
+func lookUpPSK(hs *Handshake, identity []byte) ([]byte, error) {
 	identity = bytes.Clone(identity)
-	key, err := hs.p.findPSK(pskQuery{identity, hs.info.ServerName, hs.link.Peer()})
+	key, err := hs.Config.findPSK(PSKQuery{identity, hs.Info.ServerName, hs.link.Peer()})
 	if err != nil {
 		return nil, err
 	}
-	hs.info.PSKIdentity = identity
+	hs.Info.PSKIdentity = identity
 	if key == nil {
-		return hs.p.decoyPSK()
+		return hs.Config.decoyPSK()
 	}
 	return key, nil
 }
 
 // findPSK asks ServerPSK for a key, and returns a copy; nil: it knows none.
-func (p *config) findPSK(q pskQuery) ([]byte, error) {
-	found, err := p.serverPSK(q)
+func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
+	found, err := p.ServerPSK(q)
 	switch {
 	case err != nil:
 		return nil, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
 	case found == nil:
 		return nil, nil
-	case len(found.key) == 0:
+	case len(found.Key) == 0:
 		return nil, alert.Errorf(alert.InternalError, "ServerPSK returned an empty key")
 	}
-	return bytes.Clone(found.key), nil
+	return bytes.Clone(found.Key), nil
 }
 
 // decoyPSK is a key for an identity that nobody knows.
-func (p *config) decoyPSK() ([]byte, error) {
+func (p *Config) decoyPSK() ([]byte, error) {
 	decoy := make([]byte, 32)
 	return decoy, p.random(decoy)
 }
@@ -292,14 +292,14 @@ type awaitCertificateVerify12 struct {
 	chain  *auth.Chain
 }
 
-func (awaitCertificateVerify12) expects() message.Set {
+func (awaitCertificateVerify12) Expects() message.Set {
 	return message.SetOf(message.TypeCertificateVerify)
 }
 
-func (s awaitCertificateVerify12) take(hs *machine, in received) (step, error) {
+func (s awaitCertificateVerify12) Take(hs *Handshake, in Received) (State, error) {
 	m := in.Message.(*message.CertificateVerify)
 	scheme := auth.Scheme(m.Scheme)
-	if !slices.Contains(hs.p.schemes, scheme) {
+	if !slices.Contains(hs.Config.Schemes, scheme) {
 		return nil, alert.Errorf(alert.IllegalParameter, "client signed with %v, which was not offered", scheme)
 	}
 	// The signature covers everything before this message.
@@ -316,11 +316,11 @@ type awaitClientFinished12 struct {
 	master []byte
 }
 
-func (awaitClientFinished12) expects() message.Set {
+func (awaitClientFinished12) Expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitClientFinished12) take(hs *machine, in received) (step, error) {
+func (s awaitClientFinished12) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.checkFinished(s.n, s.master, in); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"crypto/hmac"
@@ -10,12 +10,6 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
-)
-
-// Epochs of DTLS 1.3 (RFC 9147, Section 6.1).
-const (
-	epochHandshake = 2
-	epochData      = 3 // the first of those for data
 )
 
 // negotiated13 is what the two hellos of DTLS 1.3 agree on, and what follows
@@ -42,22 +36,22 @@ func (n *negotiated13) deriveHandshake13(sum, shared []byte) {
 }
 
 // enterHandshake13 begins to use the keys of epoch 2 in both directions.
-func (hs *machine) enterHandshake13(n *negotiated13) error {
+func (hs *Handshake) enterHandshake13(n *negotiated13) error {
 	hs.transcript.Settle(n.suite.Hash)
-	hs.p.keyLog(keys.KeyLogLine(keys.LabelClientHandshake, n.clientRandom, n.clientSecret))
-	hs.p.keyLog(keys.KeyLogLine(keys.LabelServerHandshake, n.clientRandom, n.serverSecret))
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientHandshake, n.clientRandom, n.clientSecret))
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelServerHandshake, n.clientRandom, n.serverSecret))
 	write, read := n.serverSecret, n.clientSecret
-	if hs.p.isClient {
+	if hs.Config.IsClient {
 		write, read = read, write
 	}
-	if err := hs.link.InstallWrite(keyMaterial{epoch: epochHandshake, suite: n.suite, secret: write}); err != nil {
+	if err := hs.link.InstallWrite(Keys{Epoch: EpochHandshake, Suite: n.suite, Secret: write}); err != nil {
 		return err
 	}
-	if err := hs.link.InstallRead(keyMaterial{epoch: epochHandshake, suite: n.suite, secret: read}); err != nil {
+	if err := hs.link.InstallRead(Keys{Epoch: EpochHandshake, Suite: n.suite, Secret: read}); err != nil {
 		return err
 	}
 	// RFC 9147, Section 6.1: no message of the peer is in the clear from here on.
-	hs.link.CloseMessagesBefore(epochHandshake)
+	hs.link.CloseMessagesBefore(EpochHandshake)
 	return nil
 }
 
@@ -66,40 +60,40 @@ type applicationSecrets struct{ client, server, exporter []byte }
 
 // applicationSecrets derives them, when the transcript ends with the server's
 // Finished.
-func (n *negotiated13) applicationSecrets(hs *machine) applicationSecrets {
+func (n *negotiated13) applicationSecrets(hs *Handshake) applicationSecrets {
 	n.schedule.EnterMaster()
 	sum := hs.transcript.Sum(n.suite.Hash)
 	s := applicationSecrets{
 		n.schedule.ClientApplicationTraffic(sum), n.schedule.ServerApplicationTraffic(sum), n.schedule.ExporterMaster(sum),
 	}
-	hs.p.keyLog(keys.KeyLogLine(keys.LabelClientTraffic0, n.clientRandom, s.client))
-	hs.p.keyLog(keys.KeyLogLine(keys.LabelServerTraffic0, n.clientRandom, s.server))
-	hs.p.keyLog(keys.KeyLogLine(keys.LabelExporter, n.clientRandom, s.exporter))
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientTraffic0, n.clientRandom, s.client))
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelServerTraffic0, n.clientRandom, s.server))
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelExporter, n.clientRandom, s.exporter))
 	return s
 }
 
 // enterApplication13 notes what outlives the handshake, when the transcript ends
 // with the client's Finished.
-func (hs *machine) enterApplication13(n *negotiated13, app applicationSecrets) {
-	hs.result = result{
-		suite: n.suite, clientRandom: n.clientRandom, exporter: app.exporter, write: app.server, read: app.client,
-		resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
+func (hs *Handshake) enterApplication13(n *negotiated13, app applicationSecrets) {
+	hs.Result = Result{
+		Suite: n.suite, ClientRandom: n.clientRandom, Exporter: app.exporter, Write: app.server, Read: app.client,
+		Resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
 	}
-	if hs.p.isClient {
-		hs.result.write, hs.result.read = app.client, app.server
+	if hs.Config.IsClient {
+		hs.Result.Write, hs.Result.Read = app.client, app.server
 	}
 	n.schedule.Wipe()
 	keys.Wipe(n.clientSecret, n.serverSecret)
 }
 
 // addFinished13 proves what we have seen (RFC 8446, Section 4.4.4).
-func (hs *machine) addFinished13(n *negotiated13, secret []byte) error {
+func (hs *Handshake) addFinished13(n *negotiated13, secret []byte) error {
 	return hs.add(&message.Finished{VerifyData: keys.VerifyData13(n.suite.Hash, secret, hs.transcript.Sum(n.suite.Hash))})
 }
 
 // checkFinished13 compares the peer's Finished with what it must be, in constant
 // time, and adds it to the transcript.
-func (hs *machine) checkFinished13(n *negotiated13, secret []byte, in received) error {
+func (hs *Handshake) checkFinished13(n *negotiated13, secret []byte, in Received) error {
 	want := keys.VerifyData13(n.suite.Hash, secret, hs.transcript.Sum(n.suite.Hash))
 	if !hmac.Equal(in.Message.(*message.Finished).VerifyData, want) {
 		return alert.Errorf(alert.DecryptError, "finished does not match the handshake")
@@ -109,9 +103,9 @@ func (hs *machine) checkFinished13(n *negotiated13, secret []byte, in received) 
 }
 
 // addCertificateVerify13 signs everything so far (RFC 8446, Section 4.4.3).
-func (hs *machine) addCertificateVerify13(n *negotiated13, cert *tls.Certificate, scheme auth.Scheme) error {
-	content := auth.Signed13(!hs.p.isClient, hs.transcript.Sum(n.suite.Hash))
-	signature, err := auth.Sign(hs.p.rand, signerOf(cert), scheme, content)
+func (hs *Handshake) addCertificateVerify13(n *negotiated13, cert *tls.Certificate, scheme auth.Scheme) error {
+	content := auth.Signed13(!hs.Config.IsClient, hs.transcript.Sum(n.suite.Hash))
+	signature, err := auth.Sign(hs.Config.Rand, signerOf(cert), scheme, content)
 	if err != nil {
 		return err
 	}
@@ -119,10 +113,10 @@ func (hs *machine) addCertificateVerify13(n *negotiated13, cert *tls.Certificate
 }
 
 // verifySignature13 checks the peer's signature over everything before it.
-func (hs *machine) verifySignature13(n *negotiated13, chain *auth.Chain, m *message.CertificateVerify) (auth.Scheme, error) {
+func (hs *Handshake) verifySignature13(n *negotiated13, chain *auth.Chain, m *message.CertificateVerify) (auth.Scheme, error) {
 	scheme := auth.Scheme(m.Scheme)
-	if !slices.Contains(auth.Schemes13(hs.p.schemes), scheme) {
+	if !slices.Contains(auth.Schemes13(hs.Config.Schemes), scheme) {
 		return 0, alert.Errorf(alert.IllegalParameter, "peer signed with %v, which was not offered for DTLS 1.3", scheme)
 	}
-	return scheme, auth.Verify13(chain.PublicKey(), scheme, auth.Signed13(hs.p.isClient, hs.transcript.Sum(n.suite.Hash)), m.Signature)
+	return scheme, auth.Verify13(chain.PublicKey(), scheme, auth.Signed13(hs.Config.IsClient, hs.transcript.Sum(n.suite.Hash)), m.Signature)
 }

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"crypto"
@@ -33,15 +33,15 @@ type choice12 struct {
 }
 
 // choose12 answers a hello out of params, or with the alert that says why not.
-func choose12(p *config, h *message.ClientHello, certFor func() (*tls.Certificate, error)) (choice12, error) {
+func choose12(p *Config, h *message.ClientHello, certFor func() (*tls.Certificate, error)) (choice12, error) {
 	var c choice12
 	var err error
-	if c.alpn, err = chooseALPN(p.alpn, h.ALPN); err != nil {
+	if c.alpn, err = chooseALPN(p.ALPN, h.ALPN); err != nil {
 		return c, err
 	}
-	c.group = chooseGroup(p.groups, h)
+	c.group = chooseGroup(p.Groups, h)
 	var why []string
-	for _, s := range p.suites {
+	for _, s := range p.Suites {
 		if !slices.Contains(h.CipherSuites, s.ID) {
 			continue
 		}
@@ -123,15 +123,15 @@ func chooseGroup(ours []kex.Group, h *message.ClientHello) kex.Group {
 // (RFC 8422, Section 5.1), and one scheme shared. A hello without
 // signature_algorithms asks for SHA-1 (RFC 5246, Section 7.4.1.4.1), which is
 // refused.
-func schemeFor(cert *tls.Certificate, s *suite.Suite, p *config, h *message.ClientHello) (auth.Scheme, error) {
-	pub := publicKey(cert)
+func schemeFor(cert *tls.Certificate, s *suite.Suite, p *Config, h *message.ClientHello) (auth.Scheme, error) {
+	pub := PublicKey(cert)
 	if keyKind(pub) != s.Auth {
 		return 0, alert.Errorf(alert.HandshakeFailure, "the certificate's key is of another kind")
 	}
 	if k, ok := pub.(*ecdsa.PublicKey); ok && h.SupportedGroups != nil && !slices.Contains(h.SupportedGroups, uint16(curveID(k))) {
 		return 0, alert.Errorf(alert.HandshakeFailure, "the peer does not know the certificate's curve")
 	}
-	return auth.ChooseScheme(cert, schemesOf(h.SignatureSchemes), p.schemes)
+	return auth.ChooseScheme(cert, schemesOf(h.SignatureSchemes), p.Schemes)
 }
 
 func schemesOf(ids []uint16) []auth.Scheme {
@@ -159,7 +159,7 @@ func numbersOf[T ~uint16](list []T) []uint16 {
 }
 
 // publicKey is that of the private key, which is what will sign.
-func publicKey(cert *tls.Certificate) crypto.PublicKey {
+func PublicKey(cert *tls.Certificate) crypto.PublicKey {
 	if signer, ok := cert.PrivateKey.(crypto.Signer); ok {
 		return signer.Public()
 	}
@@ -190,8 +190,8 @@ func curveID(k *ecdsa.PublicKey) tls.CurveID {
 }
 
 // certificateFits reports whether a chain could ever serve that suite.
-func certificateFits(cert *tls.Certificate, s *suite.Suite, schemes []auth.Scheme) bool {
-	if keyKind(publicKey(cert)) != s.Auth {
+func CertificateFits(cert *tls.Certificate, s *suite.Suite, schemes []auth.Scheme) bool {
+	if keyKind(PublicKey(cert)) != s.Auth {
 		return false
 	}
 	_, err := auth.ChooseScheme(cert, schemes, schemes)
@@ -200,9 +200,9 @@ func certificateFits(cert *tls.Certificate, s *suite.Suite, schemes []auth.Schem
 
 // chooseCertificate is the default of GetCertificate in DTLS 1.2: a chain that
 // some shared suite can use.
-func chooseCertificate(p *config, h *message.ClientHello) *tls.Certificate {
+func chooseCertificate(p *Config, h *message.ClientHello) *tls.Certificate {
 	return bestCertificate(p, h, func(cert *tls.Certificate) bool {
-		return slices.ContainsFunc(p.suites, func(s *suite.Suite) bool {
+		return slices.ContainsFunc(p.Suites, func(s *suite.Suite) bool {
 			if s.UsesPSK() || !slices.Contains(h.CipherSuites, s.ID) {
 				return false
 			}
@@ -214,10 +214,10 @@ func chooseCertificate(p *config, h *message.ClientHello) *tls.Certificate {
 
 // bestCertificate is the first usable chain, one that names the host before
 // others.
-func bestCertificate(p *config, h *message.ClientHello, usable func(*tls.Certificate) bool) *tls.Certificate {
+func bestCertificate(p *Config, h *message.ClientHello, usable func(*tls.Certificate) bool) *tls.Certificate {
 	var fits *tls.Certificate
-	for i := range p.certificates {
-		cert := &p.certificates[i]
+	for i := range p.Certificates {
+		cert := &p.Certificates[i]
 		if !usable(cert) {
 			continue
 		}

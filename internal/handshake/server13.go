@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -21,22 +21,22 @@ var errUnknownCookie = alert.Errorf(alert.IllegalParameter, "a cookie that was n
 
 // awaitSecondHello13: the first hello had no share that we want.
 type awaitSecondHello13 struct {
-	p     *config
-	retry *retried
+	p     *Config
+	retry *Retry
 }
 
-func (awaitSecondHello13) expects() message.Set {
+func (awaitSecondHello13) Expects() message.Set {
 	return message.SetOf(message.TypeClientHello)
 }
 
-func (s awaitSecondHello13) take(hs *machine, in received) (step, error) {
+func (s awaitSecondHello13) Take(hs *Handshake, in Received) (State, error) {
 	h := in.Message.(*message.ClientHello)
 	if len(h.RetryCookie) > 0 && hs.cookie == nil {
 		return nil, errUnknownCookie
 	}
 	v, _ := message.ScanClientHello(in.raw[message.HeaderLen:]) // what Parse accepts, it accepts
-	c, why := s.p.choose(&v, s.retry.chosen())
-	if why != accepted {
+	c, why := s.p.Choose(&v, s.retry.chosen())
+	if why != Accepted {
 		return nil, why.explain(s.p, &v, s.retry.chosen())
 	}
 	return answerHello13(hs, s.p, h, &v, in, c, s.retry)
@@ -45,8 +45,8 @@ func (s awaitSecondHello13) take(hs *machine, in received) (step, error) {
 // answerHello13 sends the server's flight, or a HelloRetryRequest. v is h once
 // more, base what was chosen for it, retry the HelloRetryRequest before it.
 func answerHello13(
-	hs *machine, p *config, h *message.ClientHello, v *message.HelloScan, in received, base choice, retry *retried,
-) (step, error) {
+	hs *Handshake, p *Config, h *message.ClientHello, v *message.HelloScan, in Received, base Choice, retry *Retry,
+) (State, error) {
 	// RFC 9147, Section 5.3.
 	if len(h.Cookie) > 0 {
 		return nil, alert.Errorf(alert.IllegalParameter, "a hello of DTLS 1.3 with a legacy_cookie")
@@ -58,31 +58,31 @@ func answerHello13(
 	if err != nil {
 		return nil, err
 	}
-	if c.needsRetry() {
-		return askAgain13(hs, p, v, c.choice, in)
+	if c.NeedsRetry() {
+		return askAgain13(hs, p, v, c.Choice, in)
 	}
-	n := &negotiated13{suite: c.suite, clientRandom: h.Random, psk: c.psk}
+	n := &negotiated13{suite: c.Suite, clientRandom: h.Random, psk: c.psk}
 	sh := &message.ServerHello{
-		Version: message.Version12, SupportedVersion: message.Version13, CipherSuite: c.suite.ID,
+		Version: message.Version12, SupportedVersion: message.Version13, CipherSuite: c.Suite.ID,
 		HasSelectedPSK: c.psk != nil, SelectedPSK: uint16(c.pskIndex),
 	}
 	if err := p.random(sh.Random[:]); err != nil {
 		return nil, err
 	}
 	var secret []byte
-	if c.group != 0 {
+	if c.Group != 0 {
 		var share []byte
-		if share, secret, err = kex.Respond(c.group, c.share); err != nil {
+		if share, secret, err = kex.Respond(c.Group, c.share); err != nil {
 			return nil, err
 		}
-		sh.HasKeyShare, sh.KeyShare = true, message.KeyShare{Group: uint16(c.group), Data: share}
+		sh.HasKeyShare, sh.KeyShare = true, message.KeyShare{Group: uint16(c.Group), Data: share}
 	}
 
-	hs.p = p // not before: a hello that is refused may have been forged
+	hs.Config = p // not before: a hello that is refused may have been forged
 	hs.kx = message.TLS13
 	hs.agree(message.Version13)
-	st := &hs.info
-	st.CipherSuite, st.CurveID = c.suite.ID, c.group
+	st := &hs.Info
+	st.CipherSuite, st.CurveID = c.Suite.ID, c.Group
 	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
 	hs.transcript.Reset()
 	hs.transcript.Add(retry.transcript())
@@ -102,8 +102,8 @@ func answerHello13(
 }
 
 // sendServerFlight13 adds what is encrypted (RFC 8446, Sections 4.3 and 4.4).
-func (hs *machine) sendServerFlight13(n *negotiated13, h *message.ClientHello, c choice13) (step, error) {
-	p := hs.p
+func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello, c choice13) (State, error) {
+	p := hs.Config
 	ee := &message.EncryptedExtensions{ALPN: c.alpn}
 	if h.RecordSizeLimit > 0 {
 		// RFC 8449, Section 4: ours is as large as records get, unless the config
@@ -118,7 +118,7 @@ func (hs *machine) sendServerFlight13(n *negotiated13, h *message.ClientHello, c
 	if c.psk == nil {
 		// RFC 8446, Section 4.3.2: "Servers which are authenticating with a PSK
 		// MUST NOT send the CertificateRequest message in the main handshake".
-		if ask = p.clientAuth >= tls.RequestClientCert; ask {
+		if ask = p.ClientAuth >= tls.RequestClientCert; ask {
 			if err := hs.add(certificateRequest13(p)); err != nil {
 				return nil, err
 			}
@@ -129,19 +129,19 @@ func (hs *machine) sendServerFlight13(n *negotiated13, h *message.ClientHello, c
 		if err := hs.addCertificateVerify13(n, c.cert, c.scheme); err != nil {
 			return nil, err
 		}
-		hs.info.SignatureScheme = c.scheme
+		hs.Info.SignatureScheme = c.scheme
 	} else if old := c.psk.session; old != nil {
-		if err := old.restore(&hs.info); err != nil {
+		if err := old.restore(&hs.Info); err != nil {
 			return nil, err
 		}
 	} else {
-		hs.info.PSKIdentity = c.psk.identity
+		hs.Info.PSKIdentity = c.psk.identity
 	}
 	if err := hs.addFinished13(n, n.serverSecret); err != nil {
 		return nil, err
 	}
 	app := n.applicationSecrets(hs)
-	if err := hs.link.InstallWrite(keyMaterial{epoch: epochData, suite: n.suite, secret: app.server}); err != nil {
+	if err := hs.link.InstallWrite(Keys{Epoch: EpochData, Suite: n.suite, Secret: app.server}); err != nil {
 		return nil, err
 	}
 	hs.link.SendFlight(false)
@@ -151,24 +151,24 @@ func (hs *machine) sendServerFlight13(n *negotiated13, h *message.ClientHello, c
 	return awaitClientFinished13{n, app}, nil
 }
 
-func certificateRequest13(p *config) *message.CertificateRequest13 {
-	return &message.CertificateRequest13{SignatureSchemes: numbersOf(p.schemes), Authorities: p.authorities()}
+func certificateRequest13(p *Config) *message.CertificateRequest13 {
+	return &message.CertificateRequest13{SignatureSchemes: numbersOf(p.Schemes), Authorities: p.authorities()}
 }
 
 // askAgain13 asks for a hello with a share of the group (RFC 8446, Section
 // 4.1.4). The address is the caller's choice or proven, so no cookie is asked for.
-func askAgain13(hs *machine, p *config, v *message.HelloScan, c choice, in received) (step, error) {
-	hrr := &message.HelloRetryRequest{CipherSuite: c.suite.ID, SelectedGroup: uint16(c.group)}
+func askAgain13(hs *Handshake, p *Config, v *message.HelloScan, c Choice, in Received) (State, error) {
+	hrr := &message.HelloRetryRequest{CipherSuite: c.Suite.ID, SelectedGroup: uint16(c.Group)}
 	hs.agree(message.Version13)
 	hs.transcript.Reset()
 	hs.transcribe(in.raw)
-	retry := &retried{choice: c, helloHash: hs.transcript.Sum(c.suite.Hash), fixed: appendFixed(nil, sha256.New(), v)}
+	retry := &Retry{Choice: c, HelloHash: hs.transcript.Sum(c.Suite.Hash), Fixed: AppendFixed(nil, sha256.New(), v)}
 	hs.transcript.Reset()
 	hs.link.SetMessageSeq(in.seq)
 	if err := hs.add(hrr); err != nil {
 		return nil, err
 	}
-	retry.raw = bytes.Clone(hs.transcript.Bytes())
+	retry.Raw = bytes.Clone(hs.transcript.Bytes())
 	hs.link.SendFlight(false)
 	return awaitSecondHello13{p, retry}, nil
 }
@@ -179,12 +179,12 @@ type awaitClientCertificate13 struct {
 	app applicationSecrets
 }
 
-func (awaitClientCertificate13) expects() message.Set {
+func (awaitClientCertificate13) Expects() message.Set {
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitClientCertificate13) take(hs *machine, in received) (step, error) {
-	p := hs.p
+func (s awaitClientCertificate13) Take(hs *Handshake, in Received) (State, error) {
+	p := hs.Config
 	m := in.Message.(*message.Certificate13)
 	if len(m.Context) > 0 {
 		// RFC 8446, Section 4.4.2: the request's, which was empty.
@@ -219,11 +219,11 @@ type awaitClientCertificateVerify13 struct {
 	chain *auth.Chain
 }
 
-func (awaitClientCertificateVerify13) expects() message.Set {
+func (awaitClientCertificateVerify13) Expects() message.Set {
 	return message.SetOf(message.TypeCertificateVerify)
 }
 
-func (s awaitClientCertificateVerify13) take(hs *machine, in received) (step, error) {
+func (s awaitClientCertificateVerify13) Take(hs *Handshake, in Received) (State, error) {
 	if _, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify)); err != nil {
 		return nil, err
 	}
@@ -237,11 +237,11 @@ type awaitClientFinished13 struct {
 	app applicationSecrets
 }
 
-func (awaitClientFinished13) expects() message.Set {
+func (awaitClientFinished13) Expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitClientFinished13) take(hs *machine, in received) (step, error) {
+func (s awaitClientFinished13) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.checkFinished13(s.n, s.n.clientSecret, in); err != nil {
 		return nil, err
 	}
@@ -249,7 +249,7 @@ func (s awaitClientFinished13) take(hs *machine, in received) (step, error) {
 		return nil, err
 	}
 	hs.enterApplication13(s.n, s.app)
-	if err := hs.link.InstallRead(keyMaterial{epoch: epochData, suite: s.n.suite, secret: s.app.client}); err != nil {
+	if err := hs.link.InstallRead(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: s.app.client}); err != nil {
 		return nil, err
 	}
 	return complete{}, nil

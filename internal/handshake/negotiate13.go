@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"crypto/tls"
@@ -11,7 +11,7 @@ import (
 
 // choice13 is what a DTLS 1.3 server makes of a hello.
 type choice13 struct {
-	choice
+	Choice
 	psk      *offeredPSK
 	pskIndex int
 	cert     *tls.Certificate // nil: PSK
@@ -21,13 +21,13 @@ type choice13 struct {
 
 // choose13 goes on from what choose has found: with the application protocol, the
 // pre-shared key or the certificate.
-func choose13(hs *machine, p *config, h *message.ClientHello, body []byte, base choice, retry *retried) (choice13, error) {
-	c := choice13{choice: base}
+func choose13(hs *Handshake, p *Config, h *message.ClientHello, body []byte, base Choice, retry *Retry) (choice13, error) {
+	c := choice13{Choice: base}
 	var err error
-	if c.alpn, err = chooseALPN(p.alpn, h.ALPN); err != nil {
+	if c.alpn, err = chooseALPN(p.ALPN, h.ALPN); err != nil {
 		return c, err
 	}
-	if c.psk, c.pskIndex, err = choosePSK13(hs, p, h, c.suite, retry.transcript(), body); err != nil {
+	if c.psk, c.pskIndex, err = choosePSK13(hs, p, h, c.Suite, retry.transcript(), body); err != nil {
 		return c, err
 	}
 	if c.psk != nil {
@@ -36,9 +36,9 @@ func choose13(hs *machine, p *config, h *message.ClientHello, body []byte, base 
 		}
 		// RFC 8446, Section 4.2.9: only in a mode that the client offers.
 		exchange := slices.Contains(h.PSKModes, message.PSKModeDHEKE)
-		withShare := exchange && c.group != 0 && len(h.KeyShares) > 0
-		if p.pskAlone && slices.Contains(h.PSKModes, message.PSKModeKE) && !withShare {
-			c.group, c.share = 0, nil
+		withShare := exchange && c.Group != 0 && len(h.KeyShares) > 0
+		if p.PSKAlone && slices.Contains(h.PSKModes, message.PSKModeKE) && !withShare {
+			c.Group, c.share = 0, nil
 			return c, nil
 		}
 		if !exchange {
@@ -50,30 +50,30 @@ func choose13(hs *machine, p *config, h *message.ClientHello, body []byte, base 
 			return c, err
 		}
 	}
-	if c.group == 0 {
+	if c.Group == 0 {
 		return c, alert.Errorf(alert.HandshakeFailure, "no group in common, and no pre-shared key that does without")
 	}
 	return c, nil
 }
 
 // chooseCertificate13: RFC 8446, Section 4.4.2.2.
-func (c *choice13) chooseCertificate13(p *config, h *message.ClientHello) (err error) {
-	if !p.usesCertificates() {
+func (c *choice13) chooseCertificate13(p *Config, h *message.ClientHello) (err error) {
+	if !p.UsesCertificates() {
 		return alert.Errorf(alert.HandshakeFailure, "client has no pre-shared key for us")
 	}
 	if len(h.SignatureSchemes) == 0 {
 		// RFC 8446, Section 9.2.
 		return alert.Errorf(alert.MissingExtension, "client hello without signature_algorithms")
 	}
-	c.cert, err = certificateFor(p, h, func(p *config, h *message.ClientHello) *tls.Certificate {
+	c.cert, err = certificateFor(p, h, func(p *Config, h *message.ClientHello) *tls.Certificate {
 		return bestCertificate(p, h, func(cert *tls.Certificate) bool {
-			_, err := auth.ChooseScheme13(cert, schemesOf(h.SignatureSchemes), p.schemes)
+			_, err := auth.ChooseScheme13(cert, schemesOf(h.SignatureSchemes), p.Schemes)
 			return err == nil
 		})
 	})
 	if err != nil {
 		return err
 	}
-	c.scheme, err = auth.ChooseScheme13(c.cert, schemesOf(h.SignatureSchemes), p.schemes)
+	c.scheme, err = auth.ChooseScheme13(c.cert, schemesOf(h.SignatureSchemes), p.Schemes)
 	return err
 }

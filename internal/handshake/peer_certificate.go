@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"crypto/tls"
@@ -9,23 +9,23 @@ import (
 )
 
 // verifyPeer checks the peer's chain and notes it in the state.
-func (hs *machine) verifyPeer(chain *auth.Chain) error {
-	policy := hs.p.peerPolicy(hs.p.validAt(hs.link.Now()))
-	policy.VerifyPeerCertificate = hs.p.verifyPeer
+func (hs *Handshake) verifyPeer(chain *auth.Chain) error {
+	policy := hs.Config.peerPolicy(hs.Config.ValidAt(hs.link.Now()))
+	policy.VerifyPeerCertificate = hs.Config.VerifyPeer
 	if err := chain.Verify(policy); err != nil {
 		return err
 	}
-	hs.info.PeerCertificates, hs.info.VerifiedChains = chain.Certificates, chain.Verified
+	hs.Info.PeerCertificates, hs.Info.VerifiedChains = chain.Certificates, chain.Verified
 	return nil
 }
 
 // peerPolicy is what the peer's chain must satisfy.
-func (p *config) peerPolicy(now time.Time) auth.Policy {
-	policy := auth.Policy{Roots: p.roots, Now: now}
-	if p.isClient {
-		policy.ServerName, policy.Skip = p.serverName, p.skipVerify
+func (p *Config) peerPolicy(now time.Time) auth.Policy {
+	policy := auth.Policy{Roots: p.Roots, Now: now}
+	if p.IsClient {
+		policy.ServerName, policy.Skip = p.ServerName, p.SkipVerify
 	} else {
-		policy.Skip = p.clientAuth < tls.VerifyClientCertIfGiven
+		policy.Skip = p.ClientAuth < tls.VerifyClientCertIfGiven
 		policy.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}
 	return policy
@@ -36,7 +36,7 @@ func (p *config) peerPolicy(now time.Time) auth.Policy {
 // resumption gives another one, so that its own lifetime bounds nothing (RFC 8446,
 // Section 4.6.1: "limits should take into account the lifetime of the peer's
 // certificate"). VerifyPeerCertificate is not asked, VerifyConnection is.
-func (p *config) stillTrusts(raw [][]byte, now time.Time) bool {
+func (p *Config) stillTrusts(raw [][]byte, now time.Time) bool {
 	if len(raw) == 0 {
 		return true // it had a pre-shared key, or no certificate was wanted
 	}
@@ -45,14 +45,14 @@ func (p *config) stillTrusts(raw [][]byte, now time.Time) bool {
 }
 
 // requiresClientCert reports whether a client without a certificate is refused.
-func (p *config) requiresClientCert() bool {
-	return p.clientAuth == tls.RequireAnyClientCert || p.clientAuth == tls.RequireAndVerifyClientCert
+func (p *Config) requiresClientCert() bool {
+	return p.ClientAuth == tls.RequireAnyClientCert || p.ClientAuth == tls.RequireAndVerifyClientCert
 }
 
 // authorities are the names of those whose certificates a server takes.
-func (p *config) authorities() [][]byte {
-	if p.roots == nil {
+func (p *Config) authorities() [][]byte {
+	if p.Roots == nil {
 		return nil
 	}
-	return p.roots.Subjects() //nolint:staticcheck // the system's roots, which it omits, are not what a server names
+	return p.Roots.Subjects() //nolint:staticcheck // the system's roots, which it omits, are not what a server names
 }

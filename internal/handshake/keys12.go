@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"crypto/hmac"
@@ -14,7 +14,7 @@ type negotiated12 struct {
 	suite                      *suite.Suite
 	clientRandom, serverRandom [32]byte
 	ems                        bool
-	write                      keyMaterial // of this side, from the ClientKeyExchange to its Finished
+	write                      Keys // of this side, from the ClientKeyExchange to its Finished
 }
 
 // deriveKeys turns the premaster secret into the master secret and the keys of the
@@ -22,7 +22,7 @@ type negotiated12 struct {
 // 4). premaster is zeroed. Reading begins at once: the record says which epoch it
 // belongs to, so nothing is gained by waiting for a change_cipher_spec, which is not
 // authenticated.
-func (hs *machine) deriveKeys(n *negotiated12, premaster []byte) (master []byte, err error) {
+func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byte, err error) {
 	defer keys.Wipe(premaster)
 	h := n.suite.Hash
 	if n.ems {
@@ -30,22 +30,22 @@ func (hs *machine) deriveKeys(n *negotiated12, premaster []byte) (master []byte,
 	} else {
 		master = keys.MasterSecret12(h, premaster, n.clientRandom, n.serverRandom)
 	}
-	read, write := n.keyBlock(master, hs.p.isClient)
+	read, write := n.keyBlock(master, hs.Config.IsClient)
 	if err := hs.link.InstallRead(read); err != nil {
 		return nil, err
 	}
 	n.write = write
-	hs.p.keyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
-	hs.result = result{suite: n.suite, clientRandom: n.clientRandom, serverRandom: n.serverRandom, master: master}
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
+	hs.Result = Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master}
 	return master, nil
 }
 
 // keyBlock is the key block of a master secret (RFC 5246, Section 6.3).
-func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write keyMaterial) {
+func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write Keys) {
 	a := n.suite.AEAD
 	block := keys.KeyBlock12(n.suite.Hash, master, n.clientRandom, n.serverRandom, a.KeyLen(), a.IVLen())
-	read = keyMaterial{suite: n.suite, key: block.ClientKey, iv: block.ClientIV}
-	write = keyMaterial{suite: n.suite, key: block.ServerKey, iv: block.ServerIV}
+	read = Keys{Suite: n.suite, Key: block.ClientKey, IV: block.ClientIV}
+	write = Keys{Suite: n.suite, Key: block.ServerKey, IV: block.ServerIV}
 	if isClient {
 		read, write = write, read
 	}
@@ -54,19 +54,19 @@ func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write keyMa
 
 // addFinished appends our change_cipher_spec and Finished, and begins to send
 // under the new keys.
-func (hs *machine) addFinished(n *negotiated12, master []byte) error {
+func (hs *Handshake) addFinished(n *negotiated12, master []byte) error {
 	hs.link.AddCCS()
 	if err := hs.link.InstallWrite(n.write); err != nil {
 		return err
 	}
-	data := keys.VerifyData12(n.suite.Hash, master, hs.p.isClient, hs.transcript.Sum(n.suite.Hash))
+	data := keys.VerifyData12(n.suite.Hash, master, hs.Config.IsClient, hs.transcript.Sum(n.suite.Hash))
 	return hs.add(&message.Finished{VerifyData: data})
 }
 
 // checkFinished compares the peer's Finished with what it must be (RFC 5246,
 // Section 7.4.9), in constant time, and adds it to the transcript.
-func (hs *machine) checkFinished(n *negotiated12, master []byte, in received) error {
-	want := keys.VerifyData12(n.suite.Hash, master, !hs.p.isClient, hs.transcript.Sum(n.suite.Hash))
+func (hs *Handshake) checkFinished(n *negotiated12, master []byte, in Received) error {
+	want := keys.VerifyData12(n.suite.Hash, master, !hs.Config.IsClient, hs.transcript.Sum(n.suite.Hash))
 	if !hmac.Equal(in.Message.(*message.Finished).VerifyData, want) {
 		return alert.Errorf(alert.DecryptError, "finished does not match the handshake")
 	}
@@ -75,11 +75,11 @@ func (hs *machine) checkFinished(n *negotiated12, master []byte, in received) er
 }
 
 // checkConnection asks the caller's last word.
-func (hs *machine) checkConnection() error {
-	if hs.p.verifyConnection == nil {
+func (hs *Handshake) checkConnection() error {
+	if hs.Config.VerifyConnection == nil {
 		return nil
 	}
-	if err := hs.p.verifyConnection(&hs.info); err != nil {
+	if err := hs.Config.VerifyConnection(&hs.Info); err != nil {
 		return alert.Errorf(alert.BadCertificate, "VerifyConnection: %w", err)
 	}
 	return nil

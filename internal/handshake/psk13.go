@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ type offeredPSK struct {
 	key      []byte
 	hash     crypto.Hash // a key belongs to one
 	age      uint32      // obfuscated, of a ticket
-	session  *session    // nil: external
+	session  *Session    // nil: external
 }
 
 // externalHash is that of keys which come without one: RFC 8446, Section 4.2.11,
@@ -31,25 +31,25 @@ const externalHash = crypto.SHA256
 
 // offeredPSKs collects what a client can offer: a session to resume, and the
 // keys of ClientPSK.
-func (p *config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
+func (p *Config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 	var list []offeredPSK
-	if s := p.takeSession(now); s != nil {
+	if s := p.TakeSession(now); s != nil {
 		list = append(list, offeredPSK{
-			identity: s.ticket, key: s.secret, hash: s.suite.Hash, age: s.obfuscatedAge(now), session: s,
+			identity: s.Ticket, key: s.Secret, hash: s.suite.Hash, age: s.obfuscatedAge(now), session: s,
 		})
 	}
-	if p.clientPSKs == nil {
+	if p.ClientPSKs == nil {
 		return list, nil
 	}
-	psks, err := p.clientPSKs(p.serverName, nil)
+	psks, err := p.ClientPSKs(p.ServerName, nil)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range psks {
-		if len(k.key) == 0 || len(k.identity) == 0 || len(k.identity) > maxIdentity13 {
-			return nil, errBadPSK
+		if len(k.Key) == 0 || len(k.Identity) == 0 || len(k.Identity) > maxIdentity13 {
+			return nil, ErrBadPSK
 		}
-		list = append(list, offeredPSK{identity: k.identity, key: k.key, hash: externalHash})
+		list = append(list, offeredPSK{identity: k.Identity, key: k.Key, hash: externalHash})
 	}
 	return list, nil
 }
@@ -58,7 +58,7 @@ func (p *config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 const maxIdentity13 = 1<<16 - 256
 
 // errBadPSK is a fault of the Config.
-var errBadPSK = fmt.Errorf("ClientPSK returned a key that DTLS 1.3 cannot offer: identities have 1 to %d bytes, keys at least one", maxIdentity13)
+var ErrBadPSK = fmt.Errorf("ClientPSK returned a key that DTLS 1.3 cannot offer: identities have 1 to %d bytes, keys at least one", maxIdentity13)
 
 // bindPSKs puts pre-shared keys into a hello, each with a binder over the hello
 // before them and what went before that (RFC 8446, Section 4.2.11.2).
@@ -112,27 +112,27 @@ const maxOffered = 8
 // Who has only seen a ticket is found out by the binder, before a chain is verified
 // for it: that takes more work than a handshake without tickets, up to maxOffered
 // times.
-func choosePSK13(hs *machine, p *config, h *message.ClientHello, s *suite.Suite, before, body []byte) (k *offeredPSK, index int, err error) {
+func choosePSK13(hs *Handshake, p *Config, h *message.ClientHello, s *suite.Suite, before, body []byte) (k *offeredPSK, index int, err error) {
 	for i := range h.PSKs[:min(len(h.PSKs), maxOffered)] {
 		id := &h.PSKs[i]
-		if old := p.openTicket(id.Identity, p.validAt(hs.link.Now())); old != nil {
+		if old := p.openTicket(id.Identity, p.ValidAt(hs.link.Now())); old != nil {
 			if !old.fits(p, h, s) {
 				continue
 			}
-			k := &offeredPSK{identity: id.Identity, key: old.secret, hash: old.suite.Hash, session: old}
+			k := &offeredPSK{identity: id.Identity, key: old.Secret, hash: old.suite.Hash, session: old}
 			if err := k.checkBinder(h, i, before, body); err != nil {
 				return nil, 0, err
 			}
-			if p.stillTrusts(old.chain, p.validAt(hs.link.Now())) {
+			if p.stillTrusts(old.Chain, p.ValidAt(hs.link.Now())) {
 				return k, i, nil
 			}
 			continue
 		}
-		if p.serverPSK == nil || s.Hash != externalHash {
+		if p.ServerPSK == nil || s.Hash != externalHash {
 			continue
 		}
-		key, err := p.findPSK(pskQuery{bytes.Clone(id.Identity), h.ServerName, hs.link.Peer()})
-		if err == nil && key == nil && !p.usesCertificates() {
+		key, err := p.findPSK(PSKQuery{bytes.Clone(id.Identity), h.ServerName, hs.link.Peer()})
+		if err == nil && key == nil && !p.UsesCertificates() {
 			key, err = p.decoyPSK()
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -37,14 +37,14 @@ import (
 // HelloRetryRequest in the same connection [...] it MUST abort the handshake with an
 // "unexpected_message" alert." One answers the second hello, as its message_seq says.
 // The other has no cookie, so its server has kept state and asks for one thing only.
-func (s awaitServerHello) retry13(hs *machine, m *message.ServerHello, in received) (step, error) {
+func (s awaitServerHello) retry13(hs *Handshake, m *message.ServerHello, in Received) (State, error) {
 	switch {
 	case s.retry != nil && (in.seq > 0 || len(m.RetryCookie) == 0 && m.SelectedGroup != s.retry.SelectedGroup):
 		return nil, alert.Errorf(alert.UnexpectedMessage, "a second hello_retry_request")
 	case s.retry != nil:
-		return s, errIgnore
+		return s, ErrIgnore
 	}
-	chosen, err := s.checkRetry(hs.p, m)
+	chosen, err := s.checkRetry(hs.Config, m)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +86,9 @@ func (s awaitServerHello) retry13(hs *machine, m *message.ServerHello, in receiv
 // restart the connection from scratch without a cookie". The cookie may have become
 // too old, or the HelloRetryRequest was forged. One restart is made; ok is false if
 // the alert ends the handshake.
-func (s awaitServerHello) restart(hs *machine) (next step, ok bool) {
+func (s awaitServerHello) restart(hs *Handshake) (next State, ok bool) {
 	switch {
-	case s.restarted && hs.link.Now().Sub(s.changed) < 2*hs.p.firstTimer:
+	case s.restarted && hs.link.Now().Sub(s.changed) < 2*hs.Config.FirstTimer:
 		return s, true // the alert may answer the second hello from before the restart
 	case s.restarted || s.retry == nil:
 		return s, false
@@ -107,7 +107,7 @@ func (s awaitServerHello) restart(hs *machine) (next step, ok bool) {
 // 9147, Section 5.2). A ServerHello of DTLS 1.3 with a message_seq that is not above
 // that of the HelloRetryRequest or HelloVerifyRequest which was followed answers the
 // first hello: that request was not the server's.
-func (s awaitServerHello) firstAnswered(in received) awaitServerHello {
+func (s awaitServerHello) firstAnswered(in Received) awaitServerHello {
 	if s.retry == nil && s.verifies == 0 || in.seq > s.asked {
 		return s
 	}
@@ -117,8 +117,8 @@ func (s awaitServerHello) firstAnswered(in received) awaitServerHello {
 }
 
 // checkRetry: RFC 8446, Section 4.1.4.
-func (s awaitServerHello) checkRetry(p *config, m *message.ServerHello) (*suite.Suite, error) {
-	if m.SupportedVersion != message.Version13 || !p.offers(message.Version13) {
+func (s awaitServerHello) checkRetry(p *Config, m *message.ServerHello) (*suite.Suite, error) {
+	if m.SupportedVersion != message.Version13 || !p.Offers(message.Version13) {
 		return nil, alert.Errorf(alert.IllegalParameter, "hello_retry_request for %s", message.VersionName(m.SupportedVersion))
 	}
 	chosen, err := s.checkHello13(m)
@@ -167,14 +167,14 @@ func (s awaitServerHello) checkHello13(m *message.ServerHello) (*suite.Suite, er
 
 // agree13 takes the ServerHello of a server that chose DTLS 1.3 (RFC 8446,
 // Section 4.1.3).
-func (s awaitServerHello) agree13(hs *machine, m *message.ServerHello, in received) (step, error) {
+func (s awaitServerHello) agree13(hs *Handshake, m *message.ServerHello, in Received) (State, error) {
 	if s.retry == nil && s.verifies == 0 && in.seq > 0 {
 		// The second message of a server answers no first hello: this one is for an
 		// association that had the same port before.
-		return s, errIgnore
+		return s, ErrIgnore
 	}
 	s = s.firstAnswered(in)
-	n, key, err := s.negotiate13(hs.p, m)
+	n, key, err := s.negotiate13(hs.Config, m)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +185,11 @@ func (s awaitServerHello) agree13(hs *machine, m *message.ServerHello, in receiv
 		}
 		defer keys.Wipe(secret)
 	}
-	st := &hs.info
+	st := &hs.Info
 	hs.kx = message.TLS13
 	hs.agree(message.Version13)
 	st.CipherSuite, st.CurveID = n.suite.ID, kex.Group(m.KeyShare.Group)
-	st.ServerName = hs.p.serverName
+	st.ServerName = hs.Config.ServerName
 	if n.psk != nil {
 		st.DidResume = n.psk.session != nil
 		if !st.DidResume {
@@ -214,7 +214,7 @@ func (s awaitServerHello) agree13(hs *machine, m *message.ServerHello, in receiv
 
 // negotiate13 is what a ServerHello says if it answers this hello. The key is the
 // one to finish the exchange with, nil if there is none.
-func (s awaitServerHello) negotiate13(p *config, m *message.ServerHello) (n *negotiated13, key *kex.Key, err error) {
+func (s awaitServerHello) negotiate13(p *Config, m *message.ServerHello) (n *negotiated13, key *kex.Key, err error) {
 	chosen, err := s.checkHello13(m)
 	if err != nil {
 		return nil, nil, err
@@ -228,7 +228,7 @@ func (s awaitServerHello) negotiate13(p *config, m *message.ServerHello) (n *neg
 	if err := s.choosePSK13(n, m); err != nil {
 		return nil, nil, err
 	}
-	if n.psk == nil && !p.usesCertificates() {
+	if n.psk == nil && !p.UsesCertificates() {
 		return nil, nil, alert.Errorf(alert.HandshakeFailure, "server chose none of our pre-shared keys")
 	}
 	key, err = s.shared13(n, m)
@@ -284,11 +284,11 @@ type awaitEncryptedExtensions13 struct {
 	hello *message.ClientHello
 }
 
-func (awaitEncryptedExtensions13) expects() message.Set {
+func (awaitEncryptedExtensions13) Expects() message.Set {
 	return message.SetOf(message.TypeEncryptedExtensions)
 }
 
-func (s awaitEncryptedExtensions13) take(hs *machine, in received) (step, error) {
+func (s awaitEncryptedExtensions13) Take(hs *Handshake, in Received) (State, error) {
 	m := in.Message.(*message.EncryptedExtensions)
 	for _, t := range m.ExtensionTypes {
 		var offered bool
@@ -314,11 +314,11 @@ func (s awaitEncryptedExtensions13) take(hs *machine, in received) (step, error)
 		return nil, alert.Errorf(alert.IllegalParameter, "server chose protocol %q, which was not offered", m.ALPN)
 	}
 	hs.transcribe(in.raw)
-	hs.info.NegotiatedProtocol = m.ALPN
+	hs.Info.NegotiatedProtocol = m.ALPN
 	hs.link.LimitRecords(m.RecordSizeLimit)
 	if s.n.psk != nil {
 		if old := s.n.psk.session; old != nil {
-			if err := old.restore(&hs.info); err != nil {
+			if err := old.restore(&hs.Info); err != nil {
 				return nil, alert.Errorf(alert.InternalError, "session: %w", err)
 			}
 		}
@@ -333,14 +333,14 @@ type awaitServerCertificate13 struct {
 	request *message.CertificateRequest13 // nil: none came
 }
 
-func (s awaitServerCertificate13) expects() message.Set {
+func (s awaitServerCertificate13) Expects() message.Set {
 	if s.request == nil {
 		return message.SetOf(message.TypeCertificateRequest, message.TypeCertificate)
 	}
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitServerCertificate13) take(hs *machine, in received) (step, error) {
+func (s awaitServerCertificate13) Take(hs *Handshake, in Received) (State, error) {
 	m, ok := in.Message.(*message.Certificate13)
 	if !ok {
 		request := in.Message.(*message.CertificateRequest13)
@@ -381,17 +381,17 @@ type awaitServerCertificateVerify13 struct {
 	chain   *auth.Chain
 }
 
-func (awaitServerCertificateVerify13) expects() message.Set {
+func (awaitServerCertificateVerify13) Expects() message.Set {
 	return message.SetOf(message.TypeCertificateVerify)
 }
 
-func (s awaitServerCertificateVerify13) take(hs *machine, in received) (step, error) {
+func (s awaitServerCertificateVerify13) Take(hs *Handshake, in Received) (State, error) {
 	scheme, err := hs.verifySignature13(s.n, s.chain, in.Message.(*message.CertificateVerify))
 	if err != nil {
 		return nil, err
 	}
 	hs.transcribe(in.raw)
-	hs.info.SignatureScheme = scheme
+	hs.Info.SignatureScheme = scheme
 	return awaitServerFinished13{s.n, s.request}, nil
 }
 
@@ -401,11 +401,11 @@ type awaitServerFinished13 struct {
 	request *message.CertificateRequest13
 }
 
-func (awaitServerFinished13) expects() message.Set {
+func (awaitServerFinished13) Expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitServerFinished13) take(hs *machine, in received) (step, error) {
+func (s awaitServerFinished13) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.checkFinished13(s.n, s.n.serverSecret, in); err != nil {
 		return nil, err
 	}
@@ -422,10 +422,10 @@ func (s awaitServerFinished13) take(hs *machine, in received) (step, error) {
 		return nil, err
 	}
 	hs.enterApplication13(s.n, app)
-	if err := hs.link.InstallWrite(keyMaterial{epoch: epochData, suite: s.n.suite, secret: app.client}); err != nil {
+	if err := hs.link.InstallWrite(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: app.client}); err != nil {
 		return nil, err
 	}
-	if err := hs.link.InstallRead(keyMaterial{epoch: epochData, suite: s.n.suite, secret: app.server}); err != nil {
+	if err := hs.link.InstallRead(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: app.server}); err != nil {
 		return nil, err
 	}
 	hs.link.SendFlight(false)
@@ -434,8 +434,8 @@ func (s awaitServerFinished13) take(hs *machine, in received) (step, error) {
 
 // addCertificate answers the server's request, perhaps with an empty chain
 // (RFC 8446, Section 4.4.2).
-func (s awaitServerFinished13) addCertificate(hs *machine) error {
-	cert, scheme, err := chooseClientCertificate(hs.p, &tls.CertificateRequestInfo{
+func (s awaitServerFinished13) addCertificate(hs *Handshake) error {
+	cert, scheme, err := chooseClientCertificate(hs.Config, &tls.CertificateRequestInfo{
 		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOf(s.request.SignatureSchemes), Version: tls.VersionTLS13,
 	}, auth.ChooseScheme13)
 	if err != nil {

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -16,90 +16,90 @@ import (
 // known yet cannot be used. take changes nothing but the flight under preparation
 // unless it succeeds, so that a forged message can be put aside and the genuine one
 // taken in the same state.
-type step interface {
+type State interface {
 	// expects drives unexpected_message, in one place.
-	expects() message.Set
+	Expects() message.Set
 	// take returns the next state, complete{} after the last message.
-	take(hs *machine, in received) (step, error)
+	Take(hs *Handshake, in Received) (State, error)
 }
 
 // complete is the state after the last message.
 type complete struct{}
 
-func (complete) expects() message.Set { return message.Set{} }
+func (complete) Expects() message.Set { return message.Set{} }
 
-func (complete) take(*machine, received) (step, error) {
+func (complete) Take(*Handshake, Received) (State, error) {
 	return nil, errors.New("message after the handshake")
 }
 
 // received is a whole message of the peer.
-type received struct {
+type Received struct {
 	message.Message
 	raw    []byte // with its header, as the transcript has it
 	seq    uint16 // message_seq
 	record uint64 // number of the record that completed it
 }
 
-// errIgnore: the message is no fault, and changes nothing but the data of the
+// ErrIgnore: the message is no fault, and changes nothing but the data of the
 // present state.
-var errIgnore = errors.New("message put aside")
+var ErrIgnore = errors.New("message put aside")
 
 // machine is a handshake: its state, and what all states share.
-type machine struct {
-	link       link
-	p          *config // GetConfigForClient may replace it
-	step       step
+type Handshake struct {
+	link       Link
+	Config     *Config // GetConfigForClient may replace it
+	step       State
 	kx         message.KeyExchange // shape of the key exchange messages, once agreed on
 	transcript keys.Transcript
-	info       info
-	result     result
+	Info       Info
+	Result     Result
 
-	cookie          []byte   // of the hello that the door accepted, nil if it asked for none
-	retry           *retried // the HelloRetryRequest that the door sent before it, nil: none
-	recordSizeLimit int      // of the first Config, which the link enforces
+	cookie          []byte // of the hello that the door accepted, nil if it asked for none
+	retry           *Retry // the HelloRetryRequest that the door sent before it, nil: none
+	recordSizeLimit int    // of the first Config, which the link enforces
 }
 
 // newMachine returns a handshake without a first state.
-func newMachine(p *config, l link) *machine {
-	return &machine{link: l, p: p, recordSizeLimit: p.recordSizeLimit}
+func New(p *Config, l Link) *Handshake {
+	return &Handshake{link: l, Config: p, recordSizeLimit: p.RecordSizeLimit}
 }
 
 // startServer awaits a ClientHello. cookie and retry are those of the exchange
 // before it, nil if there was none.
-func (hs *machine) startServer(cookie []byte, retry *retried) {
+func (hs *Handshake) StartServer(cookie []byte, retry *Retry) {
 	hs.step, hs.cookie, hs.retry = awaitClientHello{}, cookie, retry
 }
 
 // expects are the messages that may come.
-func (hs *machine) expects() message.Set { return hs.step.expects() }
+func (hs *Handshake) Expects() message.Set { return hs.step.Expects() }
 
 // take gives a whole message of the peer to the present state. raw has its header,
-// record is the number of the record that completed it. After errIgnore the message
+// record is the number of the record that completed it. After ErrIgnore the message
 // was put aside; after another error nothing has changed.
-func (hs *machine) take(typ message.Type, raw []byte, seq uint16, record uint64) error {
-	if !hs.step.expects().Has(typ) {
-		return alert.Errorf(alert.UnexpectedMessage, "%s while awaiting %s", typ, hs.step.expects())
+func (hs *Handshake) Take(typ message.Type, raw []byte, seq uint16, record uint64) error {
+	if !hs.step.Expects().Has(typ) {
+		return alert.Errorf(alert.UnexpectedMessage, "%s while awaiting %s", typ, hs.step.Expects())
 	}
 	parsed, err := message.Parse(typ, hs.kx, raw[message.HeaderLen:])
 	if err != nil {
 		return err
 	}
-	next, err := hs.step.take(hs, received{parsed, raw, seq, record})
-	if err == nil || errors.Is(err, errIgnore) {
+	next, err := hs.step.Take(hs, Received{parsed, raw, seq, record})
+	if err == nil || errors.Is(err, ErrIgnore) {
 		hs.step = next
 	}
 	return err
 }
 
 // isComplete reports whether the last message was taken.
-func (hs *machine) isComplete() bool {
+func (hs *Handshake) IsComplete() bool {
 	_, ok := hs.step.(complete)
 	return ok
 }
 
 // restart begins a client's handshake anew in place of ending it with an alert that
 // is not authenticated. It reports whether the handshake goes on.
-func (hs *machine) restart() bool {
+func (hs *Handshake) Restart() bool {
 	s, ok := hs.step.(awaitServerHello)
 	if !ok {
 		return false
@@ -110,7 +110,7 @@ func (hs *machine) restart() bool {
 }
 
 // hello is the ClientHello that a client has sent last, nil once it is answered.
-func (hs *machine) hello() *message.ClientHello {
+func (hs *Handshake) Hello() *message.ClientHello {
 	if s, ok := hs.step.(awaitServerHello); ok {
 		return s.hello
 	}
@@ -119,33 +119,33 @@ func (hs *machine) hello() *message.ClientHello {
 
 // restarted reports whether restart has begun the handshake anew, and no ServerHello
 // has come since.
-func (hs *machine) restarted() bool {
+func (hs *Handshake) Restarted() bool {
 	s, ok := hs.step.(awaitServerHello)
 	return ok && s.restarted
 }
 
 // stateName names the present state, for logs and tests.
-func (hs *machine) stateName() string {
+func (hs *Handshake) StateName() string {
 	name := fmt.Sprintf("%T", hs.step)
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
 // awaitsHello reports whether a server has taken no ClientHello yet.
-func (hs *machine) awaitsHello() bool {
+func (hs *Handshake) AwaitsHello() bool {
 	_, ok := hs.step.(awaitClientHello)
 	return ok
 }
 
 // awaitsSecondHello reports whether a server awaits the answer to its
 // HelloRetryRequest.
-func (hs *machine) awaitsSecondHello() bool {
+func (hs *Handshake) AwaitsSecondHello() bool {
 	_, ok := hs.step.(awaitSecondHello13)
 	return ok
 }
 
 // hasCookie reports whether the body of a ClientHello has the cookie that the door
 // accepted.
-func (hs *machine) hasCookie(body []byte) bool {
+func (hs *Handshake) HasCookie(body []byte) bool {
 	if hs.retry != nil {
 		hello, ok := message.ScanClientHello(body)
 		return ok && bytes.Equal(hello.RetryCookie, hs.cookie)
@@ -155,23 +155,23 @@ func (hs *machine) hasCookie(body []byte) bool {
 }
 
 // wipe zeroes the secrets of a handshake that has failed.
-func (hs *machine) wipe() { hs.result.wipe() }
+func (hs *Handshake) Wipe() { hs.Result.wipe() }
 
 // release frees the memory that only the handshake needs.
-func (hs *machine) release() { hs.transcript.Release() }
+func (hs *Handshake) Release() { hs.transcript.Release() }
 
 // agree notes the version that both hellos have agreed on, or a HelloRetryRequest
 // asks for; 0: none yet.
-func (hs *machine) agree(version uint16) {
-	hs.info.Version = version
+func (hs *Handshake) agree(version uint16) {
+	hs.Info.Version = version
 	hs.link.VersionAgreed(version)
 }
 
 // transcribe adds a message, with its header, to the transcript. RFC 9147,
 // Section 5.2: that of DTLS 1.3 is without "the message_seq, fragment_offset,
 // and fragment_length fields".
-func (hs *machine) transcribe(raw []byte) {
-	if hs.info.Version == message.Version13 {
+func (hs *Handshake) transcribe(raw []byte) {
+	if hs.Info.Version == message.Version13 {
 		hs.transcript.Add(raw[:message.Header13Len])
 		raw = raw[message.HeaderLen:]
 	}
@@ -179,7 +179,7 @@ func (hs *machine) transcribe(raw []byte) {
 }
 
 // add appends a message to the flight under preparation and to the transcript.
-func (hs *machine) add(m message.Message) error {
+func (hs *Handshake) add(m message.Message) error {
 	body, err := m.AppendBody(nil)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func (hs *machine) add(m message.Message) error {
 }
 
 // addBody is add for a message that is written already.
-func (hs *machine) addBody(typ message.Type, body []byte) {
+func (hs *Handshake) addBody(typ message.Type, body []byte) {
 	n := uint32(len(body))
 	h := message.Header{Type: typ, Length: n, Seq: hs.link.Add(typ, body), FragmentLength: n}
 	hs.transcribe(h.Append(make([]byte, 0, message.HeaderLen)))

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -11,43 +11,43 @@ import (
 
 // retried is what the server knows of its HelloRetryRequest when the second hello
 // comes. A server without state reads it from the cookie (RFC 9147, Section 5.1).
-type retried struct {
-	choice           // group is the one asked for, 0: none was
-	fixed     []byte // hash of what the second hello must repeat
-	helloHash []byte // of the first hello
-	raw       []byte // the HelloRetryRequest as the transcript has it
+type Retry struct {
+	Choice           // group is the one asked for, 0: none was
+	Fixed     []byte // hash of what the second hello must repeat
+	HelloHash []byte // of the first hello
+	Raw       []byte // the HelloRetryRequest as the transcript has it
 }
 
 // chosen is what the HelloRetryRequest has chosen, nil if there was none.
-func (r *retried) chosen() *choice {
+func (r *Retry) chosen() *Choice {
 	if r == nil {
 		return nil
 	}
-	return &r.choice
+	return &r.Choice
 }
 
 // transcript is what stands before the second hello (RFC 8446, Section 4.4.1).
-func (r *retried) transcript() []byte {
+func (r *Retry) transcript() []byte {
 	if r == nil {
 		return nil
 	}
-	return append(keys.MessageHash13(r.suite.Hash, r.helloHash), r.raw...)
+	return append(keys.MessageHash13(r.Suite.Hash, r.HelloHash), r.Raw...)
 }
 
 // repeats reports whether a hello repeats what it must of the first one. RFC 8446,
 // Section 4.1.2 lists what it may change.
-func (r *retried) repeats(v *message.HelloScan) bool {
-	return bytes.Equal(appendFixed(nil, sha256.New(), v), r.fixed)
+func (r *Retry) repeats(v *message.HelloScan) bool {
+	return bytes.Equal(AppendFixed(nil, sha256.New(), v), r.Fixed)
 }
 
 // fixedLen is the size of the hash of what a second hello must repeat, in bytes.
-const fixedLen = 16
+const FixedLen = 16
 
 // appendFixed appends the hash of what a second hello must repeat. h is SHA-256.
-func appendFixed(dst []byte, h hash.Hash, v *message.HelloScan) []byte {
+func AppendFixed(dst []byte, h hash.Hash, v *message.HelloScan) []byte {
 	h.Reset()
 	for part := range v.Fixed() {
 		h.Write(part)
 	}
-	return h.Sum(dst)[:len(dst)+fixedLen]
+	return h.Sum(dst)[:len(dst)+FixedLen]
 }

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -35,8 +35,8 @@ import (
 
 // agree12 checks that the server chose from what was offered (RFC 5246, Section
 // 7.4.1.3).
-func (s awaitServerHello) agree12(hs *machine, m *message.ServerHello, raw []byte) (step, error) {
-	p := hs.p
+func (s awaitServerHello) agree12(hs *Handshake, m *message.ServerHello, raw []byte) (State, error) {
+	p := hs.Config
 	if err := s.checkVersion12(p, m); err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s awaitServerHello) agree12(hs *machine, m *message.ServerHello, raw []byt
 		return nil, err
 	}
 	// RFC 7627, Section 5.2.
-	if p.ems == emsRequired && !m.ExtendedMasterSecret {
+	if p.EMS == EMSRequired && !m.ExtendedMasterSecret {
 		return nil, alert.Errorf(alert.HandshakeFailure, "server has no extended master secret (RequireExtendedMasterSecret)")
 	}
 	// RFC 5746, Section 3.4: empty in a first handshake.
@@ -58,9 +58,9 @@ func (s awaitServerHello) agree12(hs *machine, m *message.ServerHello, raw []byt
 	hs.transcript.Add(raw)
 	hs.kx = chosen.KeyExchange
 	hs.agree(message.Version12)
-	st := &hs.info
+	st := &hs.Info
 	st.CipherSuite = chosen.ID
-	st.NegotiatedProtocol, st.ServerName = m.ALPN, p.serverName
+	st.NegotiatedProtocol, st.ServerName = m.ALPN, p.ServerName
 	st.ExtendedMasterSecret = m.ExtendedMasterSecret
 	n := &negotiated12{suite: chosen, clientRandom: s.hello.Random, serverRandom: m.Random, ems: m.ExtendedMasterSecret}
 	if chosen.UsesPSK() {
@@ -70,11 +70,11 @@ func (s awaitServerHello) agree12(hs *machine, m *message.ServerHello, raw []byt
 }
 
 // checkVersion12 is for a server that does not choose DTLS 1.3.
-func (s awaitServerHello) checkVersion12(p *config, m *message.ServerHello) error {
-	if m.Version != message.Version12 || m.SupportedVersion != 0 && m.SupportedVersion != message.Version12 || !p.offers(message.Version12) {
+func (s awaitServerHello) checkVersion12(p *Config, m *message.ServerHello) error {
+	if m.Version != message.Version12 || m.SupportedVersion != 0 && m.SupportedVersion != message.Version12 || !p.Offers(message.Version12) {
 		return alert.Errorf(alert.ProtocolVersion, "server chose %s", message.VersionName(m.Version))
 	}
-	if !p.offers(message.Version13) {
+	if !p.Offers(message.Version13) {
 		return nil
 	}
 	// RFC 8446, Section 4.1.3: a server of both versions says in its random that
@@ -119,11 +119,11 @@ func (s awaitServerHello) checkExtensions12(m *message.ServerHello) error {
 // awaitServerCertificate12: RFC 5246, Section 7.4.2.
 type awaitServerCertificate12 struct{ n *negotiated12 }
 
-func (awaitServerCertificate12) expects() message.Set {
+func (awaitServerCertificate12) Expects() message.Set {
 	return message.SetOf(message.TypeCertificate)
 }
 
-func (s awaitServerCertificate12) take(hs *machine, in received) (step, error) {
+func (s awaitServerCertificate12) Take(hs *Handshake, in Received) (State, error) {
 	chain, err := auth.ParseChain(in.Message.(*message.Certificate).Chain)
 	if err != nil {
 		return nil, err
@@ -145,20 +145,20 @@ type awaitServerKeyExchange12 struct {
 	chain *auth.Chain // nil with PSK
 }
 
-func (s awaitServerKeyExchange12) expects() message.Set {
+func (s awaitServerKeyExchange12) Expects() message.Set {
 	if s.n.suite.KeyExchange == message.PSK {
 		return message.SetOf(message.TypeServerKeyExchange, message.TypeServerHelloDone)
 	}
 	return message.SetOf(message.TypeServerKeyExchange)
 }
 
-func (s awaitServerKeyExchange12) take(hs *machine, in received) (step, error) {
+func (s awaitServerKeyExchange12) Take(hs *Handshake, in Received) (State, error) {
 	next := awaitServerHelloDone12{n: s.n, certified: s.chain != nil}
 	var group uint16
 	var public []byte
 	switch m := in.Message.(type) {
 	case *message.ServerHelloDone:
-		return next.take(hs, in)
+		return next.Take(hs, in)
 	case *message.ServerKeyExchangePSK:
 		next.hint = hintOf(m.Hint)
 	case *message.ServerKeyExchangeECDHEPSK:
@@ -166,23 +166,23 @@ func (s awaitServerKeyExchange12) take(hs *machine, in received) (step, error) {
 	case *message.ServerKeyExchangeECDHE:
 		group, public = m.Group, m.Public
 		scheme := auth.Scheme(m.Scheme)
-		if !slices.Contains(hs.p.schemes, scheme) {
+		if !slices.Contains(hs.Config.Schemes, scheme) {
 			return nil, alert.Errorf(alert.IllegalParameter, "server signed with %v, which was not offered", scheme)
 		}
 		if err := auth.Verify(s.chain.PublicKey(), scheme, signedParams(s.n, m.Params()), m.Signature); err != nil {
 			return nil, err
 		}
-		hs.info.SignatureScheme = scheme
+		hs.Info.SignatureScheme = scheme
 	}
 	if s.n.suite.UsesECDHE() {
-		if !slices.Contains(hs.p.groups, kex.Group(group)) {
+		if !slices.Contains(hs.Config.Groups, kex.Group(group)) {
 			return nil, alert.Errorf(alert.IllegalParameter, "server chose group %v, which was not offered", kex.Group(group))
 		}
 		var err error
 		if next.share, next.secret, err = kex.Respond(kex.Group(group), public); err != nil {
 			return nil, err
 		}
-		hs.info.CurveID = kex.Group(group)
+		hs.Info.CurveID = kex.Group(group)
 	}
 	hs.transcript.Add(in.raw)
 	return next, nil
@@ -207,14 +207,14 @@ type awaitServerHelloDone12 struct {
 	request       *message.CertificateRequest
 }
 
-func (s awaitServerHelloDone12) expects() message.Set {
+func (s awaitServerHelloDone12) Expects() message.Set {
 	if s.certified && s.request == nil {
 		return message.SetOf(message.TypeCertificateRequest, message.TypeServerHelloDone)
 	}
 	return message.SetOf(message.TypeServerHelloDone)
 }
 
-func (s awaitServerHelloDone12) take(hs *machine, in received) (step, error) {
+func (s awaitServerHelloDone12) Take(hs *Handshake, in Received) (State, error) {
 	if m, ok := in.Message.(*message.CertificateRequest); ok {
 		hs.transcript.Add(in.raw)
 		s.request = m
@@ -261,40 +261,40 @@ func (s awaitServerHelloDone12) take(hs *machine, in received) (step, error) {
 }
 
 // keyExchange returns our ClientKeyExchange and the premaster secret.
-func (s awaitServerHelloDone12) keyExchange(hs *machine) (message.Message, []byte, error) {
+func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []byte, error) {
 	if !s.n.suite.UsesPSK() {
 		return &message.ClientKeyExchangeECDHE{Public: s.share}, s.secret, nil
 	}
-	list, err := hs.p.clientPSKs(hs.p.serverName, s.hint)
+	list, err := hs.Config.ClientPSKs(hs.Config.ServerName, s.hint)
 	if err != nil {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK: %w", err)
 	}
-	if len(list) == 0 || len(list[0].key) == 0 || len(list[0].identity) > 65535 {
+	if len(list) == 0 || len(list[0].Key) == 0 || len(list[0].Identity) > 65535 {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK has no usable key: identities have at most 65535 bytes, keys at least one")
 	}
 	psk := list[0]
-	hs.info.PSKIdentity = bytes.Clone(psk.identity)
+	hs.Info.PSKIdentity = bytes.Clone(psk.Identity)
 	defer keys.Wipe(s.secret)
 	if s.n.suite.UsesECDHE() {
-		return &message.ClientKeyExchangeECDHEPSK{Identity: psk.identity, Public: s.share}, keys.PSKPremaster(s.secret, psk.key), nil
+		return &message.ClientKeyExchangeECDHEPSK{Identity: psk.Identity, Public: s.share}, keys.PSKPremaster(s.secret, psk.Key), nil
 	}
-	return &message.ClientKeyExchangePSK{Identity: psk.identity}, keys.PSKPremaster(nil, psk.key), nil
+	return &message.ClientKeyExchangePSK{Identity: psk.Identity}, keys.PSKPremaster(nil, psk.Key), nil
 }
 
 // certificate chooses what answers the server's request; nil says that nothing
 // fits, which an empty Certificate tells the server.
-func (s awaitServerHelloDone12) certificate(hs *machine) (*tls.Certificate, auth.Scheme, error) {
+func (s awaitServerHelloDone12) certificate(hs *Handshake) (*tls.Certificate, auth.Scheme, error) {
 	if s.request == nil {
 		return nil, 0, nil
 	}
-	return chooseClientCertificate(hs.p, &tls.CertificateRequestInfo{
+	return chooseClientCertificate(hs.Config, &tls.CertificateRequestInfo{
 		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOf(s.request.SignatureSchemes), Version: tls.VersionTLS12,
 	}, auth.ChooseScheme)
 }
 
 // addCertificateVerify signs everything so far (RFC 5246, Section 7.4.8).
-func (hs *machine) addCertificateVerify(cert *tls.Certificate, scheme auth.Scheme) error {
-	signature, err := auth.Sign(hs.p.rand, signerOf(cert), scheme, hs.transcript.Bytes())
+func (hs *Handshake) addCertificateVerify(cert *tls.Certificate, scheme auth.Scheme) error {
+	signature, err := auth.Sign(hs.Config.Rand, signerOf(cert), scheme, hs.transcript.Bytes())
 	if err != nil {
 		return err
 	}
@@ -307,11 +307,11 @@ type awaitServerFinished12 struct {
 	master []byte
 }
 
-func (awaitServerFinished12) expects() message.Set {
+func (awaitServerFinished12) Expects() message.Set {
 	return message.SetOf(message.TypeFinished)
 }
 
-func (s awaitServerFinished12) take(hs *machine, in received) (step, error) {
+func (s awaitServerFinished12) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.checkFinished(s.n, s.master, in); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"encoding/binary"
@@ -16,22 +16,22 @@ import (
 // and the handshake chooses by them again. They allocate nothing.
 
 // choice is what a ServerHello or HelloRetryRequest states.
-type choice struct {
-	version uint16
-	suite   *suite.Suite // nil in DTLS 1.2, where it depends on the certificate: choose12
-	group   kex.Group    // of DTLS 1.3; 0: no key exchange, a pre-shared key alone (psk_ke)
+type Choice struct {
+	Version uint16
+	Suite   *suite.Suite // nil in DTLS 1.2, where it depends on the certificate: choose12
+	Group   kex.Group    // of DTLS 1.3; 0: no key exchange, a pre-shared key alone (psk_ke)
 	share   []byte       // of the client for group; nil: a HelloRetryRequest has to ask for it
 }
 
 // needsRetry reports whether the group is one that the hello has no share for
 // (RFC 8446, Section 4.1.4).
-func (c *choice) needsRetry() bool { return c.group != 0 && c.share == nil }
+func (c *Choice) NeedsRetry() bool { return c.Group != 0 && c.share == nil }
 
 // refusal is why a hello has no choice.
-type refusal uint8
+type Refusal uint8
 
 const (
-	accepted refusal = iota
+	Accepted Refusal = iota
 	noVersion
 	noSuite
 	noShares    // supported_groups or key_share is missing
@@ -46,7 +46,7 @@ const (
 )
 
 // alert is what a refusal is answered with.
-func (r refusal) alert() alert.Alert {
+func (r Refusal) Alert() alert.Alert {
 	switch r {
 	case noVersion:
 		return alert.ProtocolVersion
@@ -61,7 +61,7 @@ func (r refusal) alert() alert.Alert {
 
 // explain is the error of a refusal. before is the choice of the HelloRetryRequest
 // or HelloVerifyRequest, if there was one.
-func (r refusal) explain(p *config, v *message.HelloScan, before *choice) error {
+func (r Refusal) explain(p *Config, v *message.HelloScan, before *Choice) error {
 	text := ""
 	switch r {
 	case noVersion:
@@ -75,43 +75,43 @@ func (r refusal) explain(p *config, v *message.HelloScan, before *choice) error 
 	case noShareLeft:
 		text = "no share for a group in common"
 	case noShareSent:
-		text = fmt.Sprintf("no share for group %v, which was asked for", before.group)
+		text = fmt.Sprintf("no share for group %v, which was asked for", before.Group)
 	case otherVersion:
-		text = fmt.Sprintf("%s was chosen before the cookie, and the Config now allows %s", message.VersionName(before.version), p.versions())
+		text = fmt.Sprintf("%s was chosen before the cookie, and the Config now allows %s", message.VersionName(before.Version), p.versions())
 	case otherSuite:
-		text = fmt.Sprintf("cipher suite %s was chosen before the cookie, and the Config does not allow it now", before.suite.Name)
+		text = fmt.Sprintf("cipher suite %s was chosen before the cookie, and the Config does not allow it now", before.Suite.Name)
 	case otherGroup:
-		text = fmt.Sprintf("group %v was chosen before the cookie, and the Config does not allow it now", before.group)
+		text = fmt.Sprintf("group %v was chosen before the cookie, and the Config does not allow it now", before.Group)
 	default:
 	}
-	return alert.Errorf(r.alert(), "%s", text)
+	return alert.Errorf(r.Alert(), "%s", text)
 }
 
 // choose answers a hello out of params. before is what a HelloRetryRequest or
 // HelloVerifyRequest has chosen, nil if there was none. It stands: RFC 8446,
 // Section 4.1.4 has the ServerHello repeat version and suite, and the client
 // refuse another group.
-func (p *config) choose(v *message.HelloScan, before *choice) (c choice, why refusal) {
-	c.version = p.chooseVersion(v)
+func (p *Config) Choose(v *message.HelloScan, before *Choice) (c Choice, why Refusal) {
+	c.Version = p.chooseVersion(v)
 	switch {
-	case before != nil && c.version != before.version:
+	case before != nil && c.Version != before.Version:
 		return c, otherVersion
-	case c.version == 0:
+	case c.Version == 0:
 		return c, noVersion
-	case c.version == message.Version12:
-		return c, accepted
+	case c.Version == message.Version12:
+		return c, Accepted
 	}
 	if before == nil {
-		c.suite = firstSuite(p.suites13, v.CipherSuites)
-		if c.suite == nil {
+		c.Suite = firstSuite(p.Suites13, v.CipherSuites)
+		if c.Suite == nil {
 			return c, noSuite
 		}
-	} else if c.suite = before.suite; !p.usesSuite13(c.suite.ID) {
+	} else if c.Suite = before.Suite; !p.usesSuite13(c.Suite.ID) {
 		return c, otherSuite
 	}
-	why = c.chooseGroup(p.groups13, v, before)
-	if c.group == 0 && p.pskAlone && v.PSK != nil {
-		return c, accepted // if the key is known and psk_ke is among its modes: choose13
+	why = c.chooseGroup(p.Groups13, v, before)
+	if c.Group == 0 && p.PSKAlone && v.PSK != nil {
+		return c, Accepted // if the key is known and psk_ke is among its modes: choose13
 	}
 	return c, why
 }
@@ -119,12 +119,12 @@ func (p *config) choose(v *message.HelloScan, before *choice) (c choice, why ref
 // chooseGroup picks the group of DTLS 1.3. Our order counts more than a round
 // trip where the preferred group is a post-quantum one (RFC 8446, Section 4.2.8
 // lets a server ask for it); between the others a share that is there is taken.
-func (c *choice) chooseGroup(groups []kex.Group, v *message.HelloScan, before *choice) refusal {
+func (c *Choice) chooseGroup(groups []kex.Group, v *message.HelloScan, before *Choice) Refusal {
 	if v.SupportedGroups == nil || !v.HasKeyShares {
 		return noShares
 	}
-	if before != nil && before.group != 0 {
-		return c.askedGroup(groups, v, before.group)
+	if before != nil && before.Group != 0 {
+		return c.askedGroup(groups, v, before.Group)
 	}
 	again := before == nil // a HelloRetryRequest may be sent
 	for _, g := range groups {
@@ -135,13 +135,13 @@ func (c *choice) chooseGroup(groups []kex.Group, v *message.HelloScan, before *c
 		if share == nil && !again {
 			continue
 		}
-		if c.group == 0 || c.share == nil && share != nil && !kex.IsHybrid(c.group) {
-			c.group, c.share = g, share
+		if c.Group == 0 || c.share == nil && share != nil && !kex.IsHybrid(c.Group) {
+			c.Group, c.share = g, share
 		}
 	}
 	switch {
-	case c.group != 0:
-		return accepted
+	case c.Group != 0:
+		return Accepted
 	case again:
 		return noGroup
 	}
@@ -149,25 +149,25 @@ func (c *choice) chooseGroup(groups []kex.Group, v *message.HelloScan, before *c
 }
 
 // askedGroup takes the group that a HelloRetryRequest asked for.
-func (c *choice) askedGroup(groups []kex.Group, v *message.HelloScan, asked kex.Group) refusal {
+func (c *Choice) askedGroup(groups []kex.Group, v *message.HelloScan, asked kex.Group) Refusal {
 	for _, g := range groups {
 		if g != asked {
 			continue
 		}
-		if c.group, c.share = asked, v.Share(uint16(asked)); c.share == nil {
+		if c.Group, c.share = asked, v.Share(uint16(asked)); c.share == nil {
 			return noShareSent
 		}
-		return accepted
+		return Accepted
 	}
 	return otherGroup
 }
 
 // chooseVersion is the newest one that both sides speak, 0 if there is none.
-func (p *config) chooseVersion(v *message.HelloScan) uint16 {
+func (p *Config) chooseVersion(v *message.HelloScan) uint16 {
 	switch {
-	case p.offers(message.Version13) && v.Offers(message.Version13):
+	case p.Offers(message.Version13) && v.Offers(message.Version13):
 		return message.Version13
-	case p.offers(message.Version12) && speaks12(v):
+	case p.Offers(message.Version12) && speaks12(v):
 		return message.Version12
 	}
 	return 0

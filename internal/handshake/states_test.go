@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"fmt"
@@ -17,11 +17,11 @@ import (
 
 // states are all states of the handshake, with the data that changes what they
 // expect.
-func states() map[string]step {
+func states() map[string]State {
 	ecdhe := &negotiated12{suite: suite.Lookup(0xc02b)}
 	psk := &negotiated12{suite: suite.Lookup(0x00a8)}
 	ecdhePSK := &negotiated12{suite: suite.Lookup(0xd001)}
-	return map[string]step{
+	return map[string]State{
 		"client awaitServerHello":                       awaitServerHello{},
 		"client awaitServerCertificate12":               awaitServerCertificate12{},
 		"client awaitServerKeyExchange12 ECDHE":         awaitServerKeyExchange12{n: ecdhe},
@@ -82,7 +82,7 @@ server awaitSecondHello13: client_hello
 `
 	var lines []string
 	for name, s := range states() {
-		lines = append(lines, name+": "+s.expects().String())
+		lines = append(lines, name+": "+s.Expects().String())
 	}
 	slices.Sort(lines)
 	if got := "\n" + strings.Join(lines, "\n") + "\n"; got != want {
@@ -94,7 +94,7 @@ server awaitSecondHello13: client_hello
 func TestStatesAreListed(t *testing.T) {
 	listed := map[string]bool{}
 	for _, s := range states() {
-		listed[strings.TrimPrefix(fmt.Sprintf("%T", s), "dtls.")] = true
+		listed[strings.TrimPrefix(fmt.Sprintf("%T", s), "handshake.")] = true
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -111,7 +111,7 @@ func TestStatesAreListed(t *testing.T) {
 		}
 		for _, decl := range file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
-			if !ok || f.Name.Name != "expects" || f.Recv == nil {
+			if !ok || f.Name.Name != "Expects" || f.Recv == nil {
 				continue
 			}
 			typ, ok := f.Recv.List[0].Type.(*ast.Ident)

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"net/netip"
@@ -9,7 +9,7 @@ import (
 )
 
 // link is all that a handshake can do with the association around it.
-type link interface {
+type Link interface {
 	// Now is the time of the input at hand.
 	Now() time.Time
 	// Peer is the address of the peer, invalid if it is not known.
@@ -33,8 +33,8 @@ type link interface {
 
 	// InstallRead and InstallWrite put keys in force for the records of the peer and
 	// for what is added from here on. Keys of DTLS 1.2 are wiped.
-	InstallRead(k keyMaterial) error
-	InstallWrite(k keyMaterial) error
+	InstallRead(k Keys) error
+	InstallWrite(k Keys) error
 	// CloseMessagesBefore refuses messages of older epochs, also those that are here in
 	// part.
 	CloseMessagesBefore(epoch uint16)
@@ -45,16 +45,22 @@ type link interface {
 	AddressProven()
 	// RecallRetry returns the HelloRetryRequest that an earlier association sent, if
 	// the cookie of that hello's body is genuine; else nil.
-	RecallRetry(hello []byte) *retried
+	RecallRetry(hello []byte) *Retry
 	// LimitRecords: both sides have sent record_size_limit (RFC 8449), the peer with
 	// that value; 0: it has not.
 	LimitRecords(peer uint16)
 }
 
 // keyMaterial are the keys of one epoch in one direction.
-type keyMaterial struct {
-	suite   *suite.Suite
-	epoch   uint16 // of DTLS 1.3; 0: in DTLS 1.2, the epoch after the one that is written now
-	secret  []byte // traffic secret of DTLS 1.3
-	key, iv []byte // of DTLS 1.2
+type Keys struct {
+	Suite   *suite.Suite
+	Epoch   uint16 // of DTLS 1.3; 0: in DTLS 1.2, the epoch after the one that is written now
+	Secret  []byte // traffic secret of DTLS 1.3
+	Key, IV []byte // of DTLS 1.2
 }
+
+// Epochs of DTLS 1.3 (RFC 9147, Section 6.1).
+const (
+	EpochHandshake = 2
+	EpochData      = 3 // the first of those for data
+)

@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -13,14 +13,14 @@ import (
 // awaitClientHello: nothing is known yet.
 type awaitClientHello struct{}
 
-func (awaitClientHello) expects() message.Set {
+func (awaitClientHello) Expects() message.Set {
 	return message.SetOf(message.TypeClientHello)
 }
 
-func (s awaitClientHello) take(hs *machine, in received) (step, error) {
+func (s awaitClientHello) Take(hs *Handshake, in Received) (State, error) {
 	h := in.Message.(*message.ClientHello)
 	if !hs.isProven(h) {
-		return s, errIgnore // not the one that the door let in
+		return s, ErrIgnore // not the one that the door let in
 	}
 	p, err := hs.configFor(h)
 	if err != nil {
@@ -29,17 +29,17 @@ func (s awaitClientHello) take(hs *machine, in received) (step, error) {
 	body := in.raw[message.HeaderLen:]
 	v, _ := message.ScanClientHello(body) // what Parse accepts, it accepts
 	retry := hs.retry
-	c, why := p.choose(&v, retry.chosen())
-	if why == accepted && c.version == message.Version13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
+	c, why := p.Choose(&v, retry.chosen())
+	if why == Accepted && c.Version == message.Version13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
 		if retry = hs.link.RecallRetry(body); retry == nil {
 			return nil, errUnknownCookie
 		}
-		c, why = p.choose(&v, retry.chosen())
+		c, why = p.Choose(&v, retry.chosen())
 	}
 	switch {
-	case why != accepted:
+	case why != Accepted:
 		return nil, why.explain(p, &v, retry.chosen())
-	case c.version == message.Version12:
+	case c.Version == message.Version12:
 		return s.take12(hs, p, h, in)
 	}
 	next, err := answerHello13(hs, p, h, &v, in, c, retry)
@@ -50,7 +50,7 @@ func (s awaitClientHello) take(hs *machine, in received) (step, error) {
 }
 
 // isProven reports whether a hello has the cookie that the door has seen.
-func (hs *machine) isProven(h *message.ClientHello) bool {
+func (hs *Handshake) isProven(h *message.ClientHello) bool {
 	switch {
 	case hs.cookie == nil:
 		return true
@@ -61,12 +61,12 @@ func (hs *machine) isProven(h *message.ClientHello) bool {
 }
 
 // configFor asks GetConfigForClient.
-func (hs *machine) configFor(h *message.ClientHello) (*config, error) {
-	p := hs.p
-	if p.forClient == nil {
+func (hs *Handshake) configFor(h *message.ClientHello) (*Config, error) {
+	p := hs.Config
+	if p.ForClient == nil {
 		return p, nil
 	}
-	other, err := p.forClient(helloInfo(h))
+	other, err := p.ForClient(helloInfo(h))
 	if err != nil {
 		return nil, alert.Errorf(alert.InternalError, "GetConfigForClient: %w", err)
 	}

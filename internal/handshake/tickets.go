@@ -1,4 +1,4 @@
-package dtls
+package handshake
 
 import (
 	"bytes"
@@ -14,55 +14,55 @@ import (
 
 // issueTicket makes a ticket of an association with that suite, resumption secret
 // and peer (RFC 8446, Section 4.6.1). The nonce is another one for each.
-func (p *config) issueTicket(nonce byte, at time.Time, chosen *suite.Suite, resumption []byte, of *info) (*message.NewSessionTicket13, error) {
-	now := p.validAt(at)
+func (p *Config) IssueTicket(nonce byte, at time.Time, chosen *suite.Suite, resumption []byte, of *Info) (*message.NewSessionTicket13, error) {
+	now := p.ValidAt(at)
 	var age [4]byte
 	if err := p.random(age[:]); err != nil {
 		return nil, err
 	}
-	s := &session{
-		suite: chosen, secret: keys.TicketPSK13(chosen.Hash, resumption, []byte{nonce}), ageAdd: binary.BigEndian.Uint32(age[:]), at: now, lifetime: ticket.Lifetime,
+	s := &Session{
+		suite: chosen, Secret: keys.TicketPSK13(chosen.Hash, resumption, []byte{nonce}), ageAdd: binary.BigEndian.Uint32(age[:]), at: now, lifetime: ticket.Lifetime,
 		protocol: of.NegotiatedProtocol, serverName: of.ServerName,
 	}
 	s.setChain(of.PeerCertificates)
-	plain, err := s.marshal()
+	plain, err := s.Marshal()
 	if err != nil {
 		return nil, err
 	}
 	defer clear(plain)
 	return &message.NewSessionTicket13{
-		Lifetime: uint32(ticket.Lifetime / time.Second), AgeAdd: s.ageAdd, Nonce: []byte{nonce}, Ticket: p.tickets.Seal(plain, now),
+		Lifetime: uint32(ticket.Lifetime / time.Second), AgeAdd: s.ageAdd, Nonce: []byte{nonce}, Ticket: p.Tickets.Seal(plain, now),
 	}, nil
 }
 
 // sessionOf makes a session of a ticket that came on an association with that suite,
 // resumption secret and peer, nil if the ticket is too long to be offered.
-func (p *config) sessionOf(m *message.NewSessionTicket13, at time.Time, chosen *suite.Suite, resumption []byte, of *info) ([]byte, error) {
-	if m.Lifetime > maxTicketLifetime {
+func (p *Config) SessionOf(m *message.NewSessionTicket13, at time.Time, chosen *suite.Suite, resumption []byte, of *Info) ([]byte, error) {
+	if m.Lifetime > MaxTicketLifetime {
 		// RFC 8446, Section 4.6.1: "Servers MUST NOT use any value greater than
 		// 604800 seconds (7 days)."
 		return nil, alert.Errorf(alert.IllegalParameter, "ticket for %d seconds", m.Lifetime)
 	}
-	if len(m.Ticket) > maxTicket {
+	if len(m.Ticket) > MaxTicket {
 		return nil, nil
 	}
-	s := &session{
-		suite: chosen, secret: keys.TicketPSK13(chosen.Hash, resumption, m.Nonce), ticket: bytes.Clone(m.Ticket),
-		ageAdd: m.AgeAdd, at: p.validAt(at), lifetime: time.Duration(m.Lifetime) * time.Second,
-		protocol: of.NegotiatedProtocol, serverName: p.serverName,
+	s := &Session{
+		suite: chosen, Secret: keys.TicketPSK13(chosen.Hash, resumption, m.Nonce), Ticket: bytes.Clone(m.Ticket),
+		ageAdd: m.AgeAdd, at: p.ValidAt(at), lifetime: time.Duration(m.Lifetime) * time.Second,
+		protocol: of.NegotiatedProtocol, serverName: p.ServerName,
 	}
 	s.setChain(of.PeerCertificates)
-	return s.marshal()
+	return s.Marshal()
 }
 
 // openTicket returns the session in a ticket, nil if there is none of ours or it
 // is too old.
-func (p *config) openTicket(t []byte, now time.Time) *session {
-	plain := p.tickets.Open(t)
+func (p *Config) openTicket(t []byte, now time.Time) *Session {
+	plain := p.Tickets.Open(t)
 	if plain == nil {
 		return nil
 	}
-	s, err := parseSession(plain)
+	s, err := ParseSession(plain)
 	if err != nil || !s.alive(now) {
 		return nil
 	}

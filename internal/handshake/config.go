@@ -1,0 +1,135 @@
+package handshake
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/auth"
+	"github.com/flightpath-dtls/flightpath/internal/kex"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
+	"github.com/flightpath-dtls/flightpath/internal/ticket"
+)
+
+// config is what a handshake reads of a Config that was resolved and checked.
+type Config struct {
+	IsClient bool
+	Owner    any // of whoever made it: the handshake hands it on with the config that GetConfigForClient returned
+
+	Rand    io.Reader
+	ValidAt func(now time.Time) time.Time // when certificates must be valid
+	KeyLog  func(line string)             // never nil
+	Schemes []auth.Scheme                 // in order of preference
+	ALPN    []string                      // likewise
+	EMS     EMSPolicy
+
+	MinVersion, MaxVersion uint16
+	Suites, Suites13       []*suite.Suite // of each version, in order of preference; none if it is not offered
+	Groups, Groups13       []kex.Group    // likewise; groups13 is what a hello of both versions names
+	SmallHello             bool           // no share of a hybrid group in a first hello
+	PSKAlone               bool           // psk_ke is accepted
+	Certified              bool           // there are certificates, or a client to verify them
+	RecordSizeLimit        int            // 0: as large as records get
+	Tickets                *ticket.Ring   // of a server, nil: it gives none and takes none
+	TakeSession            func(now time.Time) *Session
+	FirstTimer             time.Duration // RetransmitPolicy.Initial
+
+	ServerName           string
+	Certificates         []tls.Certificate
+	GetCertificate       func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	ForClient            func(*tls.ClientHelloInfo) (*Config, error) // nil, nil: this one
+	ClientAuth           tls.ClientAuthType
+	Roots                *x509.CertPool // that verify the peer
+	SkipVerify           bool
+	VerifyPeer           func([][]byte, [][]*x509.Certificate) error
+	VerifyConnection     func(*Info) error
+	ClientPSKs           func(serverName string, hint []byte) ([]PSK, error)
+	ServerPSK            func(PSKQuery) (*PSK, error)
+	PSKHint              []byte // empty: none
+}
+
+// emsPolicy is how the extended master secret (RFC 7627) is treated.
+type EMSPolicy uint8
+
+const (
+	EMSRequired EMSPolicy = iota
+	EMSOffered
+	EMSDisabled
+)
+
+// externalPSK is a pre-shared key that was made outside of the protocol.
+type PSK struct{ Identity, Key []byte }
+
+// pskQuery is what a server knows when it looks for a pre-shared key.
+type PSKQuery struct {
+	Identity   []byte // of the client, not authenticated yet
+	ServerName string // of the hello, "" if none
+	Peer       netip.AddrPort
+}
+
+// offers reports whether a version is spoken.
+func (p *Config) Offers(version uint16) bool {
+	return message.VersionAtLeast(version, p.MinVersion) && message.VersionAtLeast(p.MaxVersion, version)
+}
+
+// versions names them for error texts.
+func (p *Config) versions() string {
+	if p.MinVersion == p.MaxVersion {
+		return message.VersionName(p.MinVersion)
+	}
+	return message.VersionName(p.MinVersion) + " and " + message.VersionName(p.MaxVersion)
+}
+
+// usesCertificates reports whether a server may authenticate by one.
+func (p *Config) UsesCertificates() bool {
+	return p.Offers(message.Version13) && p.Certified || slices.ContainsFunc(p.Suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
+}
+
+// usesSuite13 reports whether a suite of DTLS 1.3 is offered.
+func (p *Config) usesSuite13(id uint16) bool {
+	return p.Offers(message.Version13) && slices.ContainsFunc(p.Suites13, func(s *suite.Suite) bool { return s.ID == id })
+}
+
+// random fills b from the config's source.
+func (p *Config) random(b []byte) error {
+	_, err := io.ReadFull(p.Rand, b)
+	return err
+}
+
+// info is what a handshake has agreed on and found out about the peer. Fields are
+// set as the messages come that decide them.
+type Info struct {
+	Version            uint16
+	DidResume          bool // an earlier session was resumed: PeerCertificates are those of then, VerifiedChains nil
+	CipherSuite        uint16
+	CurveID            tls.CurveID // group of the key exchange, 0: none
+	NegotiatedProtocol string      // ALPN, "" if none
+	ServerName         string      // client: of the config; server: of the hello
+	PeerCertificates   []*x509.Certificate
+	VerifiedChains     [][]*x509.Certificate
+
+	ExtendedMasterSecret bool
+	PSKIdentity          []byte              // nil unless a pre-shared key authenticated
+	SignatureScheme      tls.SignatureScheme // of the server's key exchange, 0: none
+}
+
+// result is what outlives a handshake: secrets, and what names them in a key log.
+type Result struct {
+	Suite                      *suite.Suite
+	ClientRandom, ServerRandom [32]byte // serverRandom: of DTLS 1.2
+
+	Master []byte // DTLS 1.2
+
+	// DTLS 1.3
+	Write, Read []byte // traffic secrets of the first epoch for data
+	Exporter    []byte
+	Resumption  []byte // of tickets to come
+}
+
+func (r *Result) wipe() { keys.Wipe(r.Master, r.Write, r.Read, r.Exporter, r.Resumption) }
