@@ -2,13 +2,13 @@ package dtls
 
 import (
 	"bytes"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"net/netip"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 )
 
 // Config says how associations are made. The zero value works for a client

@@ -3,10 +3,10 @@ package dtls
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"sync"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
 

@@ -4,11 +4,11 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"net/netip"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 )
 

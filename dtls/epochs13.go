@@ -1,10 +1,9 @@
 package dtls
 
 import (
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
-
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/record"

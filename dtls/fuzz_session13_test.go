@@ -3,12 +3,12 @@ package dtls
 import (
 	"bytes"
 	"errors"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 )
 
 // What resumption takes from outside: a client its session, from whoever kept it,

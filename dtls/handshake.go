@@ -3,18 +3,18 @@ package dtls
 import (
 	"bytes"
 	"errors"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// handshake is everything that is needed only until the association is
-// established.
+// driver feeds a Handshake with messages and has what else is needed only until the
+// association is established.
 type driver struct {
 	e *Engine
-	m *handshake.Handshake // its state
+	m *handshake.Handshake
 
 	began  time.Time
 	heard  int    // datagrams

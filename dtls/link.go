@@ -2,16 +2,16 @@ package dtls
 
 import (
 	"bytes"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"net/netip"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// handshake is the link of its machine. What the machine may do with the engine is
-// here and nowhere else.
+// driver is the link of its Handshake. What that may do with the engine is here and
+// nowhere else.
 var _ handshake.Link = (*driver)(nil)
 
 func (hs *driver) Now() time.Time       { return hs.e.now }

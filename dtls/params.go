@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/tls"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"io"
 	"math"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/auth"
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/suite"

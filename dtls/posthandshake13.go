@@ -2,10 +2,10 @@ package dtls
 
 import (
 	"errors"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/suite"

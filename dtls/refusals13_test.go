@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 

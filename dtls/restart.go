@@ -1,10 +1,10 @@
 package dtls
 
 import (
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )

@@ -2,11 +2,11 @@ package dtls
 
 import (
 	"bytes"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"testing"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 

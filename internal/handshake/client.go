@@ -17,14 +17,14 @@ import (
 // The client until the version is agreed on: one hello offers all of them, and
 // the answer decides whether client12.go or client13.go goes on.
 
-// startClient sends the first hello.
+// StartClient sends the first hello.
 func StartClient(hs *Handshake) error {
 	p := hs.Config
 	s := awaitServerHello{}
 	h := newHello(p)
 	hs.agree(0)
-	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the clock is
-	// nobody's business.
+	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the time
+	// is not sent.
 	if err := p.random(h.Random[:]); err != nil {
 		return err
 	}
@@ -130,11 +130,11 @@ type awaitServerHello struct {
 
 	verifies int    // cookies of HelloVerifyRequests followed
 	record   uint64 // number of the first record whose answer is about this hello
-	doubted  bool   // its cookie was refused once, perhaps by somebody else
+	doubted  bool   // its cookie was refused once, which a forger could do
 
 	retry    *message.ServerHello // the HelloRetryRequest that was followed, nil: none
 	retryKey *kex.Key             // made for the group that one asked for, nil: none did
-	asked    uint16               // message_seq of what was followed last, of either kind
+	followed uint16               // message_seq of the HelloRetryRequest or HelloVerifyRequest that was followed last
 
 	restarted bool      // the first hello was sent anew because the second was refused
 	changed   time.Time // when that was, or when a HelloRetryRequest was followed
@@ -173,7 +173,7 @@ func (s awaitServerHello) Take(hs *Handshake, in Received) (State, error) {
 // that, each copy of the first hello that reached the server has one on its
 // way, with a cookie of its own; following those would change the hello under
 // a server that has accepted it. A server repeats the number of the record it
-// answers, so only one that answers the present hello says that its cookie was
+// answers, so only one that answers the present hello means that its cookie was
 // wrong: it may have been forged, or the server's keys have changed. Since
 // that, too, could be forged, and a hello that changes under a server which has
 // accepted it ends the handshake, it takes a second refusal, of a repetition of
@@ -205,7 +205,7 @@ func (s awaitServerHello) verify(hs *Handshake, m *message.HelloVerifyRequest, i
 	}
 	s.hello = &hello
 	s.verifies++
-	s.asked = in.seq
+	s.followed = in.seq
 	s.doubted = false
 	hs.link.SendFlight(false)
 	s.record = hs.link.NextRecord()
@@ -226,8 +226,8 @@ func offersGroup(h *message.ClientHello, group uint16) bool {
 }
 
 // chooseClientCertificate answers a server's request, by the rules of the
-// version: GetClientCertificate first, then what fits of Certificates. nil says
-// that nothing fits.
+// version: GetClientCertificate first, then what fits of Certificates, nil if
+// nothing fits.
 func chooseClientCertificate(
 	p *Config, info *tls.CertificateRequestInfo,
 	choose func(cert *tls.Certificate, peer, own []auth.Scheme) (auth.Scheme, error),

@@ -77,10 +77,10 @@ func (s awaitServerHello) checkVersion12(p *Config, m *message.ServerHello) erro
 	if !p.Offers(message.Version13) {
 		return nil
 	}
-	// RFC 8446, Section 4.1.3: a server of both versions says in its random that
-	// it would have liked the newer one; RFC 9147, Section 5.3: in DTLS, too.
+	// RFC 8446, Section 4.1.3: the random of a server of both versions that
+	// chooses the older one ends in a fixed value; RFC 9147, Section 5.3: in DTLS, too.
 	if last := [8]byte(m.Random[24:]); last == message.DowngradeTLS12 || last == message.DowngradeTLS11 {
-		return alert.Errorf(alert.IllegalParameter, "somebody has taken DTLS 1.3 out of our hello: the server's random says so")
+		return alert.Errorf(alert.IllegalParameter, "the offer of DTLS 1.3 did not reach the server: its random shows a downgrade")
 	}
 	if s.retry != nil {
 		return alert.Errorf(alert.IllegalParameter, "server asked for another hello in DTLS 1.3 and went on in %s", message.VersionName(m.Version))
@@ -88,7 +88,7 @@ func (s awaitServerHello) checkVersion12(p *Config, m *message.ServerHello) erro
 	return nil
 }
 
-// checkExtensions12: RFC 5246, Section 7.4.1.4: nothing that was not asked for.
+// checkExtensions12: RFC 5246, Section 7.4.1.4: no extension that was not offered.
 func (s awaitServerHello) checkExtensions12(m *message.ServerHello) error {
 	for _, t := range m.ExtensionTypes {
 		var offered bool
@@ -260,7 +260,7 @@ func (s awaitServerHelloDone12) Take(hs *Handshake, in Received) (State, error) 
 	return awaitServerFinished12{s.n, master}, nil
 }
 
-// keyExchange returns our ClientKeyExchange and the premaster secret.
+// keyExchange returns the ClientKeyExchange and the premaster secret.
 func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []byte, error) {
 	if !s.n.suite.UsesPSK() {
 		return &message.ClientKeyExchangeECDHE{Public: s.share}, s.secret, nil
@@ -281,8 +281,8 @@ func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []b
 	return &message.ClientKeyExchangePSK{Identity: psk.Identity}, keys.PSKPremaster(nil, psk.Key), nil
 }
 
-// certificate chooses what answers the server's request; nil says that nothing
-// fits, which an empty Certificate tells the server.
+// certificate chooses what answers the server's request; nil: nothing fits, and the
+// Certificate is empty.
 func (s awaitServerHelloDone12) certificate(hs *Handshake) (*tls.Certificate, auth.Scheme, error) {
 	if s.request == nil {
 		return nil, 0, nil

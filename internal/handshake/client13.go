@@ -73,7 +73,7 @@ func (s awaitServerHello) retry13(hs *Handshake, m *message.ServerHello, in Rece
 	if err := hs.addHello(&h, s.psks); err != nil {
 		return nil, err
 	}
-	s.hello, s.retry, s.asked, s.changed = &h, m, in.seq, hs.link.Now()
+	s.hello, s.retry, s.followed, s.changed = &h, m, in.seq, hs.link.Now()
 	// Karn's algorithm: after a restart the HelloRetryRequest may answer a copy of the
 	// first hello from before it.
 	hs.link.FlightAnswered(!s.restarted)
@@ -108,7 +108,7 @@ func (s awaitServerHello) restart(hs *Handshake) (next State, ok bool) {
 // that of the HelloRetryRequest or HelloVerifyRequest which was followed answers the
 // first hello: that request was not the server's.
 func (s awaitServerHello) firstAnswered(in Received) awaitServerHello {
-	if s.retry == nil && s.verifies == 0 || in.seq > s.asked {
+	if s.retry == nil && s.verifies == 0 || in.seq > s.followed {
 		return s
 	}
 	s.hello, s.shares, s.psks = s.first, s.firstShares, s.firstPSKs
@@ -212,7 +212,7 @@ func (s awaitServerHello) agree13(hs *Handshake, m *message.ServerHello, in Rece
 	return awaitEncryptedExtensions13{n, s.hello}, nil
 }
 
-// negotiate13 is what a ServerHello says if it answers this hello. The key is the
+// negotiate13 is what a ServerHello agrees to, as the answer to the present hello. The key is the
 // one to finish the exchange with, nil if there is none.
 func (s awaitServerHello) negotiate13(p *Config, m *message.ServerHello) (n *negotiated13, key *kex.Key, err error) {
 	chosen, err := s.checkHello13(m)
@@ -251,7 +251,8 @@ func (s awaitServerHello) choosePSK13(n *negotiated13, m *message.ServerHello) e
 	return nil
 }
 
-// shared13 is our part of the key exchange, nil if there is none.
+// shared13 is the client's key of the group that the server chose, nil if there is no
+// key exchange.
 func (s awaitServerHello) shared13(n *negotiated13, m *message.ServerHello) (*kex.Key, error) {
 	for _, t := range m.ExtensionTypes {
 		switch {

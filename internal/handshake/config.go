@@ -16,7 +16,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
 
-// config is what a handshake reads of a Config that was resolved and checked.
+// Config is what a handshake reads of a Config that was resolved and checked.
 type Config struct {
 	IsClient bool
 	Owner    any // of whoever made it: the handshake hands it on with the config that GetConfigForClient returned
@@ -54,7 +54,7 @@ type Config struct {
 	PSKHint              []byte // empty: none
 }
 
-// emsPolicy is how the extended master secret (RFC 7627) is treated.
+// EMSPolicy is how the extended master secret (RFC 7627) is treated.
 type EMSPolicy uint8
 
 const (
@@ -63,17 +63,17 @@ const (
 	EMSDisabled
 )
 
-// externalPSK is a pre-shared key that was made outside of the protocol.
+// PSK is a pre-shared key that was made outside of the protocol.
 type PSK struct{ Identity, Key []byte }
 
-// pskQuery is what a server knows when it looks for a pre-shared key.
+// PSKQuery is what a server knows when it looks for a pre-shared key.
 type PSKQuery struct {
 	Identity   []byte // of the client, not authenticated yet
 	ServerName string // of the hello, "" if none
 	Peer       netip.AddrPort
 }
 
-// offers reports whether a version is spoken.
+// Offers reports whether a version is spoken.
 func (p *Config) Offers(version uint16) bool {
 	return message.VersionAtLeast(version, p.MinVersion) && message.VersionAtLeast(p.MaxVersion, version)
 }
@@ -86,7 +86,7 @@ func (p *Config) versions() string {
 	return message.VersionName(p.MinVersion) + " and " + message.VersionName(p.MaxVersion)
 }
 
-// usesCertificates reports whether a server may authenticate by one.
+// UsesCertificates reports whether a server may authenticate by one.
 func (p *Config) UsesCertificates() bool {
 	return p.Offers(message.Version13) && p.Certified || slices.ContainsFunc(p.Suites, func(s *suite.Suite) bool { return !s.UsesPSK() })
 }
@@ -102,7 +102,7 @@ func (p *Config) random(b []byte) error {
 	return err
 }
 
-// info is what a handshake has agreed on and found out about the peer. Fields are
+// Info is what a handshake has agreed on and found out about the peer. Fields are
 // set as the messages come that decide them.
 type Info struct {
 	Version            uint16
@@ -119,7 +119,7 @@ type Info struct {
 	SignatureScheme      tls.SignatureScheme // of the server's key exchange, 0: none
 }
 
-// result is what outlives a handshake: secrets, and what names them in a key log.
+// Result is what outlives a handshake: secrets, and what names them in a key log.
 type Result struct {
 	Suite                      *suite.Suite
 	ClientRandom, ServerRandom [32]byte // serverRandom: of DTLS 1.2

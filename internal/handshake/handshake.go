@@ -11,15 +11,15 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// step is a state of the handshake: it lists the messages that may come, and
+// State is a state of the handshake: it lists the messages that may come, and
 // returns the next state. Each state holds the data that is known in it; what is not
 // known yet cannot be used. take changes nothing but the flight under preparation
 // unless it succeeds, so that a forged message can be put aside and the genuine one
 // taken in the same state.
 type State interface {
-	// expects drives unexpected_message, in one place.
+	// Expects drives unexpected_message, in one place.
 	Expects() message.Set
-	// take returns the next state, complete{} after the last message.
+	// Take returns the next state, Complete{} after the last message.
 	Take(hs *Handshake, in Received) (State, error)
 }
 
@@ -32,7 +32,7 @@ func (complete) Take(*Handshake, Received) (State, error) {
 	return nil, errors.New("message after the handshake")
 }
 
-// received is a whole message of the peer.
+// Received is a whole message of the peer.
 type Received struct {
 	message.Message
 	raw    []byte // with its header, as the transcript has it
@@ -44,7 +44,7 @@ type Received struct {
 // present state.
 var ErrIgnore = errors.New("message put aside")
 
-// machine is a handshake: its state, and what all states share.
+// Handshake is one handshake: its state, and what all states share.
 type Handshake struct {
 	link       Link
 	Config     *Config // GetConfigForClient may replace it
@@ -59,21 +59,21 @@ type Handshake struct {
 	recordSizeLimit int    // of the first Config, which the link enforces
 }
 
-// newMachine returns a handshake without a first state.
+// New returns a handshake without a first state.
 func New(p *Config, l Link) *Handshake {
 	return &Handshake{link: l, Config: p, recordSizeLimit: p.RecordSizeLimit}
 }
 
-// startServer awaits a ClientHello. cookie and retry are those of the exchange
+// StartServer awaits a ClientHello. cookie and retry are those of the exchange
 // before it, nil if there was none.
 func (hs *Handshake) StartServer(cookie []byte, retry *Retry) {
 	hs.step, hs.cookie, hs.retry = awaitClientHello{}, cookie, retry
 }
 
-// expects are the messages that may come.
+// Expects are the messages that may come.
 func (hs *Handshake) Expects() message.Set { return hs.step.Expects() }
 
-// take gives a whole message of the peer to the present state. raw has its header,
+// Take gives a whole message of the peer to the present state. raw has its header,
 // record is the number of the record that completed it. After ErrIgnore the message
 // was put aside; after another error nothing has changed.
 func (hs *Handshake) Take(typ message.Type, raw []byte, seq uint16, record uint64) error {
@@ -91,13 +91,13 @@ func (hs *Handshake) Take(typ message.Type, raw []byte, seq uint16, record uint6
 	return err
 }
 
-// isComplete reports whether the last message was taken.
+// IsComplete reports whether the last message was taken.
 func (hs *Handshake) IsComplete() bool {
 	_, ok := hs.step.(complete)
 	return ok
 }
 
-// restart begins a client's handshake anew in place of ending it with an alert that
+// Restart begins a client's handshake anew in place of ending it with an alert that
 // is not authenticated. It reports whether the handshake goes on.
 func (hs *Handshake) Restart() bool {
 	s, ok := hs.step.(awaitServerHello)
@@ -109,7 +109,7 @@ func (hs *Handshake) Restart() bool {
 	return ok
 }
 
-// hello is the ClientHello that a client has sent last, nil once it is answered.
+// Hello is the ClientHello that a client has sent last, nil once it is answered.
 func (hs *Handshake) Hello() *message.ClientHello {
 	if s, ok := hs.step.(awaitServerHello); ok {
 		return s.hello
@@ -117,33 +117,33 @@ func (hs *Handshake) Hello() *message.ClientHello {
 	return nil
 }
 
-// restarted reports whether restart has begun the handshake anew, and no ServerHello
+// Restarted reports whether restart has begun the handshake anew, and no ServerHello
 // has come since.
 func (hs *Handshake) Restarted() bool {
 	s, ok := hs.step.(awaitServerHello)
 	return ok && s.restarted
 }
 
-// stateName names the present state, for logs and tests.
+// StateName names the present state, for logs and tests.
 func (hs *Handshake) StateName() string {
 	name := fmt.Sprintf("%T", hs.step)
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
-// awaitsHello reports whether a server has taken no ClientHello yet.
+// AwaitsHello reports whether a server has taken no ClientHello yet.
 func (hs *Handshake) AwaitsHello() bool {
 	_, ok := hs.step.(awaitClientHello)
 	return ok
 }
 
-// awaitsSecondHello reports whether a server awaits the answer to its
+// AwaitsSecondHello reports whether a server awaits the answer to its
 // HelloRetryRequest.
 func (hs *Handshake) AwaitsSecondHello() bool {
 	_, ok := hs.step.(awaitSecondHello13)
 	return ok
 }
 
-// hasCookie reports whether the body of a ClientHello has the cookie that the door
+// HasCookie reports whether the body of a ClientHello has the cookie that the door
 // accepted.
 func (hs *Handshake) HasCookie(body []byte) bool {
 	if hs.retry != nil {
@@ -154,10 +154,10 @@ func (hs *Handshake) HasCookie(body []byte) bool {
 	return ok && bytes.Equal(hello.Cookie, hs.cookie)
 }
 
-// wipe zeroes the secrets of a handshake that has failed.
+// Wipe zeroes the secrets of a handshake that has failed.
 func (hs *Handshake) Wipe() { hs.Result.wipe() }
 
-// release frees the memory that only the handshake needs.
+// Release frees the memory that only the handshake needs.
 func (hs *Handshake) Release() { hs.transcript.Release() }
 
 // agree notes the version that both hellos have agreed on, or a HelloRetryRequest

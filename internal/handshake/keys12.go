@@ -19,8 +19,7 @@ type negotiated12 struct {
 
 // deriveKeys turns the premaster secret into the master secret and the keys of the
 // next epoch. The transcript must end with the ClientKeyExchange (RFC 7627, Section
-// 4). premaster is zeroed. Reading begins at once: the record says which epoch it
-// belongs to, so nothing is gained by waiting for a change_cipher_spec, which is not
+// 4). premaster is zeroed. Reading begins at once: a record carries its epoch, so nothing is gained by waiting for a change_cipher_spec, which is not
 // authenticated.
 func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byte, err error) {
 	defer keys.Wipe(premaster)
@@ -52,8 +51,7 @@ func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write Keys)
 	return read, write
 }
 
-// addFinished appends our change_cipher_spec and Finished, and begins to send
-// under the new keys.
+// addFinished appends change_cipher_spec and Finished, the latter under the new keys.
 func (hs *Handshake) addFinished(n *negotiated12, master []byte) error {
 	hs.link.AddCCS()
 	if err := hs.link.InstallWrite(n.write); err != nil {
@@ -74,7 +72,7 @@ func (hs *Handshake) checkFinished(n *negotiated12, master []byte, in Received) 
 	return nil
 }
 
-// checkConnection asks the caller's last word.
+// checkConnection calls VerifyConnection.
 func (hs *Handshake) checkConnection() error {
 	if hs.Config.VerifyConnection == nil {
 		return nil

@@ -55,7 +55,7 @@ func (hs *Handshake) enterHandshake13(n *negotiated13) error {
 	return nil
 }
 
-// applicationSecrets are what the association lives on (RFC 8446, Section 7.1).
+// applicationSecrets are the secrets that outlive the handshake (RFC 8446, Section 7.1).
 type applicationSecrets struct{ client, server, exporter []byte }
 
 // applicationSecrets derives them, when the transcript ends with the server's
@@ -86,7 +86,7 @@ func (hs *Handshake) enterApplication13(n *negotiated13, app applicationSecrets)
 	keys.Wipe(n.clientSecret, n.serverSecret)
 }
 
-// addFinished13 proves what we have seen (RFC 8446, Section 4.4.4).
+// addFinished13 appends the Finished, over the transcript so far (RFC 8446, Section 4.4.4).
 func (hs *Handshake) addFinished13(n *negotiated13, secret []byte) error {
 	return hs.add(&message.Finished{VerifyData: keys.VerifyData13(n.suite.Hash, secret, hs.transcript.Sum(n.suite.Hash))})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
-// link is all that a handshake can do with the association around it.
+// Link is all that a handshake can do with the association around it.
 type Link interface {
 	// Now is the time of the input at hand.
 	Now() time.Time
@@ -51,7 +51,7 @@ type Link interface {
 	LimitRecords(peer uint16)
 }
 
-// keyMaterial are the keys of one epoch in one direction.
+// Keys are the keys of one epoch in one direction.
 type Keys struct {
 	Suite   *suite.Suite
 	Epoch   uint16 // of DTLS 1.3; 0: in DTLS 1.2, the epoch after the one that is written now

@@ -32,7 +32,7 @@ type choice12 struct {
 	alpn   string
 }
 
-// choose12 answers a hello out of params, or with the alert that says why not.
+// choose12 answers a hello out of params, or with the alert of its refusal.
 func choose12(p *Config, h *message.ClientHello, certFor func() (*tls.Certificate, error)) (choice12, error) {
 	var c choice12
 	var err error
@@ -72,8 +72,8 @@ func choose12(p *Config, h *message.ClientHello, certFor func() (*tls.Certificat
 	return c, alert.Errorf(alert.HandshakeFailure, "no usable cipher suite in common: %s", strings.Join(why, "; "))
 }
 
-// describeSuites lists a peer's offer, and says so where only suites with tags
-// of 8 bytes would have matched.
+// describeSuites lists a peer's offer, with a hint where only suites with tags of 8
+// bytes would have matched.
 func describeSuites(ids []uint16) string {
 	var names []string
 	onRequest := ""
@@ -158,7 +158,7 @@ func numbersOf[T ~uint16](list []T) []uint16 {
 	return out
 }
 
-// publicKey is that of the private key, which is what will sign.
+// PublicKey is that of the private key, which is what will sign.
 func PublicKey(cert *tls.Certificate) crypto.PublicKey {
 	if signer, ok := cert.PrivateKey.(crypto.Signer); ok {
 		return signer.Public()
@@ -189,7 +189,7 @@ func curveID(k *ecdsa.PublicKey) tls.CurveID {
 	return 0
 }
 
-// certificateFits reports whether a chain could ever serve that suite.
+// CertificateFits reports whether a chain could ever serve that suite.
 func CertificateFits(cert *tls.Certificate, s *suite.Suite, schemes []auth.Scheme) bool {
 	if keyKind(PublicKey(cert)) != s.Auth {
 		return false

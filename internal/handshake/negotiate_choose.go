@@ -15,7 +15,7 @@ import (
 // these functions before it sends a HelloRetryRequest, which states all three,
 // and the handshake chooses by them again. They allocate nothing.
 
-// choice is what a ServerHello or HelloRetryRequest states.
+// Choice is what a ServerHello or HelloRetryRequest states.
 type Choice struct {
 	Version uint16
 	Suite   *suite.Suite // nil in DTLS 1.2, where it depends on the certificate: choose12
@@ -23,11 +23,11 @@ type Choice struct {
 	share   []byte       // of the client for group; nil: a HelloRetryRequest has to ask for it
 }
 
-// needsRetry reports whether the group is one that the hello has no share for
+// NeedsRetry reports whether the group is one that the hello has no share for
 // (RFC 8446, Section 4.1.4).
 func (c *Choice) NeedsRetry() bool { return c.Group != 0 && c.share == nil }
 
-// refusal is why a hello has no choice.
+// Refusal is why a hello has no choice.
 type Refusal uint8
 
 const (
@@ -37,15 +37,15 @@ const (
 	noShares    // supported_groups or key_share is missing
 	noGroup     // none in common
 	noShareLeft // none in common that has a share, and no further HelloRetryRequest is allowed
-	noShareSent // the second hello has no share for the group that was asked for
+	noShareSent // the second hello has no share for the group of the HelloRetryRequest
 
-	// The Config does not allow what the cookie says was chosen.
+	// The Config does not allow what the cookie has as chosen.
 	otherVersion
 	otherSuite
 	otherGroup
 )
 
-// alert is what a refusal is answered with.
+// Alert is what a refusal is answered with.
 func (r Refusal) Alert() alert.Alert {
 	switch r {
 	case noVersion:
@@ -87,7 +87,7 @@ func (r Refusal) explain(p *Config, v *message.HelloScan, before *Choice) error 
 	return alert.Errorf(r.Alert(), "%s", text)
 }
 
-// choose answers a hello out of params. before is what a HelloRetryRequest or
+// Choose answers a hello out of params. before is what a HelloRetryRequest or
 // HelloVerifyRequest has chosen, nil if there was none. It stands: RFC 8446,
 // Section 4.1.4 has the ServerHello repeat version and suite, and the client
 // refuse another group.
@@ -189,7 +189,7 @@ func isLegacy12(version uint16) bool {
 	return version>>8 == message.Version12>>8 && message.VersionAtLeast(version, message.Version12)
 }
 
-// firstSuite is the first of ours among theirs, two bytes each.
+// firstSuite is the first suite of one list that is in the other, two bytes each.
 func firstSuite(ours []*suite.Suite, theirs []byte) *suite.Suite {
 	for _, s := range ours {
 		for i := 0; i+1 < len(theirs); i += 2 {

@@ -9,7 +9,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// retried is what the server knows of its HelloRetryRequest when the second hello
+// Retry is what the server knows of its HelloRetryRequest when the second hello
 // comes. A server without state reads it from the cookie (RFC 9147, Section 5.1).
 type Retry struct {
 	Choice           // group is the one asked for, 0: none was
@@ -43,7 +43,7 @@ func (r *Retry) repeats(v *message.HelloScan) bool {
 // fixedLen is the size of the hash of what a second hello must repeat, in bytes.
 const FixedLen = 16
 
-// appendFixed appends the hash of what a second hello must repeat. h is SHA-256.
+// AppendFixed appends the hash of what a second hello must repeat. h is SHA-256.
 func AppendFixed(dst []byte, h hash.Hash, v *message.HelloScan) []byte {
 	h.Reset()
 	for part := range v.Fixed() {

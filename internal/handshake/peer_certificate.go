@@ -31,11 +31,11 @@ func (p *Config) peerPolicy(now time.Time) auth.Policy {
 	return policy
 }
 
-// stillTrusts reports whether the peer of an earlier association would be let in
-// today: a session may come from a time, or a Config, with other roots, and each
+// stillTrusts reports whether the chain of the peer of an earlier association verifies
+// now: a session may come from a time, or a Config, with other roots, and each
 // resumption gives another one, so that its own lifetime bounds nothing (RFC 8446,
 // Section 4.6.1: "limits should take into account the lifetime of the peer's
-// certificate"). VerifyPeerCertificate is not asked, VerifyConnection is.
+// certificate"). VerifyPeerCertificate is not called, VerifyConnection is.
 func (p *Config) stillTrusts(raw [][]byte, now time.Time) bool {
 	if len(raw) == 0 {
 		return true // it had a pre-shared key, or no certificate was wanted

@@ -104,14 +104,13 @@ func (k *offeredPSK) binder(before, body []byte, binders int) []byte {
 const maxOffered = 8
 
 // choosePSK13 finds the first key of a hello that the server knows and that the
-// suite can use. body is that of the hello, before the transcript up to it. nil says
-// that there is none. An
-// unknown external identity is taken for one with a random key where nothing but
-// a key could authenticate us: its binder is wrong then, as with a wrong key.
+// suite can use. body is that of the hello, before the transcript up to it. nil:
+// there is none. An unknown external identity gets a random key where nothing but a
+// key could authenticate the server: its binder is wrong then, as with a wrong key.
 //
-// Who has only seen a ticket is found out by the binder, before a chain is verified
-// for it: that takes more work than a handshake without tickets, up to maxOffered
-// times.
+// The binder of a ticket is checked before its chain is verified. A ticket that was
+// copied from the wire has no right binder, and a chain takes more work than a
+// handshake without tickets, up to maxOffered times.
 func choosePSK13(hs *Handshake, p *Config, h *message.ClientHello, s *suite.Suite, before, body []byte) (k *offeredPSK, index int, err error) {
 	for i := range h.PSKs[:min(len(h.PSKs), maxOffered)] {
 		id := &h.PSKs[i]

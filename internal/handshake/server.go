@@ -20,7 +20,7 @@ func (awaitClientHello) Expects() message.Set {
 func (s awaitClientHello) Take(hs *Handshake, in Received) (State, error) {
 	h := in.Message.(*message.ClientHello)
 	if !hs.isProven(h) {
-		return s, ErrIgnore // not the one that the door let in
+		return s, ErrIgnore // not the one whose cookie the door has checked
 	}
 	p, err := hs.configFor(h)
 	if err != nil {
@@ -60,7 +60,7 @@ func (hs *Handshake) isProven(h *message.ClientHello) bool {
 	return bytes.Equal(h.Cookie, hs.cookie)
 }
 
-// configFor asks GetConfigForClient.
+// configFor calls GetConfigForClient.
 func (hs *Handshake) configFor(h *message.ClientHello) (*Config, error) {
 	p := hs.Config
 	if p.ForClient == nil {

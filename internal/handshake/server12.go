@@ -39,7 +39,7 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 	return answerHello12(hs, h, choice)
 }
 
-// certificateFor asks GetCertificate, then has one chosen from Certificates.
+// certificateFor calls GetCertificate, then chooses from Certificates.
 func certificateFor(p *Config, h *message.ClientHello, choose func(*Config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
 	if p.GetCertificate != nil {
 		cert, err := p.GetCertificate(helloInfo(h))
@@ -74,7 +74,7 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 		Version:              message.Version12,
 		CipherSuite:          c.suite.ID,
 		ExtendedMasterSecret: h.ExtendedMasterSecret && p.EMS != EMSDisabled,
-		// RFC 5746, Section 3.6: whichever way the client asked.
+		// RFC 5746, Section 3.6: in answer to the extension and to the SCSV.
 		HasRenegotiationInfo: h.HasRenegotiationInfo || slices.Contains(h.CipherSuites, scsvRenegotiation),
 		ALPN:                 c.alpn,
 	}
@@ -82,8 +82,8 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 		return nil, err
 	}
 	if p.Offers(message.Version13) {
-		// RFC 8446, Section 4.1.3; RFC 9147, Section 5.3: the client, if it
-		// offered DTLS 1.3 and somebody took that out, finds out.
+		// RFC 8446, Section 4.1.3; RFC 9147, Section 5.3: a client that
+		// offered DTLS 1.3 detects that the offer was removed on the way.
 		copy(sh.Random[len(sh.Random)-len(message.DowngradeTLS12):], message.DowngradeTLS12[:])
 	}
 	if c.group != 0 && len(h.PointFormats) > 0 {
@@ -125,7 +125,7 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 	return awaitClientKeyExchange12{n: n, key: key}, nil
 }
 
-// addServerKeyExchange makes and signs our share, where the suite has one.
+// addServerKeyExchange makes and signs the server's share, where the suite has one.
 func addServerKeyExchange(hs *Handshake, n *negotiated12, c choice12) (*kex.Key, error) {
 	if !c.suite.UsesECDHE() {
 		// RFC 4279, Section 2: "If no hint is provided, the ServerKeyExchange
@@ -265,7 +265,7 @@ func lookUpPSK(hs *Handshake, identity []byte) ([]byte, error) {
 	return key, nil
 }
 
-// findPSK asks ServerPSK for a key, and returns a copy; nil: it knows none.
+// findPSK calls ServerPSK for a key, and returns a copy; nil: it knows none.
 func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
 	found, err := p.ServerPSK(q)
 	switch {
@@ -279,7 +279,7 @@ func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
 	return bytes.Clone(found.Key), nil
 }
 
-// decoyPSK is a key for an identity that nobody knows.
+// decoyPSK is a random key for an unknown identity.
 func (p *Config) decoyPSK() ([]byte, error) {
 	decoy := make([]byte, 32)
 	return decoy, p.random(decoy)

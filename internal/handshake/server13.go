@@ -19,7 +19,7 @@ import (
 // errUnknownCookie: RFC 9147, Section 5.1.
 var errUnknownCookie = alert.Errorf(alert.IllegalParameter, "a cookie that was not asked for")
 
-// awaitSecondHello13: the first hello had no share that we want.
+// awaitSecondHello13: the first hello had no share for the group that was chosen.
 type awaitSecondHello13 struct {
 	p     *Config
 	retry *Retry
@@ -106,8 +106,8 @@ func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 	p := hs.Config
 	ee := &message.EncryptedExtensions{ALPN: c.alpn}
 	if h.RecordSizeLimit > 0 {
-		// RFC 8449, Section 4: ours is as large as records get, unless the config
-		// says otherwise.
+		// RFC 8449, Section 4: the server's is as large as records get, unless the
+		// Config limits it.
 		ee.RecordSizeLimit = uint16(cmp.Or(hs.recordSizeLimit, record.MaxPlaintext+1))
 		hs.link.LimitRecords(h.RecordSizeLimit)
 	}
@@ -155,8 +155,8 @@ func certificateRequest13(p *Config) *message.CertificateRequest13 {
 	return &message.CertificateRequest13{SignatureSchemes: numbersOf(p.Schemes), Authorities: p.authorities()}
 }
 
-// askAgain13 asks for a hello with a share of the group (RFC 8446, Section
-// 4.1.4). The address is the caller's choice or proven, so no cookie is asked for.
+// askAgain13 sends a HelloRetryRequest for a share of the group (RFC 8446, Section
+// 4.1.4), without a cookie: the address is proven, or the Config does not require it.
 func askAgain13(hs *Handshake, p *Config, v *message.HelloScan, c Choice, in Received) (State, error) {
 	hrr := &message.HelloRetryRequest{CipherSuite: c.Suite.ID, SelectedGroup: uint16(c.Group)}
 	hs.agree(message.Version13)

@@ -12,7 +12,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
-// session is what both sides of an association need to resume it: a client keeps
+// Session is what both sides of an association need to resume it: a client keeps
 // it, a server has the client keep it, sealed in a ticket.
 type Session struct {
 	suite      *suite.Suite
@@ -21,7 +21,7 @@ type Session struct {
 	at         time.Time // when it was made
 	lifetime   time.Duration
 	protocol   string   // ALPN
-	serverName string   // that the client asked for
+	serverName string   // in the ClientHello
 	Chain      [][]byte // of the peer of whoever keeps it, DER
 	Ticket     []byte   // client: what it shows the server
 }
@@ -34,8 +34,7 @@ const MaxTicketLifetime = 7 * 24 * 60 * 60
 // that does not fit would fail where a handshake without the ticket succeeds.
 const MaxTicket = 1 << 15
 
-// sessionFormat begins what marshal makes; another one means another version of
-// the library.
+// sessionFormat is the first byte of a serialized session. It changes with the format.
 const sessionFormat = 1
 
 var errBadSession = errors.New("dtls: not a session of this version of the library")
@@ -46,7 +45,7 @@ func (s *Session) setChain(certs []*x509.Certificate) {
 	}
 }
 
-// marshal writes a session. Times have the resolution of a millisecond, which the
+// Marshal writes a session. Times have the resolution of a millisecond, which the
 // age of a ticket needs.
 func (s *Session) Marshal() ([]byte, error) {
 	var b cryptobyte.Builder
@@ -68,7 +67,7 @@ func (s *Session) Marshal() ([]byte, error) {
 	return b.Bytes()
 }
 
-// parseSession reads what marshal wrote; everything else is an error.
+// ParseSession reads what marshal wrote; everything else is an error.
 func ParseSession(blob []byte) (*Session, error) {
 	in := cryptobyte.String(blob)
 	var (
@@ -108,10 +107,10 @@ func (s *Session) alive(now time.Time) bool {
 	return age >= 0 && age <= s.lifetime
 }
 
-// expires is when the session may be used no more.
+// Expires is when the session may be used no more.
 func (s *Session) Expires() time.Time { return s.at.Add(s.lifetime) }
 
-// offerable reads a session that a client may offer at a point in time, nil if blob
+// Offerable reads a session that a client may offer at a point in time, nil if blob
 // is none.
 func (p *Config) Offerable(blob []byte, now time.Time) *Session {
 	s, err := ParseSession(blob)
@@ -144,7 +143,7 @@ func (s *Session) restore(st *Info) error {
 	return nil
 }
 
-// fits reports whether a server may resume it with this hello: under the same
+// fits reports whether a server may resume the session with this hello: under the same
 // hash and name (RFC 8446, Sections 4.2.11 and 4.6.1), and with a client
 // certificate where one is required.
 func (s *Session) fits(p *Config, h *message.ClientHello, chosen *suite.Suite) bool {

@@ -12,7 +12,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
 
-// issueTicket makes a ticket of an association with that suite, resumption secret
+// IssueTicket makes a ticket of an association with that suite, resumption secret
 // and peer (RFC 8446, Section 4.6.1). The nonce is another one for each.
 func (p *Config) IssueTicket(nonce byte, at time.Time, chosen *suite.Suite, resumption []byte, of *Info) (*message.NewSessionTicket13, error) {
 	now := p.ValidAt(at)
@@ -35,7 +35,7 @@ func (p *Config) IssueTicket(nonce byte, at time.Time, chosen *suite.Suite, resu
 	}, nil
 }
 
-// sessionOf makes a session of a ticket that came on an association with that suite,
+// SessionOf makes a session of a ticket that came on an association with that suite,
 // resumption secret and peer, nil if the ticket is too long to be offered.
 func (p *Config) SessionOf(m *message.NewSessionTicket13, at time.Time, chosen *suite.Suite, resumption []byte, of *Info) ([]byte, error) {
 	if m.Lifetime > MaxTicketLifetime {
@@ -55,8 +55,8 @@ func (p *Config) SessionOf(m *message.NewSessionTicket13, at time.Time, chosen *
 	return s.Marshal()
 }
 
-// openTicket returns the session in a ticket, nil if there is none of ours or it
-// is too old.
+// openTicket returns the session in a ticket, nil if the ticket was not sealed
+// by this server or is too old.
 func (p *Config) openTicket(t []byte, now time.Time) *Session {
 	plain := p.Tickets.Open(t)
 	if plain == nil {
