@@ -14,7 +14,7 @@ type negotiated12 struct {
 	suite                      *suite.Suite
 	clientRandom, serverRandom [32]byte
 	ems                        bool
-	write                      Keys // of this side, from the ClientKeyExchange to its Finished
+	writeKey, writeIV          []byte // of this side, from the ClientKeyExchange to its Finished
 }
 
 // deriveKeys turns the premaster secret into the master secret and the keys of the
@@ -33,7 +33,7 @@ func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 	if err := hs.link.InstallRead(read); err != nil {
 		return nil, err
 	}
-	n.write = write
+	n.writeKey, n.writeIV = write.Key, write.IV
 	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
 	hs.Result = Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master}
 	return master, nil
@@ -54,7 +54,7 @@ func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write Keys)
 // addFinished appends change_cipher_spec and Finished, the latter under the new keys.
 func (hs *Handshake) addFinished(n *negotiated12, master []byte) error {
 	hs.link.AddCCS()
-	if err := hs.link.InstallWrite(n.write); err != nil {
+	if err := hs.link.InstallWrite(Keys{Suite: n.suite, Key: n.writeKey, IV: n.writeIV}); err != nil {
 		return err
 	}
 	data := keys.VerifyData12(n.suite.Hash, master, hs.Config.IsClient, hs.transcript.Sum(n.suite.Hash))
