@@ -3,6 +3,7 @@ package handshake
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -248,4 +249,16 @@ func (e end) refused(t testing.TB, o outgoing) error {
 		t.Errorf("%v has changed %s to %s, or the transcript", o, before, after)
 	}
 	return err
+}
+
+// retryOf is a HelloRetryRequest as a server without state reads it from its cookie.
+func retryOf(c Choice, hello, body []byte, v *message.HelloScan) *Retry {
+	h := c.Suite.Hash.New()
+	h.Write(message.AppendHeader13(nil, message.TypeClientHello, len(hello)-message.HeaderLen))
+	h.Write(hello[message.HeaderLen:])
+	c.Group = 0
+	return &Retry{
+		Choice: c, HelloHash: h.Sum(nil), Fixed: AppendFixed(nil, sha256.New(), v),
+		Raw: append(message.AppendHeader13(nil, message.TypeServerHello, len(body)), body...),
+	}
 }
