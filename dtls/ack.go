@@ -165,13 +165,9 @@ func (e *Engine) flightArrived() {
 	if e.handshaking() {
 		// RFC 9147, Section 5.8.1: "cancels all retransmissions and [...]
 		// remains in WAITING", for the flight that answers.
-		o.deadline = time.Time{}
-		if o.state == flightSending {
-			o.state = flightWaiting
-		}
+		o.apply(flightAcked)
 		return
 	}
-	o.apply(flightAcked)
 	quotes := o.quotes // of data, too, which is not acknowledged by this
 	o.drop()
 	o.quotes = quotes

@@ -28,17 +28,21 @@ const (
 	flightRepeated                     // the peer repeated its previous flight
 	flightReceived                     // the peer's next flight is here and asks for one of ours
 	flightCompleted                    // the peer's last flight is here
-	flightAcked                        // the peer acknowledged all of it, and nothing else is due (RFC 9147, Section 5.8.1)
+	flightAcked                        // all of it is acknowledged, and the peer's next flight is due (RFC 9147, Section 5.8.1)
+	flightAckedLast                    // all of it is acknowledged, and nothing else is due, or the association is over
+	flightExtended                     // messages were appended to it
+	flightWithdrawn                    // a datagram of it was refused by the transport, or is too large for the path
 	flightEvents
 )
 
 type flightAction uint8
 
 const (
-	doNothing flightAction = iota
-	doSend                 // begin with the first fragment that was not sent
-	doResend               // everything again, with new record numbers
-	doStop                 // timer off, nothing outstanding
+	doNothing  flightAction = iota
+	doSend                  // a first transmission of all of it
+	doResend                // all that is not acknowledged again, with new record numbers
+	doContinue              // what was not sent in this transmission; the timer starts behind it
+	doStop                  // timer off
 )
 
 type transition struct {
@@ -62,7 +66,9 @@ type transition struct {
 //	hand- | last |     +-----------+  timer     |  |
 //	shake)| sent |     |  WAITING  |------------+  |
 //	      |      |     +-----------+ peer repeats, |
-//	      |      |         |   |     partial ACK   |
+//	      |      |         |   |     partial ACK,  |
+//	      |      |         |   |     extended,     |
+//	      |      |         |   |     withdrawn     |
 //	      |     \|/        |   +-------------------+
 //	    +-----------+      | last flight received, or ACK for the last of ours
 //	    | FINISHED  |<-----+
@@ -72,7 +78,8 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightReady:     {flightSending, doSend},
 		flightReceived:  {flightPreparing, doNothing},
 		flightCompleted: {flightFinished, doStop},
-		flightAcked:     {flightPreparing, doNothing},
+		flightAckedLast: {flightPreparing, doStop},
+		flightExtended:  {flightSending, doContinue},
 	},
 	flightSending: {
 		flightReady:     {flightSending, doSend}, // the next flight replaces this one
@@ -82,7 +89,10 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightRepeated:  {flightSending, doNothing},
 		flightReceived:  {flightPreparing, doStop},
 		flightCompleted: {flightFinished, doStop},
-		flightAcked:     {flightFinished, doStop},
+		flightAcked:     {flightWaiting, doStop},
+		flightAckedLast: {flightFinished, doStop},
+		flightExtended:  {flightSending, doNothing},
+		flightWithdrawn: {flightSending, doNothing},
 	},
 	flightWaiting: {
 		flightReady:     {flightSending, doSend},
@@ -91,7 +101,10 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightRepeated:  {flightSending, doResend},
 		flightReceived:  {flightPreparing, doStop},
 		flightCompleted: {flightFinished, doStop},
-		flightAcked:     {flightFinished, doStop},
+		flightAcked:     {flightWaiting, doStop},
+		flightAckedLast: {flightFinished, doStop},
+		flightExtended:  {flightSending, doContinue},
+		flightWithdrawn: {flightSending, doContinue},
 	},
 	flightFinished: {
 		flightReady:     {flightSending, doSend},
@@ -102,6 +115,9 @@ var flightTable = [flightStates][flightEvents]transition{
 		flightTimer:     {flightFinished, doNothing},
 		flightReceived:  {flightFinished, doNothing},
 		flightAcked:     {flightFinished, doStop},
+		flightAckedLast: {flightFinished, doStop},
+		flightExtended:  {flightSending, doContinue},
+		flightWithdrawn: {flightSending, doContinue},
 	},
 }
 
@@ -190,6 +206,8 @@ func (o *outbox) apply(ev flightEvent) flightAction {
 	switch t.do {
 	case doSend, doResend:
 		o.beginTransmission()
+	case doContinue:
+		o.deadline = time.Time{}
 	case doStop:
 		o.deadline, o.paceAt = time.Time{}, time.Time{}
 		o.stalled = false
@@ -232,10 +250,7 @@ func (o *outbox) extend(msgs []outMessage) {
 	}
 	o.msgs = append(o.msgs, msgs...)
 	o.tries, o.timeout, o.asked = 0, o.rto, time.Time{}
-	if o.state != flightSending {
-		o.state = flightSending
-		o.deadline = time.Time{}
-	}
+	o.apply(flightExtended)
 }
 
 // arrived reports whether the peer has acknowledged everything.
@@ -443,10 +458,7 @@ func (o *outbox) unsendAt(i int) {
 	if o.burst > 0 {
 		o.burst--
 	}
-	if o.state == flightWaiting || o.state == flightFinished {
-		o.state = flightSending
-		o.deadline = time.Time{} // it starts again behind the last datagram
-	}
+	o.apply(flightWithdrawn)
 }
 
 func (o *outbox) nextTimeout() time.Time {
@@ -467,11 +479,7 @@ func (o *outbox) rest() {
 func (o *outbox) drop() {
 	o.msgs, o.log, o.quotes = nil, nil, nil
 	o.ledger.records = nil
-	o.deadline, o.paceAt = time.Time{}, time.Time{}
-	o.stalled = false
-	if o.state != flightPreparing {
-		o.state = flightFinished
-	}
+	o.apply(flightAckedLast)
 }
 
 // hello is the client's, if the flight is one.

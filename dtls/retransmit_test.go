@@ -22,9 +22,10 @@ func TestFlightTable(t *testing.T) {
 	events := [flightEvents]string{
 		"a new flight is ready", "all was sent", "all was sent and it was the last flight", "the timer fires",
 		"the peer repeats itself", "the peer's next flight is here", "the peer's last flight is here",
-		"all is acknowledged",
+		"all is acknowledged and the peer's next flight is due", "all is acknowledged and nothing is due",
+		"messages are appended", "a datagram is withdrawn",
 	}
-	actions := map[flightAction]string{doNothing: "", doSend: ", send", doResend: ", send again", doStop: ", stop"}
+	actions := map[flightAction]string{doNothing: "", doSend: ", send", doResend: ", send again", doContinue: ", continue", doStop: ", stop"}
 	var b strings.Builder
 	for state, row := range flightTable {
 		fmt.Fprintf(&b, "%s:\n", states[state])
@@ -44,7 +45,10 @@ func TestFlightTable(t *testing.T) {
   the peer repeats itself: preparing
   the peer's next flight is here: preparing
   the peer's last flight is here: finished, stop
-  all is acknowledged: preparing
+  all is acknowledged and the peer's next flight is due: preparing
+  all is acknowledged and nothing is due: preparing, stop
+  messages are appended: sending, continue
+  a datagram is withdrawn: preparing
 sending:
   a new flight is ready: sending, send
   all was sent: waiting
@@ -53,7 +57,10 @@ sending:
   the peer repeats itself: sending
   the peer's next flight is here: preparing, stop
   the peer's last flight is here: finished, stop
-  all is acknowledged: finished, stop
+  all is acknowledged and the peer's next flight is due: waiting, stop
+  all is acknowledged and nothing is due: finished, stop
+  messages are appended: sending
+  a datagram is withdrawn: sending
 waiting:
   a new flight is ready: sending, send
   all was sent: waiting
@@ -62,7 +69,10 @@ waiting:
   the peer repeats itself: sending, send again
   the peer's next flight is here: preparing, stop
   the peer's last flight is here: finished, stop
-  all is acknowledged: finished, stop
+  all is acknowledged and the peer's next flight is due: waiting, stop
+  all is acknowledged and nothing is due: finished, stop
+  messages are appended: sending, continue
+  a datagram is withdrawn: sending, continue
 finished:
   a new flight is ready: sending, send
   all was sent: finished
@@ -71,7 +81,10 @@ finished:
   the peer repeats itself: sending, send again
   the peer's next flight is here: finished
   the peer's last flight is here: finished, stop
-  all is acknowledged: finished, stop
+  all is acknowledged and the peer's next flight is due: finished, stop
+  all is acknowledged and nothing is due: finished, stop
+  messages are appended: sending, continue
+  a datagram is withdrawn: sending, continue
 `
 	if got := b.String(); got != want {
 		t.Errorf("the table reads\n%s", got)
