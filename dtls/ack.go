@@ -129,9 +129,7 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 		}
 	}
 	if news {
-		if o.total == 1 && !o.sentAt.IsZero() { // Karn: sent once
-			e.learnRTT(e.now.Sub(o.sentAt))
-		}
+		o.sample(e.now)
 		o.alive(e.now, true)
 		e.pathEvidence()
 	}
@@ -174,15 +172,16 @@ func (e *Engine) flightArrived() {
 	e.messagesArrived()
 }
 
-// flightAnswered: RFC 9147, Section 7.1: "receiving a message from a handshake
-// flight implicitly acknowledges all messages from the previous flight(s)". A
-// server's is answered by what only its keys could have made.
-func (e *Engine) flightAnswered() {
+// flightAckedImplicitly: RFC 9147, Section 7.1: "receiving a message from a
+// handshake flight implicitly acknowledges all messages from the previous
+// flight(s)". A server's flight is acknowledged by a message in epoch 2, which
+// only a client with its ServerHello can send.
+func (e *Engine) flightAckedImplicitly() {
 	o := &e.out
 	if len(o.msgs) == 0 || o.unsent() {
 		return
 	}
-	e.flightPassed(true)
+	e.flightAnswered(true)
 	o.drop()
 }
 

@@ -188,7 +188,7 @@ func (e *Engine) admit(hello *ProvenHello) {
 	e.credit.unlimited = hello.proven
 	e.setPeer(hello.From)
 	if hello.rttKnown {
-		e.learnRTT(hello.rtt)
+		e.out.learn(hello.rtt)
 	}
 	// RFC 6347, Section 4.2.1: the HelloVerifyRequest carried the record
 	// number of the hello it answered; ours go on behind it.

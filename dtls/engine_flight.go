@@ -105,9 +105,6 @@ func (g *repeatGuard) allow() bool {
 	return true
 }
 
-// learnRTT takes a round-trip sample for the timers to come.
-func (e *Engine) learnRTT(rtt time.Duration) { e.out.learn(rtt) }
-
 // timeoutError says what the handshake died waiting for, or what came after it.
 func (e *Engine) timeoutError() error {
 	if !e.handshaking() {
@@ -126,15 +123,15 @@ func (e *Engine) transportSaid(err error) {
 	}
 }
 
-// flightPassed: what answers our flight is here, so the flight has arrived.
-// sample: no other flight of ours may be what that answers.
-func (e *Engine) flightPassed(sample bool) {
+// flightAnswered takes the next flight of the peer as the acknowledgement of ours
+// (RFC 9147, Section 7.1). sample is false if it may answer an earlier flight.
+func (e *Engine) flightAnswered(sample bool) {
 	o := &e.out
+	o.ambiguous = o.ambiguous || !sample
 	if len(o.msgs) > 0 {
 		e.path.answered(o.biggest)
-		// Karn: only a flight that was sent once gives a sample.
-		if sample && o.total == 1 && o.state == flightWaiting && !o.acknowledged() {
-			e.learnRTT(e.now.Sub(o.sentAt))
+		if o.state == flightWaiting && !o.acknowledged() {
+			o.sample(e.now)
 		}
 	}
 	o.apply(flightReceived)
@@ -144,7 +141,7 @@ func (e *Engine) flightPassed(sample bool) {
 // complete, so the one before it has arrived.
 func (hs *driver) sendFlight(last bool) {
 	e := hs.e
-	e.flightPassed(true)
+	e.flightAnswered(true)
 	e.out.load(hs.flight, last)
 	if e.path.follow(e.out.hello() != nil, e.now) {
 		e.pathChanged()

@@ -73,7 +73,7 @@ func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v
 	switch v = hs.in.add(epoch, h, body); v {
 	case fragmentKept:
 		if epoch == epochHandshake && !e.p.IsClient {
-			e.flightAnswered()
+			e.flightAckedImplicitly()
 		}
 		e.out.alive(e.now, false)
 		hs.drive()

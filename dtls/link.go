@@ -31,7 +31,7 @@ func (hs *driver) AddCCS() {
 }
 
 func (hs *driver) SendFlight(last bool)       { hs.sendFlight(last) }
-func (hs *driver) FlightAnswered(sample bool) { hs.e.flightPassed(sample) }
+func (hs *driver) FlightAnswered(sample bool) { hs.e.flightAnswered(sample) }
 func (hs *driver) NextRecord() uint64         { return hs.e.keys.nextPlaintext() }
 
 func (hs *driver) InstallRead(k handshake.Keys) (err error) {

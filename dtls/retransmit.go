@@ -146,20 +146,21 @@ type outbox struct {
 	burst   int       // datagrams since the last pause
 	paceAt  time.Time // the next burst, zero: now
 
-	rto      time.Duration // where the timer of a flight begins
-	measured bool          // rto came from a round trip
-	timeout  time.Duration // the timer's present value
-	deadline time.Time     // when it fires, zero: not running
-	began    time.Time     // when the flight first went out, zero: not yet
-	asked    time.Time     // when the row of tries began that runs now, zero: with the next datagram
-	sentAt   time.Time     // end of the last transmission
-	early    bool          // the timer was brought forward by an ACK: its expiry is no silence
-	hinted   bool          // a plaintext ACK has had its say since the timer last fired
-	tries    int           // timer expiries without a sign of life
-	total    int           // transmissions of this flight
-	missing  int           // times it was sent again because of an empty ACK in the clear
-	answer   answerState   // what a server has of the client's next flight
-	patience time.Duration // of a server that has asked for the rest of it; 0: a client
+	rto       time.Duration // where the timer of a flight begins
+	measured  bool          // rto came from a round trip
+	timeout   time.Duration // the timer's present value
+	deadline  time.Time     // when it fires, zero: not running
+	began     time.Time     // when the flight first went out, zero: not yet
+	asked     time.Time     // when the row of tries began that runs now, zero: with the next datagram
+	sentAt    time.Time     // end of the last transmission
+	early     bool          // the timer was brought forward by an ACK: its expiry is no silence
+	hinted    bool          // a plaintext ACK has had its say since the timer last fired
+	tries     int           // timer expiries without a sign of life
+	total     int           // transmissions of this flight
+	ambiguous bool          // the answer may be to a flight before: no sample (Karn)
+	missing   int           // times it was sent again because of an empty ACK in the clear
+	answer    answerState   // what a server has of the client's next flight
+	patience  time.Duration // of a server that has asked for the rest of it; 0: a client
 }
 
 // answerState: a client answers when it has all of the server's flight, so the
@@ -225,6 +226,7 @@ func (o *outbox) load(msgs []outMessage, last bool) {
 	o.ledger.clear()
 	o.timeout = o.rto
 	o.tries, o.total, o.missing, o.answer = 0, 0, 0, answerAwaited
+	o.ambiguous = false
 	o.hinted, o.began, o.asked = false, time.Time{}, time.Time{}
 	o.apply(flightReady)
 }
@@ -367,6 +369,15 @@ func (o *outbox) reaction() time.Duration {
 // timer.
 func (o *outbox) mayAnswerRepeat(now time.Time) bool {
 	return o.sentAt.IsZero() || now.Sub(o.sentAt) >= o.reaction()/2
+}
+
+// sample learns the round trip that an answer to this flight shows. Karn's
+// algorithm: a flight that was sent twice gives none, since the answer may be to
+// either transmission; nor does one whose answer may be to an earlier flight.
+func (o *outbox) sample(now time.Time) {
+	if o.total == 1 && !o.ambiguous && !o.sentAt.IsZero() {
+		o.learn(now.Sub(o.sentAt))
+	}
 }
 
 // learn takes a round trip. The sample only ever lowers the first timer
