@@ -67,25 +67,44 @@ func (e *Engine) handlePlaintextACK(list message.ACKList) {
 	if e.handshaking() && !e.p.IsClient && list.Len() == 0 && e.missesHello() {
 		return
 	}
-	if !e.handshaking() || e.keys.write > 0 || o.state != flightWaiting || o.hinted || !e.mayResend() {
+	if !e.handshaking() || e.keys.write > 0 || o.flight.state != flightWaiting || o.plain.hinted || !o.timer.mayAnswerACK(e.now) {
 		e.drops.ACK++
 		return
 	}
 	o.ledger.name(list)
-	o.hinted = true
+	o.plain.hint()
 	o.apply(flightRepeated)
 	for part := range o.ledger.takeNamed(false, false) {
-		o.msgs[part.msg].sent.Add(part.lo, part.hi)
+		o.flight.hold(part)
 	}
-	if !o.unsent() {
+	if !o.flight.unsent() {
 		// All of it is said to be there: the timer asks again if it is not.
 		o.finishTransmission(e.now)
 	}
 }
 
-// maxMissing is how often an empty ACK in the clear has a flight sent again: more
-// would let others make us send.
-const maxMissing = 2
+// plaintextACKs bounds what unauthenticated ACKs have a flight do.
+type plaintextACKs struct {
+	hinted bool // one had part of the flight sent again since the timer expired
+	empty  int  // empty ones that had all of the flight sent again
+}
+
+// maxEmptyACKs is how often an empty ACK in epoch 0 has a flight sent again. Without
+// a limit an attacker off the path could make this side send for ever.
+const maxEmptyACKs = 2
+
+func (p *plaintextACKs) hint() { p.hinted = true }
+
+func (p *plaintextACKs) timerExpired() { p.hinted = false }
+
+// missing counts an empty ACK, and reports whether the flight may be sent again.
+func (p *plaintextACKs) missing() bool {
+	if p.empty == maxEmptyACKs {
+		return false
+	}
+	p.empty++
+	return true
+}
 
 // missesHello takes an empty ACK of a client that has records of our flight, and
 // no ServerHello to open them with (RFC 9147, Section 7.1: "Such an ACK [...] can
@@ -94,11 +113,10 @@ const maxMissing = 2
 // small for it.
 func (e *Engine) missesHello() bool {
 	o := &e.out
-	if o.state != flightWaiting || o.acknowledged() || o.missing == maxMissing || !e.mayResend() {
+	if o.flight.state != flightWaiting || o.flight.acknowledged() || !o.timer.mayAnswerACK(e.now) || !o.plain.missing() {
 		return false
 	}
-	o.missing++
-	if o.biggest > e.path.fallback() && e.path.lostLarge(e.now) {
+	if o.sent.biggest > e.path.fallback() && e.path.lostLarge(e.now) {
 		e.pathChanged()
 	}
 	e.sendAgain(flightRepeated, PeerRepeated)
@@ -110,8 +128,7 @@ func (e *Engine) missesHello() bool {
 // selected, which a HelloRetryRequest does.
 func (e *Engine) awaitsHello() {
 	if e.p.IsClient && e.speaks13() && e.keys.write == 0 {
-		e.acks.wait = 0
-		e.acks.arm(e.now.Add(e.out.rto / 4))
+		e.acks.begin(e.now, e.out.timer.rto/4)
 	}
 }
 
@@ -123,19 +140,19 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	news := false
 	if any, _ := o.ledger.name(list); any {
 		for part := range o.ledger.takeNamed(true, o.backwards()) {
-			if o.msgs[part.msg].acknowledge(part.lo, part.hi) {
+			if o.flight.acknowledge(part) {
 				news = true
 			}
 		}
 	}
 	if news {
 		o.sample(e.now)
-		o.alive(e.now, true)
+		o.progress(e.now)
 		e.pathEvidence()
 	}
 	switch {
-	case len(o.msgs) == 0:
-	case o.arrived():
+	case len(o.flight.msgs) == 0:
+	case !o.flight.awaitsACK():
 		e.flightArrived()
 	case news || list.Len() == 0:
 		e.resendMissing()
@@ -152,7 +169,7 @@ func (e *Engine) pathEvidence() {
 		return
 	}
 	if missing >= 2 && e.path.lostLarge(e.now) {
-		e.out.unsendOver(e.path.limit())
+		e.out.withdrawOver(e.path.limit())
 		e.pathChanged()
 	}
 }
@@ -166,9 +183,7 @@ func (e *Engine) flightArrived() {
 		o.apply(flightAcked)
 		return
 	}
-	quotes := o.quotes // of data, too, which is not acknowledged by this
-	o.drop()
-	o.quotes = quotes
+	o.dropMessages() // but not the quotes, which are of data, too
 	e.messagesArrived()
 }
 
@@ -178,7 +193,7 @@ func (e *Engine) flightArrived() {
 // only a client with its ServerHello can send.
 func (e *Engine) flightAckedImplicitly() {
 	o := &e.out
-	if len(o.msgs) == 0 || o.unsent() {
+	if len(o.flight.msgs) == 0 || o.flight.unsent() {
 		return
 	}
 	e.flightAnswered(true)
@@ -189,19 +204,15 @@ func (e *Engine) flightAckedImplicitly() {
 // just left, a quarter of the timer after it did.
 func (e *Engine) resendMissing() {
 	o := &e.out
-	if o.state != flightWaiting {
+	if o.flight.state != flightWaiting {
 		return
 	}
-	if !e.mayResend() {
-		if at := o.sentAt.Add(o.timeout / 4); at.Before(o.deadline) {
-			o.early, o.deadline = true, at
-		}
+	if !o.timer.mayAnswerACK(e.now) {
+		o.timer.expireEarly()
 		return
 	}
 	e.sendAgain(flightRepeated, PeerRepeated)
 }
-
-func (e *Engine) mayResend() bool { return e.now.Sub(e.out.sentAt) >= e.out.timeout/4 }
 
 // ---- what we have ----------------------------------------------------------------
 
@@ -264,6 +275,21 @@ func (a *acker) arm(at time.Time) {
 	}
 }
 
+// begin sets the timer of a first ACK.
+func (a *acker) begin(now time.Time, wait time.Duration) {
+	a.wait = 0
+	a.arm(now.Add(wait))
+}
+
+// sendNow has an ACK sent by the next PollTransmit.
+func (a *acker) sendNow() { a.now = true }
+
+// sentIn notes the datagram that an ACK went out in.
+func (a *acker) sentIn(id uint64, size int) { a.id, a.size = id, size }
+
+// recordBegins notes that a record of handshake messages is handled.
+func (a *acker) recordBegins() { a.answered = false }
+
 // clear begins a new flight: what came before is acknowledged by our answer.
 func (a *acker) clear() { *a = acker{answered: true} }
 
@@ -280,7 +306,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 		if got.lost || answered || n.Epoch < epochData && e.p.IsClient {
 			return
 		}
-		if a.received(n, true, got.disorder, e.now, e.out.rto); !got.fresh || a.full() || e.post.in.idle() {
+		if a.received(n, true, got.disorder, e.now, e.out.timer.rto); !got.fresh || a.full() || e.post.in.idle() {
 			a.now = true // there is nothing to wait for
 		}
 		return
@@ -295,7 +321,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 			return
 		}
 	}
-	a.received(n, !got.lost, got.disorder, e.now, e.out.timeout)
+	a.received(n, !got.lost, got.disorder, e.now, e.out.timer.timeout)
 }
 
 // received notes a handshake record of the peer. kept says that all of it was
@@ -354,7 +380,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	if !e.handshaking() {
 		a.numbers, a.due = nil, time.Time{} // said once; said again if the peer repeats itself
 	}
-	if e.out.state != flightSending { // else behind the flight
+	if e.out.flight.state != flightSending { // else behind the flight
 		e.lastWords()
 	}
 	return out, true

@@ -65,8 +65,8 @@ func TestLyingACKs(t *testing.T) {
 				}
 				return
 			}
-			if e.Err() != nil || (len(e.out.msgs) == 0) != test.done || (e.keys.write == 4) != test.done {
-				t.Errorf("%v, %d outstanding, epoch %d", e, len(e.out.msgs), e.keys.write)
+			if e.Err() != nil || (len(e.out.flight.msgs) == 0) != test.done || (e.keys.write == 4) != test.done {
+				t.Errorf("%v, %d outstanding, epoch %d", e, len(e.out.flight.msgs), e.keys.write)
 			}
 			if test.done {
 				return
@@ -86,8 +86,8 @@ func TestPlaintextACKs(t *testing.T) {
 	for _, n := range []record.Number{{}, e.out.ledger.records[0].number, {Epoch: 1<<64 - 1}} {
 		s.inject(clientSide, forgeRecord(record.TypeACK, message.AppendACK(nil, []record.Number{n})...))
 	}
-	if e.Err() != nil || len(e.out.msgs) != 1 || e.Drops().Total() != before.Total()+3 {
-		t.Errorf("%v, %d outstanding, drops %+v", e, len(e.out.msgs), e.Drops())
+	if e.Err() != nil || len(e.out.flight.msgs) != 1 || e.Drops().Total() != before.Total()+3 {
+		t.Errorf("%v, %d outstanding, drops %+v", e, len(e.out.flight.msgs), e.Drops())
 	}
 	s.settle()
 }
@@ -104,7 +104,7 @@ func TestACKBombs(t *testing.T) {
 				n.Seq += 2
 				e.out.ledger.note(uint64(len(e.out.ledger.records)), 100, []sentRecord{{number: n, parts: parts}})
 			}
-			e.out.msgs[0].body = make([]byte, 2) // never arrived
+			e.out.flight.msgs[0].body = make([]byte, 2) // never arrived
 		}
 		var list []record.Number
 		for i := range uint64(1000) {
@@ -126,7 +126,7 @@ func TestACKBombs(t *testing.T) {
 		if took > 10*time.Second {
 			t.Errorf("full ledger %v: 2000 ACKs took %v", full, took)
 		}
-		if grown > 1<<14 || e.out.state != flightWaiting {
+		if grown > 1<<14 || e.out.flight.state != flightWaiting {
 			t.Errorf("full ledger %v: grew by %d bytes", full, grown)
 		}
 		runtime.KeepAlive(acks)
@@ -258,13 +258,13 @@ func TestPartialACKs(t *testing.T) {
 			}
 			return []time.Duration{simRTT / 2}
 		}
-		s.run(30*ms, func() bool { return e.out.state == flightWaiting })
+		s.run(30*ms, func() bool { return e.out.flight.state == flightWaiting })
 		s.bursts(serverSide)
-		if e.out.state != flightWaiting {
+		if e.out.flight.state != flightWaiting {
 			t.Fatalf("seed %d: no flight is out\n%s", seed, s.history())
 		}
-		want := make([]interval.Set, len(e.out.msgs)) // acknowledged
-		for round := 0; len(e.out.msgs) > 0 && !e.out.arrived(); round++ {
+		want := make([]interval.Set, len(e.out.flight.msgs)) // acknowledged
+		for round := 0; len(e.out.flight.msgs) > 0 && e.out.flight.awaitsACK(); round++ {
 			if round == 60 {
 				t.Fatalf("seed %d: never done\n%s", seed, s.history())
 			}
@@ -303,7 +303,7 @@ func TestPartialACKs(t *testing.T) {
 				}
 			}
 			for i := range want {
-				n := uint32(len(e.out.msgs[i].body))
+				n := uint32(len(e.out.flight.msgs[i].body))
 				if again {
 					for lo, hi := range sent[i].Ranges() {
 						for b := lo; b < hi; b++ {

@@ -24,9 +24,9 @@ const ackPartLen = 39 // bytes of a message in each record
 func owing(t testing.TB, records int, backwards bool) *sim {
 	s := awaitingACK(t)
 	o := &s.eng[clientSide].out
-	o.msgs[0].body = make([]byte, (maxLedger+1)*ackPartLen) // the last part is not acknowledged
-	if o.total = 2; backwards {
-		o.total = 3
+	o.flight.msgs[0].body = make([]byte, (maxLedger+1)*ackPartLen) // the last part is not acknowledged
+	if o.sent.number = 2; backwards {
+		o.sent.number = 3
 	}
 	first := o.ledger.records[0].number
 	o.ledger.clear()
@@ -44,13 +44,13 @@ func owing(t testing.TB, records int, backwards bool) *sim {
 // unheard takes back what was acknowledged.
 func (s *sim) unheard() {
 	o := &s.eng[clientSide].out
-	m := &o.msgs[0]
+	m := &o.flight.msgs[0]
 	m.acked, m.sent, m.edge = interval.Set{}, interval.Set{}, uint32(len(m.body))
 	m.sent.Add(0, m.edge)
 	for i := range o.ledger.records {
 		o.ledger.records[i].acked = false
 	}
-	o.state, o.deadline = flightWaiting, s.now.Add(time.Hour)
+	o.flight.state, o.timer.deadline = flightWaiting, s.now.Add(time.Hour)
 }
 
 // worstACKs are lists of as many numbers as there is room for.

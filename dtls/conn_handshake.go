@@ -311,9 +311,9 @@ func (c *Conn) takeInput() bool {
 	if datagram != nil {
 		_ = e.HandleDatagram(now, datagram, peer.ap) // takeEvents asks Err
 	} else {
-		before := e.out.total
+		before := e.out.sent.number
 		_ = e.HandleTimeout(now)
-		if e.out.total != before { // the flight goes out again
+		if e.out.sent.number != before { // the flight goes out again
 			if mtu, ok := c.sock.pathMTU(peer); ok {
 				e.PathHint(now, mtu, nil) // see askKernel
 			}

@@ -101,7 +101,7 @@ func (c *Conn) lastResort() {
 func (c *Conn) withdrawn(id uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.turn.driver && c.eng != nil && !c.eng.out.has(id)
+	return !c.turn.driver && c.eng != nil && !c.eng.out.sent.has(id)
 }
 
 // tooLargeNow reports whether data, sealed in a datagram of size bytes, is larger

@@ -152,7 +152,7 @@ func (c *Conn) giveBack() {
 // it is released meanwhile. Whatever the transport returns, the handshake goes on:
 // what is lost is sent again.
 func (c *Conn) transmit(tx Transmit) {
-	inFlight := c.eng.out.has(tx.ID)
+	inFlight := c.eng.out.sent.has(tx.ID)
 	_, err := c.handOver(tx.Data, func() bool { return inFlight && c.withdrawn(tx.ID) })
 	switch {
 	case err == nil, c.turn.driver, errors.Is(err, errWithdrawn):

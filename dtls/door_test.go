@@ -372,7 +372,7 @@ func TestCookieModes(t *testing.T) {
 		}
 		s.deliver(serverSide, admitted.Datagram)
 		s.handshake()
-		if learned := s.eng[serverSide].out.measured; !learned {
+		if learned := s.eng[serverSide].out.timer.measured; !learned {
 			t.Errorf("mode %d: no round trip learned", mode)
 		}
 	}

@@ -177,7 +177,7 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	e.begin(newHandshake(e, now))
-	e.out.init(p.retransmit, p.IsClient)
+	e.out.init(&p.retransmit, p.IsClient)
 	return e, nil
 }
 
@@ -188,7 +188,7 @@ func (e *Engine) admit(hello *ProvenHello) {
 	e.credit.unlimited = hello.proven
 	e.setPeer(hello.From)
 	if hello.rttKnown {
-		e.out.learn(hello.rtt)
+		e.out.timer.learn(hello.rtt)
 	}
 	// RFC 6347, Section 4.2.1: the HelloVerifyRequest carried the record
 	// number of the hello it answered; ours go on behind it.
@@ -231,7 +231,7 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	if e.handshaking() {
 		e.hs.heard++
 	}
-	e.out.paceAt, e.out.burst = time.Time{}, 0 // an arrival lets the next burst go
+	e.out.pacer.restart() // an arrival lets the next burst go
 	before := e.drops
 	e.handleRecords(datagram)
 	e.trace.dropped(before, e.drops, len(datagram))
@@ -253,7 +253,7 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 		e.handleFlightTimeout(now)
 	}
 	if !e.over() {
-		e.acks.handleTimeout(now, e.out.rto, e.p.retransmit.Max)
+		e.acks.handleTimeout(now, e.out.timer.rto, e.p.retransmit.Max)
 		e.retireKeys(now)
 		e.restart.handleTimeout(e)
 	}
@@ -294,7 +294,7 @@ func (e *Engine) tick(now time.Time) {
 func (e *Engine) PollEvent() (Event, bool) {
 	ev, ok := e.events.pop()
 	if ok && ev.Kind == EventLargePacket {
-		e.out.stalled = false // the owner knows; going on is its decision
+		e.out.sent.resume() // the owner knows; going on is its decision
 	}
 	return ev, ok
 }
@@ -317,7 +317,7 @@ func (e *Engine) ConnectionState() ConnectionState {
 
 // Direction says what an unfinished handshake waits for.
 func (e *Engine) Direction() Direction {
-	if len(e.alerts) > 0 || len(e.replies) > 0 || e.acks.now || e.out.state == flightSending {
+	if len(e.alerts) > 0 || len(e.replies) > 0 || e.acks.now || e.out.flight.state == flightSending {
 		return Writing
 	}
 	return Reading

@@ -20,9 +20,8 @@ func (e *Engine) SetMTU(n int) error {
 	}
 	n = min(n, maxUDPPayload)
 	e.path.set(n, e.p.mtu, e.now)
-	e.out.stalled = false
-	if !e.out.answered() {
-		e.out.unsendOver(e.path.limit())
+	if !e.out.sent.answered() {
+		e.out.withdrawOver(e.path.limit())
 	}
 	return nil
 }
@@ -66,12 +65,13 @@ func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 		if verified && e.path.credible(mtu) {
 			e.tellCaller(mtu, size)
 		}
-	case !verified && (!e.handshaking() || e.out.rumour):
+	case !verified && (!e.handshaking() || e.out.sent.hinted):
 		// Rumours cost nothing to make: one of them has part of a flight sent
 		// again, the timer serves the others.
 	case e.path.hint(mtu, verified, e.now):
-		again := e.out.unsendOver(e.path.limit())
-		e.out.rumour = e.out.rumour || again && !verified
+		if e.out.withdrawOver(e.path.limit()) && !verified {
+			e.out.sent.hint()
+		}
 		e.pathChanged()
 	}
 }
@@ -91,8 +91,8 @@ func (e *Engine) tellCaller(mtu, size int) {
 		e.events.push(Event{Kind: EventMTU, Path: path})
 		return
 	}
-	asked := e.out.stalled
-	e.out.unsendOver(mtu)
+	asked := e.out.sent.stalled
+	e.out.withdrawOver(mtu)
 	if !asked { // once for all that was lost
 		e.askCaller(e.largePacket("handshake", size, mtu, FromICMP))
 	}
@@ -117,13 +117,13 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 		return
 	}
 	if id == e.acks.id && id != 0 {
-		// again, with as many numbers as fit then
-		if e.acks.now = e.path.refused(e.acks.size, hint, e.now); e.acks.now {
+		if e.path.refused(e.acks.size, hint, e.now) {
+			e.acks.sendNow() // again, with as many numbers as fit then
 			e.pathChanged()
 		}
 		return
 	}
-	size, ok := e.out.refused(id)
+	size, ok := e.out.withdraw(id)
 	if !ok {
 		return // an alert or a cookie: too small to be cut, and not repeated
 	}
@@ -145,7 +145,7 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 // stands still until the event was polled. Each is a try, or a caller who
 // changes nothing would be asked for ever.
 func (e *Engine) askCaller(lp *LargePacketError) {
-	if e.out.tries++; e.out.tries > e.p.retransmit.MaxTries {
+	if !e.out.timer.try() {
 		e.fail(e.timeoutError())
 		return
 	}
@@ -153,7 +153,7 @@ func (e *Engine) askCaller(lp *LargePacketError) {
 		e.narrow(lp)
 		return
 	}
-	e.out.stalled, e.out.refusal = true, lp.Source == FromKernel
+	e.out.sent.stall(lp.Source == FromKernel)
 	e.events.push(Event{Kind: EventLargePacket, Err: lp})
 }
 
@@ -196,6 +196,26 @@ func (e *Engine) forewarned(size int) error {
 		return nil
 	}
 	return e.dataOvertaken(size, nil)
+}
+
+// silence lets an unanswered transmission lower the limit. It reports whether
+// smaller datagrams are tried now for the first time.
+func (e *Engine) silence() bool {
+	o := &e.out
+	if hello := o.flight.hello(); hello != nil && hello.datagram() <= e.path.limitAt(rungFallback) {
+		changed, first := e.path.silentHello(hello.datagram(), e.now)
+		if changed {
+			hello.rejoin() // its cuts at the floor are the same each time
+			e.pathChanged()
+		}
+		return first
+	}
+	e.path.rttTimer = o.timer.measured
+	if !e.path.silence(o.sent.biggest, o.timer.timeout, e.now) {
+		return false
+	}
+	e.pathChanged()
+	return true
 }
 
 func (e *Engine) pathChanged() {

@@ -239,11 +239,10 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 // confirmLastFlight: data under the new keys proves that the peer has our last
 // flight, so it need not be kept.
 func (e *Engine) confirmLastFlight() {
-	if e.out.msgs == nil || e.out.unsent() {
+	if e.out.flight.msgs == nil || e.out.flight.unsent() {
 		return // nothing was sent yet that it could prove: the data came early
 	}
-	e.path.deliveredSize(e.out.biggest)
-	e.out.drop()
+	e.flightConfirmed()
 	e.keys.forgetSealBefore(1)
 }
 
@@ -255,7 +254,7 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 		return
 	}
 	var got reception
-	e.acks.answered = false
+	e.acks.recordBegins()
 	for len(b) > 0 && !e.over() {
 		h, body, rest, err := message.NextFragment(b)
 		b = rest

@@ -24,7 +24,7 @@ type queuedAlert struct {
 // be sent now. A datagram counts as sent unless TransmitRefused says otherwise.
 func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) {
 	e.tick(now)
-	if e.out.state == flightSending && len(e.out.msgs) > 0 {
+	if len(e.out.flight.msgs) > 0 {
 		// What was left to send may have been acknowledged meanwhile.
 		e.out.finishTransmission(e.now)
 	}
@@ -43,8 +43,8 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 		if tx.Data, ok = e.appendACK(dst); !ok {
 			return Transmit{}, false
 		}
-		e.acks.id, e.acks.size = e.nextID+1, len(tx.Data)-len(dst)
-	case e.out.state == flightSending && e.flightMayGo():
+		e.acks.sentIn(e.nextID+1, len(tx.Data)-len(dst))
+	case e.out.flight.state == flightSending && e.flightMayGo():
 		return e.pollFlight(dst)
 	case len(e.data) > 0 && e.maySendData():
 		return e.pollData(dst)
@@ -63,18 +63,15 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 // ---- flights ----------------------------------------------------------------
 
 // flightMayGo reports whether nothing holds the flight back now.
-func (e *Engine) flightMayGo() bool { return !e.out.stalled && !e.out.paced(e.now) }
+func (e *Engine) flightMayGo() bool { return !e.out.sent.stalled && !e.out.pacer.pauses(e.now) }
 
 // pollFlight fills a datagram with what the flight has still to send, in order.
 func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	o := &e.out
 	whole := e.flightLimit()
 	d := datagram{e: e, start: len(dst), buf: dst, limit: e.credit.left(whole), whole: whole}
-	for i := range o.msgs {
-		if o.msgs[i].done() {
-			continue
-		}
-		if !d.put(i) {
+	for i := range o.flight.msgs {
+		if !o.flight.message(i).done() && !d.put(i) {
 			break
 		}
 	}
@@ -83,20 +80,13 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	}
 	e.nextID++
 	tx := Transmit{Data: d.buf, To: e.peer, ID: e.nextID}
-	if o.asked.IsZero() {
-		o.asked = e.now
-	}
-	if o.began.IsZero() {
-		o.began = e.now
-	}
-	o.wasSent(tx.ID, d.buf[len(dst):], d.parts, d.records)
+	o.datagramSent(e.now, tx.ID, d.buf[len(dst):], d.parts, d.records)
 	e.credit.out += len(d.buf) - len(dst)
 	if o.finishTransmission(e.now) {
 		e.trace.flight(o, e.path.limit())
 		e.lastWords()
-	}
-	if o.state == flightSending && o.burst >= o.policy.Burst {
-		o.paceAt = e.now.Add(paceInterval)
+	} else {
+		o.pacer.pause(e.now)
 	}
 	return tx, true
 }
@@ -107,7 +97,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 // saves the time-outs that find out where it is not.
 func (e *Engine) flightLimit() int {
 	limit := e.path.limit()
-	hello := e.out.hello()
+	hello := e.out.flight.hello()
 	if hello == nil || e.path.mode != MTUAuto || e.path.confirmed > e.path.fallback() {
 		return limit
 	}
@@ -150,7 +140,7 @@ func (e *Engine) maxContent(s sealer) int {
 // put adds what fits of message i, all its fragments. It reports whether the
 // message is done, so that the next may follow.
 func (d *datagram) put(i int) bool {
-	m := &d.e.out.msgs[i]
+	m := d.e.out.flight.message(i)
 	s := d.e.keys.sealerOf(m.epoch)
 	if m.ccs {
 		return d.putCCS(i, s)
@@ -169,11 +159,7 @@ func (d *datagram) put(i int) bool {
 		}
 		d.shared = append(m.header(lo, hi).Append(d.shared), m.body[lo:hi]...)
 		d.epoch = m.epoch
-		if lo == hi {
-			m.empty = true
-		} else {
-			m.sent.Add(lo, hi)
-		}
+		m.markSent(lo, hi)
 		d.parts = append(d.parts, sentPart{i, lo, hi})
 		alone := m.epoch == 0 || int(hi-lo) < len(m.body) // many peers read one message of a plaintext record
 		if alone && !d.flush() {
@@ -189,7 +175,7 @@ func (d *datagram) put(i int) bool {
 // passes over the rest of a record behind something that it has already. It would
 // do so for ever if the record was always made in the same way.
 func (d *datagram) shares(m *outMessage, s sealer) bool {
-	return m.sent.Bytes() == 0 && d.e.out.total == 1 && message.HeaderLen+len(m.body) <= d.room(s)
+	return m.sent.Bytes() == 0 && d.e.out.sent.number == 1 && message.HeaderLen+len(m.body) <= d.room(s)
 }
 
 func (d *datagram) putCCS(i int, s sealer) bool {
@@ -199,7 +185,7 @@ func (d *datagram) putCCS(i int, s sealer) bool {
 	if !d.seal(s, record.TypeChangeCipherSpec, []byte{1}) {
 		return false
 	}
-	d.e.out.msgs[i].empty = true
+	d.e.out.flight.message(i).markSent(0, 0)
 	d.parts = append(d.parts, sentPart{msg: i})
 	return true
 }

@@ -44,6 +44,16 @@ func (m *outMessage) done() bool {
 	return m.sent.Covers(uint32(len(m.body)))
 }
 
+// markSent notes that [lo, hi) was handed to the network; the empty range stands
+// for an empty message or the change_cipher_spec.
+func (m *outMessage) markSent(lo, hi uint32) {
+	if lo == hi {
+		m.empty = true
+		return
+	}
+	m.sent.Add(lo, hi)
+}
+
 // unsend marks everything that is not acknowledged as not handed to the network.
 func (m *outMessage) unsend() {
 	m.sent.Assign(&m.acked)

@@ -277,7 +277,7 @@ func (p *postScript) sendMessage(to side) {
 	}
 	fault := p.faultOf(to, typ, body)
 	seq := e.post.in.next
-	abreast := len(peer.out.msgs) == 0 && peer.out.nextSeq == seq
+	abreast := len(peer.out.flight.msgs) == 0 && peer.out.flight.nextSeq == seq
 	datagram := p.authenticMessage(to.other(), typ, seq, body...)
 	if p.rogue {
 		p.inject(to, datagram) // may not be the first with this number
@@ -292,7 +292,7 @@ func (p *postScript) sendMessage(to side) {
 		p.t.Fatalf("%v did not take a %v\n%s", e, typ, p.history())
 	}
 	if abreast {
-		peer.out.nextSeq++
+		peer.out.flight.nextSeq++
 		if typ == message.TypeKeyUpdate {
 			p.nextKeys(to.other())
 			peer.keys.forgetSealBefore(peer.keys.write)
@@ -362,10 +362,10 @@ func (p *postScript) sendFragment(to side) {
 // recut sends part of an honest message in a record of its own.
 func (p *postScript) recut(to side) {
 	peer := p.eng[to.other()]
-	if len(peer.out.msgs) == 0 {
+	if len(peer.out.flight.msgs) == 0 {
 		return
 	}
-	m := &peer.out.msgs[p.next()%len(peer.out.msgs)]
+	m := &peer.out.flight.msgs[p.next()%len(peer.out.flight.msgs)]
 	lo := uint32(p.number() % len(m.body))
 	hi := lo + 1 + uint32(p.number())%(uint32(len(m.body))-lo)
 	payload := append(m.header(lo, hi).Append(nil), m.body[lo:hi]...)
@@ -451,8 +451,8 @@ func (p *postScript) ends() {
 				live++
 			}
 		}
-		if live != 1 || len(e.out.msgs) > 0 || len(e.post.in.slots) > 0 {
-			p.t.Fatalf("%v keeps %d epochs, %s, %d messages\n%s", side(at), live, e.out.names(), len(e.post.in.slots), p.history())
+		if live != 1 || len(e.out.flight.msgs) > 0 || len(e.post.in.slots) > 0 {
+			p.t.Fatalf("%v keeps %d epochs, %s, %d messages\n%s", side(at), live, e.out.flight.names(), len(e.post.in.slots), p.history())
 		}
 	}
 	p.echo("hours later")

@@ -75,7 +75,7 @@ func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v
 		if epoch == epochHandshake && !e.p.IsClient {
 			e.flightAckedImplicitly()
 		}
-		e.out.alive(e.now, false)
+		e.out.fragmentReceived(e.now)
 		hs.drive()
 	case fragmentOld:
 		e.peerRepeated()
@@ -119,7 +119,7 @@ func (hs *driver) drive() {
 		}
 		hs.in.accept(m)
 		hs.suspicion = suspicion{}
-		e.out.alive(e.now, true)
+		e.out.progress(e.now)
 		e.state.learn(&hs.m.Info)
 		if hs.m.IsComplete() {
 			hs.finish()
@@ -165,8 +165,8 @@ func (hs *driver) suspect(err error) {
 	case AlertsImmediate:
 		hs.e.fail(err)
 	case AlertsDelayed:
-		wait := hs.e.out.reaction()
-		if hs.cookie && hs.e.out.total == 0 {
+		wait := hs.e.out.timer.reaction()
+		if hs.cookie && hs.e.out.sent.number == 0 {
 			// It is the client's timer that brings the rest of the hello again.
 			// That has learned nothing of ours, and begins with Initial as a rule.
 			wait = max(wait, 2*hs.m.Config.FirstTimer)
@@ -191,10 +191,8 @@ func (hs *driver) finish() {
 	e.secrets = secrets12{r.Suite.Hash, r.Master, r.ClientRandom, r.ServerRandom}
 	e.state.HandshakeComplete = true
 	e.complete()
-	if !e.out.last {
-		e.out.apply(flightCompleted)
-		e.path.deliveredSize(e.out.biggest)
-		e.out.drop()
+	if !e.out.flight.last {
+		e.flightConfirmed()
 		e.keys.forgetSealBefore(1)
 	}
 	e.keys.closeReadBefore(1)
@@ -299,7 +297,7 @@ func (e *Engine) handleAlert(n recordNumber, b []byte) {
 // handlePlaintextAlert takes an alert that anybody may have sent.
 func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malformed error) {
 	// A server that has said nothing yet cannot be meant by it.
-	unasked := e.handshaking() && e.out.total == 0
+	unasked := e.handshaking() && e.out.sent.number == 0
 	if e.established() || unasked || malformed != nil || e.hs.params().plaintextAlerts == AlertsIgnored {
 		e.drops.PlaintextAlert++
 		return

@@ -29,8 +29,8 @@ func (s *sim) settle() {
 
 func (s *sim) outstanding() string {
 	for i, e := range s.eng {
-		if len(e.out.msgs) > 0 || e.acks.now || e.post != nil && e.post.update.out {
-			return fmt.Sprintf("%v waits for the acknowledgement of %s", side(i), e.out.names())
+		if len(e.out.flight.msgs) > 0 || e.acks.now || e.post != nil && e.post.update.out {
+			return fmt.Sprintf("%v waits for the acknowledgement of %s", side(i), e.out.flight.names())
 		}
 	}
 	return ""

@@ -39,7 +39,12 @@ type ledger struct {
 // twice. What is older is simply sent again.
 const maxLedger = 1024
 
+// enable says whether the peer may acknowledge records.
+func (l *ledger) enable(on bool) { l.on = on }
+
 func (l *ledger) clear() { l.records = l.records[:0] }
+
+func (l *ledger) drop() { l.records = nil }
 
 func (l *ledger) note(id uint64, size int, records []sentRecord) {
 	if !l.on {

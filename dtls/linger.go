@@ -32,9 +32,9 @@ func (e *Engine) Linger(now time.Time) bool {
 	e.closing.sent = true
 	e.closing.until = e.now.Add(e.p.linger)
 	if e.post != nil {
-		e.closing.again = e.now.Add(e.out.rto)
+		e.closing.again = e.now.Add(e.out.timer.rto)
 	}
-	if !e.out.unsent() && !e.acks.now { // else behind it
+	if !e.out.flight.unsent() && !e.acks.now { // else behind it
 		e.sendAlert(alert.Warning, alert.CloseNotify)
 	}
 	// What is needed from here on is the flight and its keys.
@@ -49,7 +49,7 @@ func (e *Engine) Linger(now time.Time) bool {
 // handshake.
 func (e *Engine) owes() bool {
 	if e.post == nil {
-		return len(e.out.msgs) > 0
+		return len(e.out.flight.msgs) > 0
 	}
 	// Nothing says that the ACK of a client's Finished has arrived, but what the
 	// client sends after it. One that has closed itself needs nothing any more.
@@ -60,13 +60,7 @@ func (e *Engine) owes() bool {
 // repeats13 reports whether something of ours is sent again until it is
 // acknowledged. New keys are no use to a peer whom nothing is sent any more.
 func (e *Engine) repeats13() bool {
-	o := &e.out
-	for i := range o.msgs {
-		if m := &o.msgs[i]; m.typ != message.TypeKeyUpdate && !m.arrived() {
-			return !o.rests()
-		}
-	}
-	return false
+	return e.out.flight.awaitsACK(message.TypeKeyUpdate) && !e.out.rests()
 }
 
 func (e *Engine) lingers() bool { return !e.over() && !e.closing.until.IsZero() }
@@ -102,7 +96,7 @@ func (e *Engine) farewell() {
 	if c.farewells == maxFarewells || e.now.Before(c.again) {
 		return
 	}
-	c.again = e.now.Add(e.out.rto)
+	c.again = e.now.Add(e.out.timer.rto)
 	if e.repeats13() {
 		return // it comes behind that
 	}

@@ -53,7 +53,7 @@ func (c closer13) ends(what ...any) {
 			c.t.Fatalf("%v: the %v ended with %v\n%s", what, side(at), err, c.history())
 		}
 	}
-	if err := c.eng[c.by].Err(); c.eng[c.by].keys != (epochs{}) || c.eng[c.by].out.msgs != nil {
+	if err := c.eng[c.by].Err(); c.eng[c.by].keys != (epochs{}) || c.eng[c.by].out.flight.msgs != nil {
 		c.t.Fatalf("%v: something is left, %v", what, err)
 	}
 }
@@ -183,7 +183,7 @@ func TestLingerEnds13(t *testing.T) {
 				t.Errorf("%d datagrams, want %d at most\n%s", sent, most, s.history())
 			}
 			s.flush(by)
-			if e := s.eng[by]; e.out.msgs != nil || e.keys != (epochs{}) || !e.NextTimeout().IsZero() {
+			if e := s.eng[by]; e.out.flight.msgs != nil || e.keys != (epochs{}) || !e.NextTimeout().IsZero() {
 				t.Error("something is left")
 			}
 		})

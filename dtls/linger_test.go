@@ -140,7 +140,7 @@ func TestLingerEnds(t *testing.T) {
 		if !s.run(time.Hour, func() bool { return s.eng[serverSide].Err() != nil }) {
 			t.Fatalf("it lingers for ever\n%s", s.history())
 		}
-		if e := s.eng[serverSide]; e.out.msgs != nil || e.keys != (epochs{}) || !e.NextTimeout().IsZero() {
+		if e := s.eng[serverSide]; e.out.flight.msgs != nil || e.keys != (epochs{}) || !e.NextTimeout().IsZero() {
 			t.Error("something is left")
 		}
 		if lasted := s.now.Sub(s.start); lasted < 2*time.Minute || lasted > 2*time.Minute+time.Second {

@@ -17,7 +17,7 @@ var _ handshake.Link = (*driver)(nil)
 func (hs *driver) Now() time.Time       { return hs.e.now }
 func (hs *driver) Peer() netip.AddrPort { return hs.e.peer }
 
-func (hs *driver) SetMessageSeq(seq uint16) { hs.e.out.nextSeq = seq }
+func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }
 
 func (hs *driver) Add(typ message.Type, body []byte) (seq uint16) {
 	// A flight may wait for a minute: what it keeps is no larger than it must be.
@@ -70,7 +70,7 @@ func (hs *driver) CloseMessagesBefore(epoch uint16) { hs.in.closeBefore(epoch) }
 func (hs *driver) VersionAgreed(version uint16) {
 	e := hs.e
 	e.state.Version = version
-	e.out.ledger.on = version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13)
+	e.out.ledger.enable(version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13))
 }
 
 func (hs *driver) AddressProven() { hs.e.credit.unlimited = true }

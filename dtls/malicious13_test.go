@@ -26,7 +26,7 @@ func tamper(from side, typ message.Type, change func(body []byte) []byte) func(*
 			if before != nil {
 				before(at)
 			}
-			msgs := s.eng[at].out.msgs
+			msgs := s.eng[at].out.flight.msgs
 			for i := range msgs {
 				if at == from && !done && msgs[i].typ == typ {
 					done = true
@@ -75,13 +75,13 @@ func insertAfter(from side, typ, extra message.Type, body ...byte) func(*sim) {
 		done := false
 		s.beforeSend = func(at side) {
 			e := s.eng[at]
-			for i := range e.out.msgs {
-				if m := &e.out.msgs[i]; at == from && !done && m.typ == typ {
+			for i := range e.out.flight.msgs {
+				if m := &e.out.flight.msgs[i]; at == from && !done && m.typ == typ {
 					done = true
 					more := outMessage{typ: extra, seq: m.seq + 1, epoch: m.epoch, body: body}
-					e.out.msgs = slices.Insert(e.out.msgs, i+1, more)
-					for j := i + 2; j < len(e.out.msgs); j++ {
-						e.out.msgs[j].seq++
+					e.out.flight.msgs = slices.Insert(e.out.flight.msgs, i+1, more)
+					for j := i + 2; j < len(e.out.flight.msgs); j++ {
+						e.out.flight.msgs[j].seq++
 					}
 					return
 				}
@@ -95,11 +95,11 @@ func cutAway(from side, typ message.Type) func(*sim) {
 	return func(s *sim) {
 		s.beforeSend = func(at side) {
 			e := s.eng[at]
-			for i := range e.out.msgs {
-				if at == from && e.out.msgs[i].typ == typ {
-					e.out.msgs = slices.Delete(e.out.msgs, i, i+1)
-					for j := i; j < len(e.out.msgs); j++ {
-						e.out.msgs[j].seq--
+			for i := range e.out.flight.msgs {
+				if at == from && e.out.flight.msgs[i].typ == typ {
+					e.out.flight.msgs = slices.Delete(e.out.flight.msgs, i, i+1)
+					for j := i; j < len(e.out.flight.msgs); j++ {
+						e.out.flight.msgs[j].seq--
 					}
 					return
 				}
@@ -185,8 +185,8 @@ func TestMaliciousPeers13(t *testing.T) {
 		{"server_hello in DTLS 1.2 behind a retry", func(c, s *Config) { both(c, s); retry(c, s) }, func(s *sim) {
 			tampered := 0
 			s.beforeSend = func(at side) {
-				for i := range s.eng[at].out.msgs {
-					m := &s.eng[at].out.msgs[i]
+				for i := range s.eng[at].out.flight.msgs {
+					m := &s.eng[at].out.flight.msgs[i]
 					if at == serverSide && m.typ == message.TypeServerHello && m.seq == 1 && tampered == 0 {
 						tampered++
 						h := &message.ServerHello{Version: VersionDTLS12, CipherSuite: 0xc02b, Random: [32]byte{1}, ExtendedMasterSecret: true, HasRenegotiationInfo: true}
@@ -246,11 +246,11 @@ func TestMaliciousPeers13(t *testing.T) {
 		{"certificate that was not asked for", nil, func(s *sim) {
 			s.beforeSend = func(at side) {
 				e := s.eng[at]
-				if n := len(e.out.msgs); at == clientSide && n == 1 && e.out.msgs[0].typ == message.TypeFinished {
-					m := e.out.msgs[0]
+				if n := len(e.out.flight.msgs); at == clientSide && n == 1 && e.out.flight.msgs[0].typ == message.TypeFinished {
+					m := e.out.flight.msgs[0]
 					m.typ, m.body = message.TypeCertificate, []byte{0, 0, 0, 0}
-					e.out.msgs[0].seq++
-					e.out.msgs = append([]outMessage{m}, e.out.msgs...)
+					e.out.flight.msgs[0].seq++
+					e.out.flight.msgs = append([]outMessage{m}, e.out.flight.msgs...)
 				}
 			}
 		}, serverSide, alert.UnexpectedMessage},
@@ -273,11 +273,11 @@ func TestMaliciousPeers13(t *testing.T) {
 		{"end_of_early_data", nil, func(s *sim) {
 			s.beforeSend = func(at side) {
 				e := s.eng[at]
-				if n := len(e.out.msgs); at == clientSide && n == 1 && e.out.msgs[0].typ == message.TypeFinished {
-					m := e.out.msgs[0]
+				if n := len(e.out.flight.msgs); at == clientSide && n == 1 && e.out.flight.msgs[0].typ == message.TypeFinished {
+					m := e.out.flight.msgs[0]
 					m.typ, m.body = message.TypeEndOfEarlyData, nil
-					e.out.msgs[0].seq++
-					e.out.msgs = append([]outMessage{m}, e.out.msgs...)
+					e.out.flight.msgs[0].seq++
+					e.out.flight.msgs = append([]outMessage{m}, e.out.flight.msgs...)
 				}
 			}
 		}, serverSide, alert.UnexpectedMessage},

@@ -29,7 +29,7 @@ func stuckSim(t *testing.T, v6 bool, mode MTUMode) (s *sim, quotes [][]byte) {
 		return []time.Duration{simRTT / 2}
 	}
 	s.run(time.Second, func() bool { return len(quotes) > 0 })
-	if server := s.eng[serverSide]; server.out.state != flightWaiting || len(quotes) < 3 {
+	if server := s.eng[serverSide]; server.out.flight.state != flightWaiting || len(quotes) < 3 {
 		t.Fatalf("no large flight under way\n%s", s.history())
 	}
 	return s, quotes

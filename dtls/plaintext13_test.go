@@ -281,7 +281,7 @@ func TestPlaintextACKFlood(t *testing.T) {
 				continue
 			}
 			s.now, next = next, next.Add(100*ms)
-			if s.eng[serverSide].out.total == 0 {
+			if s.eng[serverSide].out.sent.number == 0 {
 				s.inject(clientSide, ack)
 			}
 		}

@@ -236,7 +236,7 @@ func TestPlaintextAlertsModes(t *testing.T) {
 				s := at(t, configs, m, func(s *sim) {
 					e := s.eng[m.to]
 					handshaking = e.handshaking() && e.door == nil
-					spoken = e.out.total > 0
+					spoken = e.out.sent.number > 0
 					floats = handshaking && e.hs.in.free // it could be a later message
 					s.inject(m.to, f.make(e))
 					err = e.Err()

@@ -75,9 +75,7 @@ func (hs *driver) finish13(r handshake.Result) {
 	if !e.p.IsClient {
 		// RFC 9147, Section 5.8.1: the client's Finished acknowledges ours; a
 		// client that repeats it misses our ACK.
-		e.path.deliveredSize(e.out.biggest)
-		e.out.apply(flightCompleted)
-		e.out.drop()
+		e.flightConfirmed()
 		e.keys.forgetSealBefore(epochData)
 		e.keys.retire = e.now.Add(keepHandshake)
 		e.credit.unlimited = true
@@ -209,7 +207,7 @@ func (e *Engine) startUpdate(request bool) error {
 		e.rouse()
 		return nil
 	}
-	if e.keys.write == lastEpoch || e.out.nextSeq == lastSeq {
+	if e.keys.write == lastEpoch || e.out.flight.nextSeq == lastSeq {
 		return errTooManyUpdates
 	}
 	m := message.KeyUpdate{RequestUpdate: request}

@@ -28,12 +28,12 @@ func TestFragmentsHaveTheirOwnRecords(t *testing.T) {
 				seen[from][r.number] = true
 				shared++
 				for _, p := range r.parts {
-					if p.lo != 0 || int(p.hi) != len(o.msgs[p.msg].body) {
+					if p.lo != 0 || int(p.hi) != len(o.flight.msgs[p.msg].body) {
 						t.Fatalf("seed %d: %v sent bytes %d…%d of %v in a record with others\n%s",
-							seed, from, p.lo, p.hi, o.msgs[p.msg].typ, s.history())
+							seed, from, p.lo, p.hi, o.flight.msgs[p.msg].typ, s.history())
 					}
 				}
-				if o.total > 1 {
+				if o.sent.number > 1 {
 					t.Fatalf("seed %d: %v repeated %d messages in one record\n%s", seed, from, len(r.parts), s.history())
 				}
 			}

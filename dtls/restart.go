@@ -143,7 +143,7 @@ func (e *Engine) suspectRestart() {
 	}
 	w.since, w.alive = e.now, false
 	if e.asksForLife() {
-		w.until = e.now.Add(max(quietAsked, 2*e.out.rto))
+		w.until = e.now.Add(max(quietAsked, 2*e.out.timer.rto))
 	} else {
 		w.until = e.now.Add(quietUnasked)
 	}
@@ -168,10 +168,8 @@ func (e *Engine) asksForLife() bool {
 // askAgain sends what is out once more, now: its timer may have been doubled until
 // it does not fire in time.
 func (e *Engine) askAgain() {
-	o := &e.out
-	o.tries, o.timeout = 0, o.rto
-	o.apply(flightRepeated)
-	e.trace.retransmission(o, TimerExpired, e.path.limit())
+	e.out.timer.reset()
+	e.sendAgain(flightRepeated, TimerExpired)
 }
 
 // heard notes that an authentic record came.

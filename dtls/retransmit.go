@@ -1,6 +1,8 @@
 package dtls
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -121,66 +123,298 @@ var flightTable = [flightStates][flightEvents]transition{
 	},
 }
 
-// paceInterval separates bursts of a large flight.
-const paceInterval = time.Millisecond
-
-// defaultBurst: RFC 9147, Section 5.8.3 has 10 records in a transmission.
-const defaultBurst = 10
-
-// outbox holds the flight that is being sent or may have to be sent again, as
-// messages. Datagrams are cut from it when they go out and never kept.
+// outbox has the handshake messages that are sent, or may have to be sent again.
+// Datagrams are cut from them when they go out and never kept. Each part owns its
+// fields; outbox brings an event of the flight to the parts it concerns.
 type outbox struct {
-	policy  RetransmitPolicy
-	state   flightState
-	msgs    []outMessage
-	last    bool   // our last flight: nothing of the peer's follows it
-	stalled bool   // a refusal waits for the caller's decision
-	refusal bool   // the transport refused part of this transmission
-	rumour  bool   // an unverified hint had part of this transmission sent again
-	nextSeq uint16 // message_seq of the next message
-
-	log     []sentDatagram // of this transmission
-	biggest int            // largest datagram of it
-	ledger  ledger         // which bytes went out in which record, where the peer acknowledges
-	quotes  *quoteRing
-	burst   int       // datagrams since the last pause
-	paceAt  time.Time // the next burst, zero: now
-
-	rto       time.Duration // where the timer of a flight begins
-	measured  bool          // rto came from a round trip
-	timeout   time.Duration // the timer's present value
-	deadline  time.Time     // when it fires, zero: not running
-	began     time.Time     // when the flight first went out, zero: not yet
-	asked     time.Time     // when the row of tries began that runs now, zero: with the next datagram
-	sentAt    time.Time     // end of the last transmission
-	early     bool          // the timer was brought forward by an ACK: its expiry is no silence
-	hinted    bool          // a plaintext ACK has had its say since the timer last fired
-	tries     int           // timer expiries without a sign of life
-	total     int           // transmissions of this flight
-	ambiguous bool          // the answer may be to a flight before: no sample (Karn)
-	missing   int           // times it was sent again because of an empty ACK in the clear
-	answer    answerState   // what a server has of the client's next flight
-	patience  time.Duration // of a server that has asked for the rest of it; 0: a client
+	flight flight
+	sent   transmission
+	ledger ledger
+	timer  timer
+	pacer  pacer
+	plain  plaintextACKs
+	quotes *quoteRing
 }
 
-// answerState: a client answers when it has all of the server's flight, so the
-// first fragment of its answer says that nothing of ours is missing. From then on
-// the client's own timer brings the rest. Repeating our flight reminds it, once;
-// more of that keeps clients from repeating theirs which begin their timer anew
-// with each record they get.
-type answerState uint8
+func (o *outbox) init(policy *RetransmitPolicy, isClient bool) {
+	o.timer.init(policy, isClient)
+	o.pacer = pacer{limit: policy.Burst}
+}
 
-const (
-	answerAwaited answerState = iota
-	answerBegun
-	answerAsked // and our flight was sent once more since
-)
+// apply runs one event through the table.
+func (o *outbox) apply(ev flightEvent) {
+	switch o.flight.apply(ev) {
+	case doSend, doResend:
+		o.beginTransmission()
+	case doContinue:
+		o.timer.stop()
+	case doStop:
+		o.timer.stop()
+		o.pacer.stop()
+		o.sent.resume()
+	case doNothing:
+	}
+}
 
-// patienceFactor times the first timer is long enough for a client that has
-// doubled its own four times.
-const patienceFactor = 16
+// load replaces the flight.
+func (o *outbox) load(msgs []outMessage, last bool) {
+	o.flight.load(msgs, last)
+	o.sent.number = 0
+	o.ledger.clear()
+	o.timer.newFlight()
+	o.plain = plaintextACKs{}
+	o.apply(flightReady)
+}
 
-// sentDatagram remembers what was in a datagram, in case it is refused.
+func (o *outbox) beginTransmission() {
+	o.flight.unsend()
+	o.sent.begin()
+	o.timer.transmissionBegins()
+	o.pacer.restart()
+}
+
+// extend appends messages to the outstanding ones: those after the handshake are
+// sent and acknowledged one by one. The new messages get all tries.
+func (o *outbox) extend(msgs []outMessage) {
+	if len(o.flight.msgs) == 0 || o.flight.state == flightFinished && !o.flight.awaitsACK() {
+		o.load(msgs, false)
+		return
+	}
+	o.flight.msgs = append(o.flight.msgs, msgs...)
+	o.timer.newTries()
+	o.apply(flightExtended)
+}
+
+// datagramSent notes a datagram that was just cut.
+func (o *outbox) datagramSent(now time.Time, id uint64, datagram []byte, parts []sentPart, records []sentRecord) {
+	o.flight.began = firstTime(o.flight.began, now)
+	o.sent.note(id, len(datagram), parts)
+	o.ledger.note(id, len(datagram), records)
+	o.timer.datagramSent(now)
+	o.pacer.datagramSent()
+	o.noteQuote(datagram)
+}
+
+// finishTransmission starts the timer once everything was handed over, and
+// reports whether it was.
+func (o *outbox) finishTransmission(now time.Time) bool {
+	if o.flight.state != flightSending || o.flight.unsent() {
+		return false
+	}
+	o.timer.transmissionEnds(now)
+	if o.flight.last {
+		o.apply(flightSentLast)
+		return true
+	}
+	o.apply(flightSent)
+	o.timer.start(now)
+	return true
+}
+
+// fragmentReceived takes new bytes of the peer.
+func (o *outbox) fragmentReceived(now time.Time) { o.timer.fragmentReceived(now, o.answers()) }
+
+// progress takes a message of the peer that was accepted, or a new acknowledgement.
+func (o *outbox) progress(now time.Time) { o.timer.progress(now, o.answers()) }
+
+// answers reports whether what the peer sends is the answer to our flight, and its
+// only acknowledgement. With ACKs the peer lists what it has.
+func (o *outbox) answers() bool { return o.flight.state == flightWaiting && !o.ledger.on }
+
+// sample measures the round trip that an answer to the flight shows.
+func (o *outbox) sample(now time.Time) { o.timer.sample(now, o.sent.number) }
+
+// backwards: every other retransmission sends the fragments of a message last one
+// first. Some peers keep only the fragments that adjoin the bytes they have. From
+// a repetition in order, a peer that misses several fragments at the front gains
+// one, and from one in the opposite order all of them. For fragments missing at
+// the end it is the other way round.
+func (o *outbox) backwards() bool { return o.sent.number > 1 && o.sent.number%2 == 1 }
+
+// withdraw marks the content of a datagram that the transport refused as unsent.
+func (o *outbox) withdraw(id uint64) (size int, ok bool) {
+	i := o.sent.find(id)
+	if i < 0 {
+		return 0, false
+	}
+	size = o.sent.log[i].size
+	o.withdrawAt(i)
+	return size, true
+}
+
+// withdrawOver marks the content of every datagram larger than limit as unsent:
+// the path loses them. It reports whether there were any.
+func (o *outbox) withdrawOver(limit int) (any bool) {
+	for i := 0; i < len(o.sent.log); {
+		if o.sent.log[i].size > limit {
+			o.withdrawAt(i)
+			any = true
+		} else {
+			i++
+		}
+	}
+	return any
+}
+
+func (o *outbox) withdrawAt(i int) {
+	d := o.sent.remove(i)
+	o.flight.withdraw(d.parts)
+	o.ledger.forget(d.id)
+	o.pacer.withdraw()
+	o.apply(flightWithdrawn)
+}
+
+// drop forgets the flight, because the peer has it or the association is over, and
+// with it the quotes.
+func (o *outbox) drop() {
+	o.dropMessages()
+	o.quotes = nil
+}
+
+// dropMessages forgets the flight.
+func (o *outbox) dropMessages() {
+	o.flight.msgs, o.sent.log = nil, nil
+	o.ledger.drop()
+	o.apply(flightAckedLast)
+}
+
+func (o *outbox) nextTimeout() time.Time {
+	if o.sent.stalled {
+		return time.Time{}
+	}
+	return earliest(o.timer.deadline, o.pacer.next)
+}
+
+// noteQuote remembers a datagram that an ICMP message may quote. Smaller ones fit
+// every path.
+func (o *outbox) noteQuote(datagram []byte) {
+	if len(datagram) <= fallbackMTU4 {
+		return
+	}
+	if o.quotes == nil {
+		o.quotes = new(quoteRing)
+	}
+	o.quotes.note(datagram)
+}
+
+// flight is a sequence of handshake messages (RFC 6347, Section 4.2.4), and what
+// the peer has acknowledged of each.
+type flight struct {
+	state   flightState
+	msgs    []outMessage
+	last    bool      // of the handshake: no flight of the peer follows it
+	began   time.Time // when its first datagram went out, zero: not yet
+	nextSeq uint16    // message_seq of the next message
+}
+
+func (f *flight) apply(ev flightEvent) flightAction {
+	t := flightTable[f.state][ev]
+	f.state = t.next
+	return t.do
+}
+
+func (f *flight) load(msgs []outMessage, last bool) {
+	f.msgs, f.last, f.began = msgs, last, time.Time{}
+}
+
+// setNextSeq sets the message_seq of the next message.
+func (f *flight) setNextSeq(seq uint16) { f.nextSeq = seq }
+
+// takeSeq returns the message_seq of a new message.
+func (f *flight) takeSeq() uint16 {
+	f.nextSeq++
+	return f.nextSeq - 1
+}
+
+// message returns one of the messages.
+func (f *flight) message(i int) *outMessage { return &f.msgs[i] }
+
+// unsend marks everything that is not acknowledged as unsent.
+func (f *flight) unsend() {
+	for i := range f.msgs {
+		f.msgs[i].unsend()
+	}
+}
+
+// withdraw marks parts as unsent.
+func (f *flight) withdraw(parts []sentPart) {
+	for _, part := range parts {
+		f.msgs[part.msg].unsendRange(part.lo, part.hi)
+	}
+}
+
+// hold marks a part as sent, so that this transmission is without it.
+func (f *flight) hold(part sentPart) { f.msgs[part.msg].markSent(part.lo, part.hi) }
+
+// acknowledge marks a part as acknowledged, and reports whether part of it is new.
+func (f *flight) acknowledge(part sentPart) bool {
+	return f.msgs[part.msg].acknowledge(part.lo, part.hi)
+}
+
+// awaitsACK reports whether a message is not acknowledged in full; those of the
+// given types do not count.
+func (f *flight) awaitsACK(except ...message.Type) bool {
+	for i := range f.msgs {
+		if m := &f.msgs[i]; !m.arrived() && !slices.Contains(except, m.typ) {
+			return true
+		}
+	}
+	return false
+}
+
+// acknowledged reports whether part of the flight is acknowledged.
+func (f *flight) acknowledged() bool {
+	for i := range f.msgs {
+		if f.msgs[i].acked.Bytes() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// unsent reports whether part of the flight waits to be handed over.
+func (f *flight) unsent() bool {
+	for i := range f.msgs {
+		if !f.msgs[i].done() {
+			return true
+		}
+	}
+	return false
+}
+
+// hello returns the ClientHello, if the flight is one.
+func (f *flight) hello() *outMessage {
+	if len(f.msgs) != 1 || f.msgs[0].ccs || f.msgs[0].typ != message.TypeClientHello {
+		return nil
+	}
+	return &f.msgs[0]
+}
+
+// names lists the messages for error texts.
+func (f *flight) names() string {
+	if len(f.msgs) == 0 {
+		return "nothing"
+	}
+	names := make([]string, len(f.msgs))
+	for i := range f.msgs {
+		if names[i] = f.msgs[i].typ.String(); f.msgs[i].ccs {
+			names[i] = "change_cipher_spec"
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// transmission is one sending of the flight. A retransmission is another one.
+type transmission struct {
+	number  int // in the flight, the first is 1; 0: there is none
+	log     []sentDatagram
+	biggest int  // largest datagram
+	stalled bool // a refusal awaits the caller's decision (MTUManual)
+	refusal bool // the transport refused part of it, see answered
+	hinted  bool // an unverified hint had part of it sent again
+}
+
+// sentDatagram is what went out in a datagram, in case it is refused.
 type sentDatagram struct {
 	id    uint64
 	size  int
@@ -192,330 +426,123 @@ type sentPart struct {
 	lo, hi uint32
 }
 
-func (o *outbox) init(policy RetransmitPolicy, isClient bool) {
-	o.policy = policy
-	o.rto = policy.Initial
-	if !isClient {
-		o.patience = min(policy.Max, patienceFactor*policy.Initial)
-	}
+func (t *transmission) begin() {
+	*t = transmission{number: t.number + 1, log: t.log[:0]}
 }
 
-// apply runs one event through the table.
-func (o *outbox) apply(ev flightEvent) flightAction {
-	t := flightTable[o.state][ev]
-	o.state = t.next
-	switch t.do {
-	case doSend, doResend:
-		o.beginTransmission()
-	case doContinue:
-		o.deadline = time.Time{}
-	case doStop:
-		o.deadline, o.paceAt = time.Time{}, time.Time{}
-		o.stalled = false
-	case doNothing:
-	}
-	return t.do
+func (t *transmission) note(id uint64, size int, parts []sentPart) {
+	t.log = append(t.log, sentDatagram{id, size, parts})
+	t.biggest = max(t.biggest, size)
 }
 
-// load replaces the flight. A new flight begins with the timer of the measured
-// round trip, not with the doubled one of the flight before: RFC 6347, Section
-// 4.2.4.1 and RFC 9147, Section 5.8.2 would keep that until a flight passes
-// without loss, and one loss early on would cost every later flight seconds.
-func (o *outbox) load(msgs []outMessage, last bool) {
-	o.msgs, o.last = msgs, last
-	o.ledger.clear()
-	o.timeout = o.rto
-	o.tries, o.total, o.missing, o.answer = 0, 0, 0, answerAwaited
-	o.ambiguous = false
-	o.hinted, o.began, o.asked = false, time.Time{}, time.Time{}
-	o.apply(flightReady)
+// find returns the index of a datagram in the log, −1 if it was never part of the
+// flight or was withdrawn: its content goes out in others, or is obsolete.
+func (t *transmission) find(id uint64) int {
+	return slices.IndexFunc(t.log, func(d sentDatagram) bool { return d.id == id })
 }
 
-func (o *outbox) beginTransmission() {
-	for i := range o.msgs {
-		o.msgs[i].unsend()
+// has reports whether a datagram counts as sent.
+func (t *transmission) has(id uint64) bool { return t.find(id) >= 0 }
+
+func (t *transmission) remove(i int) sentDatagram {
+	d := t.log[i]
+	t.log = slices.Delete(t.log, i, i+1)
+	t.biggest = 0
+	for _, d := range t.log {
+		t.biggest = max(t.biggest, d.size)
 	}
-	o.log = o.log[:0]
-	o.burst, o.biggest = 0, 0
-	o.refusal, o.rumour, o.early = false, false, false
-	o.paceAt, o.deadline = time.Time{}, time.Time{}
-	o.stalled = false
-	o.total++
+	return d
 }
 
-// extend adds messages to what is outstanding: those that follow the handshake
-// are sent and acknowledged one by one. The new ones get all the tries there are.
-func (o *outbox) extend(msgs []outMessage) {
-	if len(o.msgs) == 0 || o.state == flightFinished && o.arrived() {
-		o.load(msgs, false)
-		return
-	}
-	o.msgs = append(o.msgs, msgs...)
-	o.tries, o.timeout, o.asked = 0, o.rto, time.Time{}
-	o.apply(flightExtended)
-}
+// stall holds the transmission back until the caller has decided about the MTU;
+// refusal says that the transport refused a datagram.
+func (t *transmission) stall(refusal bool) { t.stalled, t.refusal = true, refusal }
 
-// arrived reports whether the peer has acknowledged everything.
-func (o *outbox) arrived() bool {
-	for i := range o.msgs {
-		if !o.msgs[i].arrived() {
-			return false
-		}
-	}
-	return true
-}
+func (t *transmission) resume() { t.stalled = false }
 
-// acknowledged reports whether it has acknowledged anything.
-func (o *outbox) acknowledged() bool {
-	for i := range o.msgs {
-		if o.msgs[i].acked.Bytes() > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// unsent reports whether part of the flight waits to be handed over.
-func (o *outbox) unsent() bool {
-	for i := range o.msgs {
-		if !o.msgs[i].done() {
-			return true
-		}
-	}
-	return false
-}
-
-// backwards: every other retransmission sends the fragments of a message last
-// one first. Some peers keep only what adjoins the bytes they have. One that
-// misses several fragments at the front gains a single one from each repetition
-// in order, and all of them from one in the opposite order; one that misses
-// them at the end, the other way round.
-func (o *outbox) backwards() bool { return o.total > 1 && o.total%2 == 1 }
-
-// finishTransmission starts the timer once everything was handed over, and
-// reports whether it was.
-func (o *outbox) finishTransmission(now time.Time) bool {
-	if o.state != flightSending || o.unsent() {
-		return false
-	}
-	o.sentAt = now
-	if o.last {
-		o.apply(flightSentLast)
-		return true
-	}
-	o.apply(flightSent)
-	o.deadline = now.Add(o.timeout)
-	return true
-}
-
-// paced reports whether a pause is due before the next datagram.
-func (o *outbox) paced(now time.Time) bool {
-	if !o.paceAt.IsZero() {
-		if now.Before(o.paceAt) {
-			return true
-		}
-		o.paceAt, o.burst = time.Time{}, 0
-	}
-	if o.burst >= o.policy.Burst {
-		o.paceAt = now.Add(paceInterval)
-		return true
-	}
-	return false
-}
-
-// backOff doubles the timer, up to the policy's maximum (RFC 6347, Section
-// 4.2.4.1). It saturates: a duration that wraps would be a storm.
-func (o *outbox) backOff() {
-	if o.timeout > o.policy.Max/2 {
-		o.timeout = o.policy.Max
-		return
-	}
-	o.timeout *= 2
-}
-
-// alive: the peer has shown that it is there. The timer is no longer the
-// doubled one, and silence is counted from here. Only progress, a message that
-// was complete and right, puts the timer off; mere fragments could come from
-// anybody and would keep a lost one from ever being asked for again.
-func (o *outbox) alive(now time.Time, progress bool) {
-	o.tries = 0
-	o.timeout = o.rto
-	switch {
-	case o.patience == 0 || o.ledger.on || o.state != flightWaiting: // with ACKs the client says what it has
-	case o.answer == answerAwaited:
-		o.answer = answerBegun
-	case o.answer == answerAsked:
-		o.timeout = o.patience
-	}
-	if o.deadline.IsZero() {
-		return
-	}
-	if d := now.Add(o.timeout); progress || d.Before(o.deadline) {
-		o.deadline = d
-	}
-}
-
-// reaction is how long a peer may take to answer. It is the present timer but
-// for a patient one: that the answer has begun may be forged, and must not keep
-// us from what an honest peer asks for.
-func (o *outbox) reaction() time.Duration {
-	if o.answer == answerAsked {
-		return o.policy.Initial
-	}
-	return max(o.timeout, o.rto)
-}
-
-// mayAnswerRepeat limits retransmissions on the peer's demand to one per half
-// timer.
-func (o *outbox) mayAnswerRepeat(now time.Time) bool {
-	return o.sentAt.IsZero() || now.Sub(o.sentAt) >= o.reaction()/2
-}
-
-// sample learns the round trip that an answer to this flight shows. Karn's
-// algorithm: a flight that was sent twice gives none, since the answer may be to
-// either transmission; nor does one whose answer may be to an earlier flight.
-func (o *outbox) sample(now time.Time) {
-	if o.total == 1 && !o.ambiguous && !o.sentAt.IsZero() {
-		o.learn(now.Sub(o.sentAt))
-	}
-}
-
-// learn takes a round trip. The sample only ever lowers the first timer
-// (RFC 9147, Section 5.8.2: 1.5 times the round trip).
-func (o *outbox) learn(rtt time.Duration) {
-	if o.policy.NoRTT || rtt < 0 || rtt > o.policy.Initial {
-		return
-	}
-	o.rto = min(o.policy.Initial, max(o.policy.Min, rtt*3/2))
-	o.measured = true
-}
-
-// wasSent notes a datagram that was just cut.
-func (o *outbox) wasSent(id uint64, datagram []byte, parts []sentPart, records []sentRecord) {
-	o.log = append(o.log, sentDatagram{id: id, size: len(datagram), parts: parts})
-	o.ledger.note(id, len(datagram), records)
-	o.biggest = max(o.biggest, len(datagram))
-	o.burst++
-	o.noteQuote(datagram)
-}
-
-// noteQuote remembers a datagram that a notice may quote. The smaller ones fit
-// whatever is believed of a path.
-func (o *outbox) noteQuote(datagram []byte) {
-	if len(datagram) <= fallbackMTU4 {
-		return
-	}
-	if o.quotes == nil {
-		o.quotes = new(quoteRing)
-	}
-	o.quotes.note(datagram)
-}
-
-// has reports whether a datagram with that ID counts as sent. One that does not
-// was withdrawn: what was in it goes out in others, or is not needed any more.
-func (o *outbox) has(id uint64) bool {
-	for i := len(o.log) - 1; i >= 0; i-- {
-		if o.log[i].id == id {
-			return true
-		}
-	}
-	return false
-}
-
-// refused marks what was in that datagram as unsent.
-func (o *outbox) refused(id uint64) (size int, ok bool) {
-	for i := range o.log {
-		if o.log[i].id == id {
-			size = o.log[i].size
-			o.unsendAt(i)
-			return size, true
-		}
-	}
-	return 0, false
-}
-
-// answered reports whether a change of the MTU answers a refusal: what the
-// transport has taken by then needs no repetition.
-func (o *outbox) answered() bool {
-	refusal := o.refusal
-	o.refusal = false
+// answered reports whether a change of the MTU is the decision about a refusal:
+// what the transport has taken by then needs no repetition.
+func (t *transmission) answered() (refusal bool) {
+	refusal, t.stalled, t.refusal = t.refusal, false, false
 	return refusal
 }
 
-// unsendOver marks what was in every datagram larger than limit as unsent: the
-// path has lost them, or will. It reports whether there were any.
-func (o *outbox) unsendOver(limit int) (any bool) {
-	for i := 0; i < len(o.log); {
-		if o.log[i].size > limit {
-			o.unsendAt(i)
-			any = true
-		} else {
-			i++
+// hint notes that an unverified hint had part of the transmission sent again.
+func (t *transmission) hint() { t.hinted = true }
+
+// ---- the engine's flights -----------------------------------------------------
+
+// sendAgain begins another transmission of the flight.
+func (e *Engine) sendAgain(ev flightEvent, cause RetransmissionCause) {
+	e.out.apply(ev)
+	e.trace.retransmission(&e.out, cause, e.path.limit())
+}
+
+// peerRepeated takes a repetition of a message that was complete: the peer misses
+// our answer. RFC 6347, Section 4.2.4: it is retransmitted at once.
+func (e *Engine) peerRepeated() {
+	o := &e.out
+	if s := o.flight.state; s != flightWaiting && s != flightFinished || !o.timer.mayAnswerRepeat(e.now) || len(o.flight.msgs) == 0 {
+		return
+	}
+	// RFC 9147, Section 5.8.1: only "when none of the messages that it sent in
+	// response to that flight have been acknowledged".
+	if o.flight.acknowledged() {
+		return
+	}
+	if !e.handshaking() && !e.repeats.allow() {
+		return
+	}
+	e.silence()
+	o.timer.peerRepeated()
+	e.sendAgain(flightRepeated, PeerRepeated)
+}
+
+// repeatGuard bounds how often the last flight is sent again after the handshake.
+type repeatGuard uint8
+
+const maxLastFlights = 32
+
+func (g *repeatGuard) allow() bool {
+	if *g >= maxLastFlights {
+		return false
+	}
+	*g++
+	return true
+}
+
+// flightAnswered takes the next flight of the peer as the acknowledgement of ours
+// (RFC 9147, Section 7.1). sample is false if it may answer an earlier flight.
+func (e *Engine) flightAnswered(sample bool) {
+	o := &e.out
+	if !sample {
+		o.timer.noSample()
+	}
+	if len(o.flight.msgs) > 0 {
+		e.path.answered(o.sent.biggest)
+		if o.flight.state == flightWaiting && !o.flight.acknowledged() {
+			o.sample(e.now)
 		}
 	}
-	return any
+	o.apply(flightReceived)
 }
 
-func (o *outbox) unsendAt(i int) {
-	for _, part := range o.log[i].parts {
-		o.msgs[part.msg].unsendRange(part.lo, part.hi)
-	}
-	o.ledger.forget(o.log[i].id)
-	o.log = append(o.log[:i], o.log[i+1:]...)
-	o.biggest = 0
-	for _, d := range o.log {
-		o.biggest = max(o.biggest, d.size)
-	}
-	if o.burst > 0 {
-		o.burst--
-	}
-	o.apply(flightWithdrawn)
+// flightConfirmed drops a flight that the peer is known to have: its last flight
+// is complete, or data under new keys shows it.
+func (e *Engine) flightConfirmed() {
+	e.path.deliveredSize(e.out.sent.biggest)
+	e.out.apply(flightCompleted)
+	e.out.drop()
 }
 
-func (o *outbox) nextTimeout() time.Time {
-	if o.stalled {
-		return time.Time{}
-	}
-	return earliest(o.deadline, o.paceAt)
-}
+// setMessageSeq sets the message_seq of the next message.
+func (e *Engine) setMessageSeq(seq uint16) { e.out.flight.setNextSeq(seq) }
 
-// rest gives up repeating the flight. It is kept: messages that are added later
-// are no use to a peer without it, and have all of it sent again.
-func (o *outbox) rest() {
-	o.deadline, o.tries = time.Time{}, 0
-	o.timeout = o.rto
-}
-
-// drop forgets the flight: its peer has it, or nobody wants it any more.
-func (o *outbox) drop() {
-	o.msgs, o.log, o.quotes = nil, nil, nil
-	o.ledger.records = nil
-	o.apply(flightAckedLast)
-}
-
-// hello is the client's, if the flight is one.
-func (o *outbox) hello() *outMessage {
-	if len(o.msgs) != 1 || o.msgs[0].ccs || o.msgs[0].typ != message.TypeClientHello {
-		return nil
+// newMessage numbers a message of ours, for the epoch that is written now.
+func (e *Engine) newMessage(typ message.Type, body []byte) outMessage {
+	return outMessage{
+		typ: typ, seq: e.out.flight.takeSeq(), epoch: e.keys.writeEpoch(), body: body,
+		// Many peers cannot join the fragments of these.
+		whole: typ == message.TypeClientHello || typ == message.TypeServerHello || typ == message.TypeHelloVerifyRequest,
 	}
-	return &o.msgs[0]
-}
-
-// names lists the messages of the flight for error texts.
-func (o *outbox) names() string {
-	if len(o.msgs) == 0 {
-		return "nothing"
-	}
-	s := ""
-	for i := range o.msgs {
-		if i > 0 {
-			s += ", "
-		}
-		if o.msgs[i].ccs {
-			s += "change_cipher_spec"
-		} else {
-			s += o.msgs[i].typ.String()
-		}
-	}
-	return s
 }

@@ -102,7 +102,7 @@ func TestBackOff(t *testing.T) {
 		{"does not wrap", 1<<63 - 1, "1s 2s 4s 8s 16s 32s 1m4s 2m8s 4m16s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := outbox{policy: RetransmitPolicy{Max: tt.max}, timeout: time.Second}
+			o := timer{policy: &RetransmitPolicy{Max: tt.max}, timeout: time.Second}
 			var got []string
 			for range 9 {
 				got = append(got, o.timeout.String())
@@ -268,8 +268,8 @@ func TestAnswersToRepeats(t *testing.T) {
 	}
 	_ = e.HandleDatagram(simStart, bytes.Clone(hello.Datagram), hello.From)
 	flight := poll(simStart)
-	if flight < 5 || e.out.timeout != 200*ms {
-		t.Fatalf("%d datagrams, timer %v", flight, e.out.timeout)
+	if flight < 5 || e.out.timer.timeout != 200*ms {
+		t.Fatalf("%d datagrams, timer %v", flight, e.out.timer.timeout)
 	}
 	for i, tt := range []struct {
 		after    time.Duration
@@ -397,7 +397,7 @@ func TestLastFlightLost(t *testing.T) {
 			t.Errorf("%d lost: sent %d times, timers %v", lost, *copies, s.timeouts)
 		}
 		s.echo("data")
-		if o := &s.eng[serverSide].out; o.msgs != nil || o.quotes != nil {
+		if o := &s.eng[serverSide].out; o.flight.msgs != nil || o.quotes != nil {
 			t.Errorf("the last flight is kept although data has proved its arrival")
 		}
 	}
@@ -474,7 +474,7 @@ func TestBurstAfterArrival(t *testing.T) {
 		now = now.Add(paceInterval / 4)
 		_ = e.HandleDatagram(now, []byte{0}, hello.From)
 	}
-	if sent < 30 || e.out.state != flightWaiting {
+	if sent < 30 || e.out.flight.state != flightWaiting {
 		t.Errorf("%d datagrams sent", sent)
 	}
 }
@@ -482,10 +482,10 @@ func TestBurstAfterArrival(t *testing.T) {
 // TestNewFlightBaseTimer: the timer of a flight does not inherit the doubling of
 // the flight before.
 func TestNewFlightBaseTimer(t *testing.T) {
-	o := outbox{rto: time.Second, timeout: 8 * time.Second, tries: 3, total: 4}
+	o := outbox{timer: timer{rto: time.Second, timeout: 8 * time.Second, tries: 3}, sent: transmission{number: 4}}
 	o.load([]outMessage{{ccs: true}}, false)
-	if o.timeout != time.Second || o.tries != 0 || o.total != 1 || o.state != flightSending {
-		t.Errorf("timer %v, tries %d, transmissions %d, state %d", o.timeout, o.tries, o.total, o.state)
+	if o.timer.timeout != time.Second || o.timer.tries != 0 || o.sent.number != 1 || o.flight.state != flightSending {
+		t.Errorf("timer %v, tries %d, transmissions %d, state %d", o.timer.timeout, o.timer.tries, o.sent.number, o.flight.state)
 	}
 	client, server := simKinds[0].configs()
 	s := newSim(t, client, server)
@@ -524,11 +524,15 @@ func TestAlive(t *testing.T) {
 		{"a timer that is off stays off", time.Second, false, true, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := outbox{rto: tt.rto, timeout: 8 * time.Second, tries: 3}
+			o := timer{rto: tt.rto, timeout: 8 * time.Second, tries: 3}
 			if tt.running {
 				o.deadline = simStart.Add(3 * time.Second)
 			}
-			o.alive(simStart, tt.progress)
+			if tt.progress {
+				o.progress(simStart, false)
+			} else {
+				o.fragmentReceived(simStart, false)
+			}
 			if o.tries != 0 || o.timeout != tt.rto {
 				t.Errorf("%d tries counted, timer %v", o.tries, o.timeout)
 			}

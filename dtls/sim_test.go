@@ -146,7 +146,7 @@ func (s *sim) flush(from side) {
 		tx, ok := e.PollTransmit(s.now, nil)
 		if !ok {
 			s.drain(from)
-			if len(e.events.q) > e.events.head || e.out.stalled {
+			if len(e.events.q) > e.events.head || e.out.sent.stalled {
 				continue
 			}
 			return
@@ -221,7 +221,7 @@ func (s *sim) step() bool {
 	}
 	if isTimer {
 		e := s.eng[who]
-		if !e.out.deadline.IsZero() && !s.now.Before(e.out.deadline) {
+		if !e.out.timer.deadline.IsZero() && !s.now.Before(e.out.timer.deadline) {
 			s.timeouts[who]++
 			s.logf("%s timer", who)
 		}

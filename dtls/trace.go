@@ -215,12 +215,12 @@ func (tr *tracer) flight(o *outbox, limit int) {
 		if tr.trace.Flight == nil {
 			continue
 		}
-		info := FlightInfo{Messages: o.names(), Datagrams: len(o.log), Largest: o.biggest, MTU: limit, Transmission: o.total}
-		for _, d := range o.log {
+		info := FlightInfo{Messages: o.flight.names(), Datagrams: len(o.sent.log), Largest: o.sent.biggest, MTU: limit, Transmission: o.sent.number}
+		for _, d := range o.sent.log {
 			info.Bytes += d.size
 		}
-		if !o.deadline.IsZero() {
-			info.Timeout = o.timeout
+		if o.timer.running() {
+			info.Timeout = o.timer.timeout
 		}
 		tr.trace.Flight(info)
 	}
@@ -237,7 +237,7 @@ func (tr *tracer) message(m *inMessage, awaited message.Set, err error) {
 func (tr *tracer) retransmission(o *outbox, cause RetransmissionCause, limit int) {
 	for ; tr != nil; tr = tr.next {
 		if tr.trace.Retransmission != nil {
-			tr.trace.Retransmission(RetransmissionInfo{o.names(), cause, o.tries, o.timeout, limit})
+			tr.trace.Retransmission(RetransmissionInfo{o.flight.names(), cause, o.timer.tries, o.timer.timeout, limit})
 		}
 	}
 }

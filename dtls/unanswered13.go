@@ -34,13 +34,13 @@ import (
 
 // rests reports whether a flight waits without a timer.
 func (o *outbox) rests() bool {
-	return o.state == flightWaiting && o.deadline.IsZero() && !o.stalled && len(o.msgs) > 0
+	return o.flight.state == flightWaiting && !o.timer.running() && !o.sent.stalled && len(o.flight.msgs) > 0
 }
 
 // rouse sends a flight that rests again, with all its tries.
 func (e *Engine) rouse() {
 	if o := &e.out; o.rests() {
-		o.tries, o.asked = 0, time.Time{}
+		o.timer.newTries()
 		e.sendAgain(flightRepeated, TimerExpired)
 	}
 }
@@ -52,7 +52,7 @@ func (e *Engine) giveRest() bool {
 	case e.post == nil:
 		return false
 	case e.lingers():
-		e.out.rest() // it has done what it could
+		e.out.timer.suspend() // it has done what it could
 		return true
 	case !e.post.update.out:
 		if e.p.IsClient && !e.closing.received {
@@ -60,25 +60,20 @@ func (e *Engine) giveRest() bool {
 		}
 		// Tickets: the peer has gone to sleep, or does not acknowledge twice. A
 		// server that has closed may be gone, with the ACK of our Finished lost.
-		e.out.rest()
+		e.out.timer.suspend()
 		return true
-	case !e.heard.After(e.out.asked) || !e.mayRest():
+	case !e.heard.After(e.out.timer.since) || !e.mayRest():
 		return false
 	}
-	e.post.update.kept = &keysKeptError{tries: e.out.total, elapsed: e.now.Sub(e.out.began)}
-	e.out.rest()
+	e.post.update.kept = &keysKeptError{tries: e.out.sent.number, elapsed: e.now.Sub(e.out.flight.began)}
+	e.out.timer.suspend()
 	e.events.push(Event{Kind: EventKeysKept, Err: e.post.update.kept})
 	return true
 }
 
 // mayRest reports whether the peer has all of our handshake.
 func (e *Engine) mayRest() bool {
-	for i := range e.out.msgs {
-		if m := &e.out.msgs[i]; !m.arrived() && m.typ != message.TypeKeyUpdate && m.typ != message.TypeNewSessionTicket {
-			return false
-		}
-	}
-	return true
+	return !e.out.flight.awaitsACK(message.TypeKeyUpdate, message.TypeNewSessionTicket)
 }
 
 // keysKeptError is not fatal: the keys did not change.
@@ -109,7 +104,7 @@ func (e *Engine) exhausted() error {
 		return errKeysExhausted
 	}
 	return fmt.Errorf("%w: peer has not acknowledged key_update, sent %d times in %v",
-		errKeysExhausted, e.out.total, e.now.Sub(e.out.began).Round(time.Millisecond))
+		errKeysExhausted, e.out.sent.number, e.now.Sub(e.out.flight.began).Round(time.Millisecond))
 }
 
 // unansweredError ends an association whose peer acknowledges nothing that was
@@ -127,8 +122,8 @@ type unansweredError struct {
 // unanswered says what nobody acknowledged.
 func (e *Engine) unanswered() error {
 	return &unansweredError{
-		sent: e.out.names(), tries: e.out.total, elapsed: e.now.Sub(e.out.began), mtu: e.path.limit(),
-		heard: e.now.Sub(e.heard), silent: !e.heard.After(e.out.began),
+		sent: e.out.flight.names(), tries: e.out.sent.number, elapsed: e.now.Sub(e.out.flight.began), mtu: e.path.limit(),
+		heard: e.now.Sub(e.heard), silent: !e.heard.After(e.out.flight.began),
 	}
 }
 

@@ -123,19 +123,19 @@ func TestAnswerIsNoACK(t *testing.T) {
 func TestKeyUpdateAtTheLimit(t *testing.T) {
 	s := keysKept13(t, clientSide, false)
 	e := s.eng[clientSide]
-	tries := e.out.total
+	tries := e.out.sent.number
 	k := e.keys.sealer().(sealer13)
 	k.SetLimit(k.Next() + rekeyBefore + 10)
 	for range 10 {
 		s.echo("one of many")
 	}
-	if s.run(time.Second, func() bool { return false }); e.out.total != tries {
-		t.Errorf("sent again %d times too early", e.out.total-tries)
+	if s.run(time.Second, func() bool { return false }); e.out.sent.number != tries {
+		t.Errorf("sent again %d times too early", e.out.sent.number-tries)
 	}
 	for range 3 {
 		s.echo("the next ones")
 	}
-	if s.run(time.Second, func() bool { return false }); e.out.total == tries {
+	if s.run(time.Second, func() bool { return false }); e.out.sent.number == tries {
 		t.Error("not sent again near the limit")
 	}
 	k.SetLimit(k.Next() + 100)
@@ -177,7 +177,7 @@ func TestRestartAsksInTime(t *testing.T) {
 		"a key update, the timer doubled": func(s *sim) {
 			s.path = func(side, int, []byte) []time.Duration { return nil }
 			s.update(serverSide, false)
-			for s.eng[serverSide].out.timeout < 16*time.Second {
+			for s.eng[serverSide].out.timer.timeout < 16*time.Second {
 				s.step()
 			}
 			s.flush(serverSide)
@@ -266,7 +266,7 @@ func TestKeyUpdateBehindTickets(t *testing.T) {
 	s.run(time.Minute, s.established)
 	e := s.eng[serverSide]
 	s.muteACKs(clientSide, true)
-	s.run(10*time.Minute, func() bool { return e.out.tries == RetransmitDefault.MaxTries })
+	s.run(10*time.Minute, func() bool { return e.out.timer.tries == RetransmitDefault.MaxTries })
 	s.flush(serverSide)
 	for len(s.queue) > 0 {
 		s.step()

@@ -37,7 +37,7 @@ func beforeFinished(t *testing.T) *sim {
 // whatever shares its record is out of place.
 func TestMessageAfterFinished(t *testing.T) {
 	s := beforeFinished(t)
-	msgs := s.eng[serverSide].out.msgs
+	msgs := s.eng[serverSide].out.flight.msgs
 	finished := msgs[len(msgs)-1]
 	if finished.typ != message.TypeFinished {
 		t.Fatalf("last message is %v", finished.typ)
