@@ -138,7 +138,7 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	// What is named and not in the ledger is of a flight before, or was never
 	// sent; either way it says nothing here.
 	news := false
-	if any, _ := o.ledger.name(list); any {
+	if o.ledger.name(list) {
 		for part := range o.ledger.takeNamed(true, o.backwards()) {
 			if o.flight.acknowledge(part) {
 				news = true

@@ -8,8 +8,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// TestACKWork: however a list is made, it costs a few steps for each number in it
-// and each record that is out, and no memory (THREATS 40).
+// TestACKWork: an ACK takes no memory, whatever records it lists (THREATS 40).
 func TestACKWork(t *testing.T) {
 	for _, test := range worstACKs {
 		t.Run(test.name, func(t *testing.T) {
@@ -17,14 +16,7 @@ func TestACKWork(t *testing.T) {
 			s.unheard()
 			e := s.eng[clientSide]
 			list := parsedACK(t, test.list(s.sentNumbers()))
-			for _, heard := range []bool{false, true} {
-				if heard {
-					e.handleAuthenticACK(list)
-				}
-				if _, steps := e.out.ledger.name(list); steps > 4*(list.Len()+maxLedger) {
-					t.Errorf("heard %v: %d steps", heard, steps)
-				}
-			}
+			e.handleAuthenticACK(list)
 			if n := testing.AllocsPerRun(20, func() { e.handleAuthenticACK(list) }); n > 0 {
 				t.Errorf("%v allocations for a list that was heard before", n)
 			}
@@ -33,32 +25,6 @@ func TestACKWork(t *testing.T) {
 				t.Errorf("%v allocations", n)
 			}
 		})
-	}
-}
-
-// TestACKsBuiltForTheTable: a peer that knows how numbers are found names those
-// that take the longest.
-func TestACKsBuiltForTheTable(t *testing.T) {
-	for seed := range uint64(50) {
-		r := rand.New(rand.NewPCG(seed, 0x7ab1e))
-		l := randomLedger(r, maxLedger)
-		var table numberTable
-		for i := range l.records {
-			table.put(l.records[i].number, i)
-		}
-		var worst record.Number
-		longest := 0
-		for range 20000 {
-			n := record.Number{Epoch: 3, Seq: r.Uint64N(1 << 40)}
-			if _, steps := table.find(n, l.records); steps > longest {
-				worst, longest = n, steps
-			}
-		}
-		list := slices.Repeat([]record.Number{worst}, maxNumbers)
-		list[0].Epoch++ // the rest is out of order
-		if any, steps := l.name(parsedACK(t, list)); any || steps > 32*maxNumbers {
-			t.Errorf("seed %d: %d steps", seed, steps)
-		}
 	}
 }
 
@@ -110,7 +76,7 @@ func TestNamedRecords(t *testing.T) {
 				want[n] = true
 			}
 		}
-		any, _ := l.name(parsedACK(t, list))
+		any := l.name(parsedACK(t, list))
 		if any != (len(want) > 0) {
 			t.Fatalf("seed %d: any is %v, want %d", seed, any, len(want))
 		}
