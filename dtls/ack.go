@@ -134,7 +134,7 @@ func (e *Engine) awaitsHello() {
 
 func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	o := &e.out
-	e.credit.unlimited = true // RFC 9147, Section 5.1: the address has answered under its keys
+	e.path.addressProven(true) // RFC 9147, Section 5.1: the address has answered under its keys
 	// What is named and not in the ledger is of a flight before, or was never
 	// sent; either way it says nothing here.
 	news := false
@@ -183,7 +183,7 @@ func (e *Engine) flightArrived() {
 		o.apply(flightAcked)
 		return
 	}
-	o.dropMessages() // but not the quotes, which are of data, too
+	o.drop()
 	e.messagesArrived()
 }
 
@@ -197,7 +197,7 @@ func (e *Engine) flightAckedImplicitly() {
 		return
 	}
 	e.flightAnswered(true)
-	o.drop()
+	e.dropFlight()
 }
 
 // resendMissing sends at once what is not acknowledged, or, if that has only
@@ -365,7 +365,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	a := &e.acks
 	a.now = false
 	s := e.keys.sealer()
-	room := min(e.credit.left(e.path.limit()), maxUDPPayload) - s.Overhead() - ackHeaderLen
+	room := min(e.path.room(), maxUDPPayload) - s.Overhead() - ackHeaderLen
 	if room < 0 {
 		return dst, false
 	}

@@ -149,7 +149,7 @@ func (c *Conn) notSent(datagram []byte, err error, kicked bool) error {
 	case c.end.closed:
 		return errConnClosed
 	case errors.Is(err, errWithdrawn):
-		return c.eng.dataOvertaken(len(datagram), nil)
+		return c.eng.tooLargeError(len(datagram), nil)
 	case isTooLarge(err):
 		lp := c.eng.dataRefused(time.Now(), len(datagram), c.sock.pathHint(err), err)
 		c.takeEvents()

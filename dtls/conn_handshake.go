@@ -94,7 +94,7 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 		return err
 	}
 	if c.peer.ap.IsValid() {
-		c.eng.setPeer(c.peer.ap)
+		c.eng.path.setAddr(c.peer.ap)
 	} else if addr := c.remoteAddr(); addr != nil && c.sock.conn != nil {
 		c.eng.named = peerAddr{addr: addr}.key()
 	}

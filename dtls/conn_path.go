@@ -109,5 +109,5 @@ func (c *Conn) withdrawn(id uint64) bool {
 func (c *Conn) tooLargeNow(size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.eng.overtaken(size)
+	return c.eng.tooLarge(size)
 }

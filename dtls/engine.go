@@ -45,7 +45,7 @@ type Engine struct {
 	phase
 	p    *params
 	door *Door // server that still asks for a cookie, else nil
-	path pathMTU
+	path path
 	out  outbox
 	acks acker
 	keys epochs
@@ -59,8 +59,7 @@ type Engine struct {
 	replies [][]byte      // whole datagrams of the door, to be sent
 
 	now       time.Time
-	heard     time.Time // when the last authentic record came
-	peer      netip.AddrPort
+	heard     time.Time      // when the last authentic record came
 	named     netip.AddrPort // stands for a peer without an address of UDP in cookies
 	state     ConnectionState
 	secrets   secrets12
@@ -71,7 +70,6 @@ type Engine struct {
 	dataID    uint64 // ID of the last datagram with data of Write
 	dataSize  int
 
-	credit  credit
 	closing closing
 	trace   *tracer
 	repeats repeatGuard
@@ -115,7 +113,7 @@ func newClientEngine(p *params, now time.Time) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.credit.unlimited = true
+	e.path.addressProven(true)
 	if err := handshake.StartClient(e.hs.m); errors.Is(err, handshake.ErrBadPSK) {
 		return nil, badConfig("%v", err)
 	} else if err != nil {
@@ -163,16 +161,16 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 			return nil, err
 		}
 		e.door = door
-		e.credit.unlimited = true
+		e.path.addressProven(true)
 	case CookieNever, CookieUnderLoad:
 	default:
-		e.credit.unlimited = true
+		e.path.addressProven(true)
 	}
 	return e, nil
 }
 
 func newEngine(p *params, now time.Time) (*Engine, error) {
-	e := &Engine{p: p, now: now, path: newPathMTU(p, now), trace: p.trace}
+	e := &Engine{p: p, now: now, path: newPath(p, now), trace: p.trace}
 	if err := e.keys.openPlaintext(); err != nil {
 		return nil, err
 	}
@@ -185,8 +183,8 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 func (e *Engine) admit(hello *ProvenHello) {
 	e.hs.m.StartServer(hello.cookie, hello.retry)
 	e.hs.cookie, e.hs.vouched = hello.cookie != nil, hello.cookie != nil && hello.whole
-	e.credit.unlimited = hello.proven
-	e.setPeer(hello.From)
+	e.path.addressProven(hello.proven)
+	e.path.setAddr(hello.From)
 	if hello.rttKnown {
 		e.out.timer.learn(hello.rtt)
 	}
@@ -195,17 +193,11 @@ func (e *Engine) admit(hello *ProvenHello) {
 	e.keys.skipTo(hello.recordSeq)
 }
 
-// setPeer notes the peer's address; an invalid one says nothing.
-func (e *Engine) setPeer(addr netip.AddrPort) {
-	e.peer = addr
-	e.path.v6 = isIPv6(addr)
-}
-
 // cookieAddr is what cookies are bound to. A peer that is nowhere shares it with all
 // others of that kind.
 func (e *Engine) cookieAddr() netip.AddrPort {
-	if e.peer.IsValid() {
-		return e.peer
+	if e.path.addr.IsValid() {
+		return e.path.addr
 	}
 	return e.named
 }
@@ -221,13 +213,13 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	if e.door != nil {
 		return e.handleAtDoor(datagram, from)
 	}
-	if from.IsValid() && !e.peer.IsValid() {
-		e.setPeer(from)
+	if from.IsValid() && !e.path.addr.IsValid() {
+		e.path.setAddr(from)
 	}
 	if e.hearsRestart(datagram) {
 		return e.err
 	}
-	e.credit.in += len(datagram)
+	e.path.credit.received(len(datagram))
 	if e.handshaking() {
 		e.hs.heard++
 	}
@@ -369,7 +361,7 @@ func (e *Engine) end(err error) {
 		e.trace.ended(err)
 	}
 	e.data = nil
-	e.out.drop()
+	e.dropFlight()
 	e.acks.clear()
 	e.post.wipe()
 	e.post = nil
@@ -382,24 +374,6 @@ func (e *Engine) end(err error) {
 
 // Drops returns the counters.
 func (e *Engine) Drops() Drops { return e.drops }
-
-// credit is what an unproven address may still be sent: three times what came
-// from it (RFC 9147, Section 5.1). Bytes of UDP payload.
-type credit struct {
-	unlimited bool
-	in, out   int
-}
-
-const amplification = 3
-
-func (c *credit) left(limit int) int {
-	if c.unlimited {
-		return limit
-	}
-	return min(limit, amplification*c.in-c.out)
-}
-
-func isIPv6(a netip.AddrPort) bool { return a.Addr().Is6() && !a.Addr().Is4In6() }
 
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {

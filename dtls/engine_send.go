@@ -28,7 +28,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 		// What was left to send may have been acknowledged meanwhile.
 		e.out.finishTransmission(e.now)
 	}
-	tx = Transmit{To: e.peer}
+	tx = Transmit{To: e.path.addr}
 	switch {
 	case len(e.replies) > 0:
 		tx.Data = append(dst, e.replies[0]...)
@@ -56,7 +56,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 	}
 	e.nextID++
 	tx.ID = e.nextID
-	e.credit.out += len(tx.Data) - len(dst)
+	e.path.credit.sent(len(tx.Data) - len(dst))
 	return tx, true
 }
 
@@ -69,7 +69,7 @@ func (e *Engine) flightMayGo() bool { return !e.out.sent.stalled && !e.out.pacer
 func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	o := &e.out
 	whole := e.flightLimit()
-	d := datagram{e: e, start: len(dst), buf: dst, limit: e.credit.left(whole), whole: whole}
+	d := datagram{e: e, start: len(dst), buf: dst, limit: e.path.credit.left(whole), whole: whole}
 	for i := range o.flight.msgs {
 		if !o.flight.message(i).done() && !d.put(i) {
 			break
@@ -79,9 +79,11 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 		return Transmit{}, false
 	}
 	e.nextID++
-	tx := Transmit{Data: d.buf, To: e.peer, ID: e.nextID}
-	o.datagramSent(e.now, tx.ID, d.buf[len(dst):], d.parts, d.records)
-	e.credit.out += len(d.buf) - len(dst)
+	tx := Transmit{Data: d.buf, To: e.path.addr, ID: e.nextID}
+	sent := d.buf[len(dst):]
+	o.datagramSent(e.now, tx.ID, len(sent), d.parts, d.records)
+	e.path.noteQuote(sent)
+	e.path.credit.sent(len(sent))
 	if o.finishTransmission(e.now) {
 		e.trace.flight(o, e.path.limit())
 		e.lastWords()
@@ -246,7 +248,7 @@ func (e *Engine) appendAlert(dst []byte) ([]byte, bool) {
 		return dst, false
 	}
 	out, _, err := s.Seal(dst, record.TypeAlert, e.recordVersion(), alert.Append(nil, next.level, next.alert))
-	return out, err == nil && e.credit.left(maxUDPPayload) >= len(out)-len(dst)
+	return out, err == nil && e.path.credit.left(maxUDPPayload) >= len(out)-len(dst)
 }
 
 // Close queues a close_notify and ends the association; the next PollTransmit
@@ -328,8 +330,10 @@ func (e *Engine) mayWrite(n int) error {
 			Op: "write", Size: n + s.Overhead(), MTU: e.path.limit(), PathMTU: e.path.limit(),
 			MaxData: e.MaxData(), Source: e.path.source,
 		}
-	case e.path.told > 0:
-		return e.forewarned(n + e.keys.sealer().Overhead())
+	case e.path.notice > 0: // else without a look at the keys
+		if size := n + e.keys.sealer().Overhead(); e.tooLarge(size) {
+			return e.tooLargeError(size, nil)
+		}
 	}
 	return nil
 }
@@ -352,7 +356,7 @@ func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
 		e.end(e.exhausted())
 		return dst, e.err
 	}
-	e.out.noteQuote(out[len(dst):])
+	e.path.noteQuote(out[len(dst):])
 	return out, nil
 }
 
@@ -370,7 +374,7 @@ func (e *Engine) pollData(dst []byte) (Transmit, bool) {
 	}
 	e.nextID++
 	e.dataID, e.dataSize = e.nextID, len(out)-len(dst)
-	return Transmit{Data: out, To: e.peer, ID: e.nextID}, true
+	return Transmit{Data: out, To: e.path.addr, ID: e.nextID}, true
 }
 
 // writeRefused lowers the limit, where the mode allows, for data of size bytes

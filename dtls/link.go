@@ -15,7 +15,7 @@ import (
 var _ handshake.Link = (*driver)(nil)
 
 func (hs *driver) Now() time.Time       { return hs.e.now }
-func (hs *driver) Peer() netip.AddrPort { return hs.e.peer }
+func (hs *driver) Peer() netip.AddrPort { return hs.e.path.addr }
 
 func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }
 
@@ -73,7 +73,7 @@ func (hs *driver) VersionAgreed(version uint16) {
 	e.out.ledger.enable(version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13))
 }
 
-func (hs *driver) AddressProven() { hs.e.credit.unlimited = true }
+func (hs *driver) AddressProven() { hs.e.path.addressProven(true) }
 
 func (hs *driver) RecallRetry(hello []byte) *handshake.Retry { return hs.e.recallRetry(hello) }
 

@@ -115,7 +115,6 @@ type PathInfo struct {
 type pathMTU struct {
 	mode      MTUMode
 	v6        bool  // fallback is 1232: IPv6 links carry 1280
-	rttTimer  bool  // the flight's timer came from a measured round trip
 	rung      uint8 // rungFull, rungFallback, rungFloor
 	byTurns   bool  // a hello alternates between the floor and the rung before
 	before    uint8
@@ -125,7 +124,7 @@ type pathMTU struct {
 	confirmed int // largest size known to have arrived, 0: none
 	silent    int // unanswered transmissions at this rung
 	lost      int // ReportLost since something above base was delivered
-	told      int // MTUManual: what a notice about data said, until a Write has heard it; 0: nothing
+	notice    int // MTUManual: size in a notice about data, until a Write has failed with it; 0: none
 	at        time.Time
 }
 
@@ -137,6 +136,18 @@ const (
 
 func newPathMTU(p *params, now time.Time) pathMTU {
 	return pathMTU{mode: p.mtuMode, full: p.mtu, ceiling: p.maxMTU, at: now}
+}
+
+// setIPv6 says whether the address of the peer is one of IPv6.
+func (m *pathMTU) setIPv6(is bool) { m.v6 = is }
+
+// announce notes the size in a notice about data (MTUManual).
+func (m *pathMTU) announce(n int) { m.notice = n }
+
+// takeNotice returns that size, once.
+func (m *pathMTU) takeNotice() (n int) {
+	n, m.notice = m.notice, 0
+	return n
 }
 
 // limit is the largest datagram to send now.
@@ -180,7 +191,7 @@ func (m *pathMTU) set(n int, start int, now time.Time) {
 	} else {
 		m.ceiling, m.full = n, n
 	}
-	m.rung, m.silent, m.confirmed, m.told = rungFull, 0, 0, 0
+	m.rung, m.silent, m.confirmed, m.notice = rungFull, 0, 0, 0
 	m.byTurns = false
 	m.source, m.at = FromConfig, now
 }
@@ -266,11 +277,11 @@ func (m *pathMTU) deliveredSize(n int) {
 // because nothing answered it (RFC 9147, Section 4.4: two or three tries). It
 // reports whether that lowered the limit. Silence about a size that is known to
 // arrive, or that the next rung would let pass as well, is loss.
-func (m *pathMTU) silence(size int, timer time.Duration, now time.Time) bool {
+func (m *pathMTU) silence(size int, timer time.Duration, measured bool, now time.Time) bool {
 	if m.mode != MTUAuto || m.rung == rungFloor || size <= m.confirmed {
 		return false
 	}
-	next, rung, tries := m.fallback(), rungFallback, m.tries(timer)
+	next, rung, tries := m.fallback(), rungFallback, m.tries(timer, measured)
 	switch {
 	case m.rung == rungFallback:
 		next, rung = minMTU, rungFloor
@@ -350,11 +361,11 @@ const fallbackTries = 2
 // tries is how many transmissions a rung gets: two where the timer came from a
 // measured round trip (they cost little), else one, or two if the timer is
 // short.
-func (m *pathMTU) tries(timer time.Duration) int {
+func (m *pathMTU) tries(timer time.Duration, measured bool) int {
 	if m.rung == rungFallback {
 		return fallbackTries
 	}
-	if m.rttTimer || timer <= 400*time.Millisecond {
+	if measured || timer <= 400*time.Millisecond {
 		return 2
 	}
 	return 1

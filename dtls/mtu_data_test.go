@@ -142,14 +142,14 @@ func TestHintManualData(t *testing.T) {
 
 	// A datagram that was sealed before the notice was heard.
 	e.PathHint(s.now, 900, sendData(t, e, most))
-	if !e.overtaken(901) || e.overtaken(900) {
+	if !e.tooLarge(901) || e.tooLarge(900) {
 		t.Error("of 901 and 900 bytes one is too large by now, the other not")
 	}
-	if lp := e.dataOvertaken(defaultMTU, nil); lp.PathMTU != 900 || lp.MaxData != fits || e.overtaken(defaultMTU) {
+	if lp := e.tooLargeError(defaultMTU, nil); lp.PathMTU != 900 || lp.MaxData != fits || e.tooLarge(defaultMTU) {
 		t.Errorf("%+v", lp)
 	}
 	e.PathHint(s.now, 700, sendData(t, e, most))
-	if err := e.SetMTU(1000); err != nil || e.overtaken(1000) {
+	if err := e.SetMTU(1000); err != nil || e.tooLarge(1000) {
 		t.Error("SetMTU is the answer to all that was told before", err)
 	}
 }
@@ -206,7 +206,7 @@ func TestQuotesAreFreed(t *testing.T) {
 	s.handshake()
 	s.echo("settled")
 	for at, e := range s.eng {
-		if e.out.quotes != nil {
+		if e.path.quotes != nil {
 			t.Errorf("the %s remembers its handshake", side(at))
 		}
 	}

@@ -14,31 +14,32 @@ func TestLadder(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		path  pathMTU
-		size  int // largest datagram of each transmission, 0: the limit
+		rtt   bool // the timer comes from a measured round trip
+		size  int  // largest datagram of each transmission, 0: the limit
 		timer time.Duration
 		want  []int // limit after each silence
 	}{
-		{"a timer of a second allows one try at full size, then two at the fallback", pathMTU{full: 1232}, 0, second, []int{548, 548, 228, 228, 228}},
-		{"a measured timer allows two", pathMTU{full: 1232, rttTimer: true}, 0, second, []int{1232, 548, 548, 228, 228}},
-		{"so does a short one", pathMTU{full: 1232}, 0, short, []int{1232, 548, 548, 228, 228}},
-		{"401 ms is not short", pathMTU{full: 1232}, 0, short + 1e6, []int{548, 548, 228}},
-		{"Ethernet falls to the fallback too", pathMTU{full: 1472}, 0, second, []int{548, 548, 228}},
-		{"below the fallback there is only the floor, after the tries of both", pathMTU{full: 500, rttTimer: true}, 0, second, []int{500, 500, 500, 228, 228}},
-		{"at the fallback there is only the floor", pathMTU{full: 548, rttTimer: true}, 0, second, []int{548, 548, 548, 228, 228}},
-		{"at the floor there is nothing", pathMTU{full: 228, rttTimer: true}, 0, second, []int{228, 228, 228}},
-		{"a small ceiling acts like a small start", pathMTU{full: 1232, ceiling: 400, rttTimer: true}, 0, second, []int{400, 400, 400, 228}},
-		{"IPv6 never goes below 1232", pathMTU{full: 1232, v6: true}, 0, second, []int{1232, 1232, 1232, 1232}},
-		{"but falls to it", pathMTU{full: 1452, v6: true}, 0, second, []int{1232, 1232, 1232}},
-		{"a caller's 600 on IPv6 stays", pathMTU{full: 600, v6: true}, 0, second, []int{600, 600, 600}},
-		{"what the fallback would let pass as well has three tries, then only the floor is left", pathMTU{full: 1232}, 548, second, []int{1232, 1232, 228, 228}},
-		{"four tries with a measured timer", pathMTU{full: 1232, rttTimer: true}, 300, second, []int{1232, 1232, 1232, 228}},
-		{"what the floor would let pass was lost, not too large", pathMTU{full: 1232}, 228, second, []int{1232, 1232, 1232, 1232, 1232}},
-		{"a byte more may have been too large", pathMTU{full: 1232}, 549, second, []int{548}},
-		{"a size that arrived before holds its rung", pathMTU{full: 1232, confirmed: 1232}, 0, second, []int{1232, 1232, 1232}},
-		{"one that did not, does not", pathMTU{full: 1232, confirmed: 1231}, 0, second, []int{548, 548, 548}},
-		{"nor do small ones", pathMTU{full: 1232, confirmed: 228}, 0, second, []int{548, 548, 228}},
-		{"only the kernel lowers in MTUKernel", pathMTU{full: 1232, mode: MTUKernel}, 0, second, []int{1232, 1232, 1232}},
-		{"only the caller in MTUManual", pathMTU{full: 1232, mode: MTUManual}, 0, second, []int{1232, 1232, 1232}},
+		{"a timer of a second allows one try at full size, then two at the fallback", pathMTU{full: 1232}, false, 0, second, []int{548, 548, 228, 228, 228}},
+		{"a measured timer allows two", pathMTU{full: 1232}, true, 0, second, []int{1232, 548, 548, 228, 228}},
+		{"so does a short one", pathMTU{full: 1232}, false, 0, short, []int{1232, 548, 548, 228, 228}},
+		{"401 ms is not short", pathMTU{full: 1232}, false, 0, short + 1e6, []int{548, 548, 228}},
+		{"Ethernet falls to the fallback too", pathMTU{full: 1472}, false, 0, second, []int{548, 548, 228}},
+		{"below the fallback there is only the floor, after the tries of both", pathMTU{full: 500}, true, 0, second, []int{500, 500, 500, 228, 228}},
+		{"at the fallback there is only the floor", pathMTU{full: 548}, true, 0, second, []int{548, 548, 548, 228, 228}},
+		{"at the floor there is nothing", pathMTU{full: 228}, true, 0, second, []int{228, 228, 228}},
+		{"a small ceiling acts like a small start", pathMTU{full: 1232, ceiling: 400}, true, 0, second, []int{400, 400, 400, 228}},
+		{"IPv6 never goes below 1232", pathMTU{full: 1232, v6: true}, false, 0, second, []int{1232, 1232, 1232, 1232}},
+		{"but falls to it", pathMTU{full: 1452, v6: true}, false, 0, second, []int{1232, 1232, 1232}},
+		{"a caller's 600 on IPv6 stays", pathMTU{full: 600, v6: true}, false, 0, second, []int{600, 600, 600}},
+		{"what the fallback would let pass as well has three tries, then only the floor is left", pathMTU{full: 1232}, false, 548, second, []int{1232, 1232, 228, 228}},
+		{"four tries with a measured timer", pathMTU{full: 1232}, true, 300, second, []int{1232, 1232, 1232, 228}},
+		{"what the floor would let pass was lost, not too large", pathMTU{full: 1232}, false, 228, second, []int{1232, 1232, 1232, 1232, 1232}},
+		{"a byte more may have been too large", pathMTU{full: 1232}, false, 549, second, []int{548}},
+		{"a size that arrived before holds its rung", pathMTU{full: 1232, confirmed: 1232}, false, 0, second, []int{1232, 1232, 1232}},
+		{"one that did not, does not", pathMTU{full: 1232, confirmed: 1231}, false, 0, second, []int{548, 548, 548}},
+		{"nor do small ones", pathMTU{full: 1232, confirmed: 228}, false, 0, second, []int{548, 548, 228}},
+		{"only the kernel lowers in MTUKernel", pathMTU{full: 1232, mode: MTUKernel}, false, 0, second, []int{1232, 1232, 1232}},
+		{"only the caller in MTUManual", pathMTU{full: 1232, mode: MTUManual}, false, 0, second, []int{1232, 1232, 1232}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m, before := tt.path, tt.path.limit()
@@ -47,7 +48,7 @@ func TestLadder(t *testing.T) {
 				if size == 0 {
 					size = m.limit()
 				}
-				lowered := m.silence(size, tt.timer, simStart)
+				lowered := m.silence(size, tt.timer, tt.rtt, simStart)
 				if got := m.limit(); got != want {
 					t.Fatalf("%d after silence %d, want %d", got, i+1, want)
 				}
@@ -82,7 +83,7 @@ func TestPathMTUInputs(t *testing.T) {
 	delivered := func(n int) func(*pathMTU) bool {
 		return func(m *pathMTU) bool { m.deliveredSize(n); return false }
 	}
-	silence := func(m *pathMTU) bool { return m.silence(m.limit(), time.Second, simStart) }
+	silence := func(m *pathMTU) bool { return m.silence(m.limit(), time.Second, false, simStart) }
 	set := func(n int) func(*pathMTU) bool {
 		return func(m *pathMTU) bool { m.set(n, 1232, simStart); return false }
 	}

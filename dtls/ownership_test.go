@@ -17,7 +17,7 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"acker", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "partial", "plaintextACKs", "quoteRing", "readEpoch", "restartWatch", "sealEpoch", "sentRecord", "suspicion", "timer", "tracer", "transmission",
+		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "partial", "path", "pathMTU", "plaintextACKs", "quoteRing", "readEpoch", "restartWatch", "sealEpoch", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "alarms", "deadline", "ending", "inbox", "news", "opening", "pathHint", "readQueue", "ring", "snapshot", "turn",
 		// Parts of what shares a socket.

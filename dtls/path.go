@@ -1,19 +1,82 @@
 package dtls
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 )
 
+// path is a way to the peer: an address, and what is known of the network on the
+// way to it. Records, keys and flights do not depend on it.
+type path struct {
+	pathMTU
+	addr   netip.AddrPort // of the peer, invalid if unknown
+	credit credit
+	quotes *quoteRing // of datagrams sent, nil: none was large
+}
+
+func newPath(p *params, now time.Time) path { return path{pathMTU: newPathMTU(p, now)} }
+
+// setAddr sets the address of the peer, which may be invalid.
+func (p *path) setAddr(addr netip.AddrPort) {
+	p.addr = addr
+	p.setIPv6(isIPv6(addr))
+}
+
+// addressProven lifts the limit of RFC 9147, Section 5.1, or sets it: a cookie or
+// keys have proven that the peer receives at its address.
+func (p *path) addressProven(proven bool) { p.credit.unlimited = proven }
+
+// room is how large the next datagram may be.
+func (p *path) room() int { return p.credit.left(p.limit()) }
+
+// noteQuote remembers a datagram that an ICMP message may quote. Smaller ones fit
+// every path.
+func (p *path) noteQuote(datagram []byte) {
+	if len(datagram) <= fallbackMTU4 {
+		return
+	}
+	if p.quotes == nil {
+		p.quotes = new(quoteRing)
+	}
+	p.quotes.note(datagram)
+}
+
+func (p *path) dropQuotes() { p.quotes = nil }
+
+// credit limits what is sent to an unproven address to three times what came from
+// it (RFC 9147, Section 5.1). Bytes of UDP payload.
+type credit struct {
+	unlimited bool
+	in, out   int
+}
+
+const amplification = 3
+
+func (c *credit) received(n int) { c.in += n }
+
+func (c *credit) sent(n int) { c.out += n }
+
+// left is how large the next datagram may be, at most limit.
+func (c *credit) left(limit int) int {
+	if c.unlimited {
+		return limit
+	}
+	return min(limit, amplification*c.in-c.out)
+}
+
+func isIPv6(a netip.AddrPort) bool { return a.Addr().Is6() && !a.Addr().Is4In6() }
+
+// ---- the engine's path ----------------------------------------------------------
+
 // MTU is the limit in force: the largest datagram sent now, bytes of UDP
 // payload.
 func (e *Engine) MTU() int { return e.path.limit() }
 
-// SetMTU sets the limit and a ceiling for all that is learned later, from the
-// next datagram on, also in the middle of a flight; larger datagrams of that
-// flight are cut anew. 0 lifts the ceiling and goes back to Config.MTU;
-// 1…227 is an error.
+// SetMTU sets the limit, and the ceiling of later values, from the next datagram on,
+// also in the middle of a flight; larger datagrams of that flight are cut anew. 0
+// lifts the ceiling and goes back to Config.MTU; 1…227 is an error.
 func (e *Engine) SetMTU(n int) error {
 	if n != 0 && n < minMTU {
 		return errBelowMinimumMTU
@@ -26,28 +89,27 @@ func (e *Engine) SetMTU(n int) error {
 	return nil
 }
 
-// PathMTU is what is known of the path.
+// PathMTU describes the path.
 func (e *Engine) PathMTU() PathInfo {
 	overhead := 0
-	if e.peer.IsValid() {
-		overhead = ipOverhead(e.peer.Addr())
+	if e.path.addr.IsValid() {
+		overhead = ipOverhead(e.path.addr.Addr())
 	}
 	return e.path.info(overhead)
 }
 
-// PathHint tells the engine that the path is said to carry mtu bytes of UDP
-// payload. quoted is the beginning of the datagram that was too large, as the
-// notice quotes it; nil for the value of a kernel's cache. An ICMP message is
-// believed if what it quotes was sent recently and is larger than mtu, and if
-// the path can be meant to be so small: from 548 bytes, on IPv6 1232
-// (RFC 9147, Section 4.4). One that quotes something else is dropped. One that
-// quotes less than 16 bytes, as old routers do, is a rumour like the cache: it
-// may only lower a handshake's first try, not below these sizes nor below what
-// is known to arrive.
+// PathHint takes the report that the path carries mtu bytes of UDP payload. quoted
+// is the beginning of the datagram that was too large, from the ICMP message; nil
+// for the value of a kernel's cache. An ICMP message is verified if the quoted
+// datagram was sent recently and is larger than mtu. It lowers the limit to values
+// from 548 bytes, on IPv6 1232 (RFC 9147, Section 4.4). One that quotes something
+// else is dropped. One that quotes less than 16 bytes, as those of old routers do,
+// counts as little as the cache: it may only lower the size at which a handshake's
+// flight begins, not below these values nor below a size that was acknowledged.
 //
-// A hint never sends anything; it lowers the limit and marks what did not fit
-// as unsent, so that PollTransmit goes on at once. With MTUManual it is an
-// event instead.
+// A hint sends nothing. It lowers the limit and marks the content of larger
+// datagrams as unsent, so that PollTransmit continues with it. With MTUManual it is
+// an event instead.
 func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 	if e.over() || mtu <= 0 {
 		return
@@ -55,7 +117,7 @@ func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 	e.tick(now)
 	size, verdict := 0, quotesNumber
 	if len(quoted) >= quoteMin {
-		if size, verdict = e.out.quotes.match(quoted); verdict == quotesNothing || mtu >= size {
+		if size, verdict = e.path.quotes.match(quoted); verdict == quotesNothing || mtu >= size {
 			return // a datagram that fits cannot have been too big
 		}
 	}
@@ -63,11 +125,11 @@ func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 	switch {
 	case e.path.mode == MTUManual:
 		if verified && e.path.credible(mtu) {
-			e.tellCaller(mtu, size)
+			e.reportNotice(mtu, size)
 		}
 	case !verified && (!e.handshaking() || e.out.sent.hinted):
-		// Rumours cost nothing to make: one of them has part of a flight sent
-		// again, the timer serves the others.
+		// Anybody can make an unverified hint. One of them has part of a
+		// transmission sent again; after that only the timer does.
 	case e.path.hint(mtu, verified, e.now):
 		if e.out.withdrawOver(e.path.limit()) && !verified {
 			e.out.sent.hint()
@@ -76,12 +138,12 @@ func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 	}
 }
 
-// tellCaller reports a verified notice about a datagram of size bytes to a
-// caller who decides (MTUManual): in a handshake at once, later to the next
-// Write that is too large.
-func (e *Engine) tellCaller(mtu, size int) {
+// reportNotice reports a verified notice about a datagram of size bytes to the
+// caller (MTUManual): with an event and, after the handshake, as the error of the
+// next Write that is too large.
+func (e *Engine) reportNotice(mtu, size int) {
 	if !e.handshaking() {
-		e.path.told = mtu
+		e.path.announce(mtu)
 		path := e.PathMTU()
 		if path.LinkMTU > 0 {
 			path.LinkMTU += mtu - path.MTU
@@ -98,15 +160,15 @@ func (e *Engine) tellCaller(mtu, size int) {
 	}
 }
 
-// TransmitRefused says that the transport did not take the datagram with that
-// ID because it is too large; hint is the size it would take, 0 if unknown. Say
-// so before the next PollTransmit. What was in it goes out again in smaller
-// datagrams under new record numbers.
+// TransmitRefused reports that the transport refused the datagram with that ID
+// because it is too large. hint is the size that the transport takes, 0 if unknown.
+// It must be called before the next PollTransmit. The content goes out again in
+// smaller datagrams under new record numbers.
 func (e *Engine) TransmitRefused(now time.Time, id uint64, hint int) {
 	e.transmitRefused(now, id, hint, nil)
 }
 
-// transmitRefused is TransmitRefused with what the transport said.
+// transmitRefused is TransmitRefused with the error of the transport.
 func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error) {
 	if e.over() {
 		return
@@ -141,9 +203,9 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 	e.askCaller(lp)
 }
 
-// askCaller reports a refusal to a caller who decides (MTUManual). The flight
-// stands still until the event was polled. Each is a try, or a caller who
-// changes nothing would be asked for ever.
+// askCaller reports a refusal to the caller (MTUManual). The flight stalls until the
+// event was polled. Each refusal is a try: a caller that changes nothing would get
+// the same event for ever.
 func (e *Engine) askCaller(lp *LargePacketError) {
 	if !e.out.timer.try() {
 		e.fail(e.timeoutError())
@@ -157,8 +219,8 @@ func (e *Engine) askCaller(lp *LargePacketError) {
 	e.events.push(Event{Kind: EventLargePacket, Err: lp})
 }
 
-// narrow ends a handshake over a path that takes nothing useful. An alert of a
-// few bytes may pass, and spares the peer its time-out.
+// narrow ends a handshake over a path on which not even the floor passes. The alert
+// of a few bytes may pass, and saves the peer its time-out.
 func (e *Engine) narrow(lp *LargePacketError) {
 	e.sendAlert(alert.Fatal, alert.InternalError)
 	e.end(lp)
@@ -172,30 +234,21 @@ func (e *Engine) largePacket(op string, size, hint int, source MTUSource) *Large
 	return lp
 }
 
-// overtaken reports whether data sealed in a datagram of size bytes is too large
-// by now.
-func (e *Engine) overtaken(size int) bool {
-	return size > e.path.limit() || e.path.told > 0 && size > e.path.told
+// tooLarge reports whether a datagram of data with size bytes exceeds the limit, or
+// the size in a notice (MTUManual).
+func (e *Engine) tooLarge(size int) bool {
+	return size > e.path.limit() || e.path.notice > 0 && size > e.path.notice
 }
 
-// dataOvertaken is the error for that datagram, which was not sent.
-func (e *Engine) dataOvertaken(size int, cause error) *LargePacketError {
+// tooLargeError is the error for that datagram, which was not sent. With MTUManual a
+// notice fails one Write; the caller may repeat it all the same.
+func (e *Engine) tooLargeError(size int, cause error) *LargePacketError {
 	lp := e.largePacket("write", size, e.path.limit(), e.path.source)
-	if size <= e.path.limit() { // the caller's limit
-		lp.PathMTU, lp.Source = e.path.told, FromICMP
-		e.path.told = 0
+	if size <= e.path.limit() {
+		lp.PathMTU, lp.Source = e.path.takeNotice(), FromICMP
 	}
 	lp.Err = cause
 	return e.withMaxData(lp)
-}
-
-// forewarned is the error of the next Write that is larger than what a notice
-// said (MTUManual). It is told once: whoever writes the same again means it.
-func (e *Engine) forewarned(size int) error {
-	if !e.overtaken(size) {
-		return nil
-	}
-	return e.dataOvertaken(size, nil)
 }
 
 // silence lets an unanswered transmission lower the limit. It reports whether
@@ -210,8 +263,7 @@ func (e *Engine) silence() bool {
 		}
 		return first
 	}
-	e.path.rttTimer = o.timer.measured
-	if !e.path.silence(o.sent.biggest, o.timer.timeout, e.now) {
+	if !e.path.silence(o.sent.biggest, o.timer.timeout, o.timer.measured, e.now) {
 		return false
 	}
 	e.pathChanged()
@@ -223,13 +275,12 @@ func (e *Engine) pathChanged() {
 	e.events.push(Event{Kind: EventMTU, Path: e.PathMTU()})
 }
 
-// ReportDelivered says that a datagram of n bytes of UDP payload is known to
-// have arrived.
+// ReportDelivered reports that a datagram of n bytes of UDP payload arrived.
 func (e *Engine) ReportDelivered(n int) { e.path.deliveredSize(n) }
 
-// ReportLost says that a datagram of n bytes of UDP payload is known to be
-// lost. Six such reports above 1232 bytes, with nothing of that size delivered
-// in between, take the path for a black hole: the limit falls to 1232.
+// ReportLost reports that a datagram of n bytes of UDP payload was lost. After six
+// reports above 1232 bytes, with nothing of that size delivered in between, the path
+// counts as a black hole: the limit falls to 1232.
 func (e *Engine) ReportLost(n int) {
 	if e.path.reportedLost(n, e.now) {
 		e.pathChanged()

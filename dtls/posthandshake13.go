@@ -78,7 +78,7 @@ func (hs *driver) finish13(r handshake.Result) {
 		e.flightConfirmed()
 		e.keys.forgetSealBefore(epochData)
 		e.keys.retire = e.now.Add(keepHandshake)
-		e.credit.unlimited = true
+		e.path.addressProven(true)
 		e.sendTickets13(hs.m.Config)
 	}
 	e.trace.keys(epochData, post.suite.ID)

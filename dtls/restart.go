@@ -77,7 +77,7 @@ func (e *Engine) hearsRestart(datagram []byte) bool {
 		return true
 	}
 	w.leave = e.now.Add(antechamber.Life)
-	reply, hello := door.Handle(e.now, datagram, e.cookieAddr(), e.peer, nil)
+	reply, hello := door.Handle(e.now, datagram, e.cookieAddr(), e.path.addr, nil)
 	switch {
 	case hello != nil:
 		e.suspectRestart()

@@ -133,7 +133,6 @@ type outbox struct {
 	timer  timer
 	pacer  pacer
 	plain  plaintextACKs
-	quotes *quoteRing
 }
 
 func (o *outbox) init(policy *RetransmitPolicy, isClient bool) {
@@ -186,13 +185,12 @@ func (o *outbox) extend(msgs []outMessage) {
 }
 
 // datagramSent notes a datagram that was just cut.
-func (o *outbox) datagramSent(now time.Time, id uint64, datagram []byte, parts []sentPart, records []sentRecord) {
+func (o *outbox) datagramSent(now time.Time, id uint64, size int, parts []sentPart, records []sentRecord) {
 	o.flight.began = firstTime(o.flight.began, now)
-	o.sent.note(id, len(datagram), parts)
-	o.ledger.note(id, len(datagram), records)
+	o.sent.note(id, size, parts)
+	o.ledger.note(id, size, records)
 	o.timer.datagramSent(now)
 	o.pacer.datagramSent()
-	o.noteQuote(datagram)
 }
 
 // finishTransmission starts the timer once everything was handed over, and
@@ -264,15 +262,8 @@ func (o *outbox) withdrawAt(i int) {
 	o.apply(flightWithdrawn)
 }
 
-// drop forgets the flight, because the peer has it or the association is over, and
-// with it the quotes.
+// drop forgets the flight, because the peer has it or the association is over.
 func (o *outbox) drop() {
-	o.dropMessages()
-	o.quotes = nil
-}
-
-// dropMessages forgets the flight.
-func (o *outbox) dropMessages() {
 	o.flight.msgs, o.sent.log = nil, nil
 	o.ledger.drop()
 	o.apply(flightAckedLast)
@@ -283,18 +274,6 @@ func (o *outbox) nextTimeout() time.Time {
 		return time.Time{}
 	}
 	return earliest(o.timer.deadline, o.pacer.next)
-}
-
-// noteQuote remembers a datagram that an ICMP message may quote. Smaller ones fit
-// every path.
-func (o *outbox) noteQuote(datagram []byte) {
-	if len(datagram) <= fallbackMTU4 {
-		return
-	}
-	if o.quotes == nil {
-		o.quotes = new(quoteRing)
-	}
-	o.quotes.note(datagram)
 }
 
 // flight is a sequence of handshake messages (RFC 6347, Section 4.2.4), and what
@@ -532,7 +511,13 @@ func (e *Engine) flightAnswered(sample bool) {
 func (e *Engine) flightConfirmed() {
 	e.path.deliveredSize(e.out.sent.biggest)
 	e.out.apply(flightCompleted)
+	e.dropFlight()
+}
+
+// dropFlight forgets the flight, and the quotes of its datagrams.
+func (e *Engine) dropFlight() {
 	e.out.drop()
+	e.path.dropQuotes()
 }
 
 // setMessageSeq sets the message_seq of the next message.

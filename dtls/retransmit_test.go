@@ -397,7 +397,7 @@ func TestLastFlightLost(t *testing.T) {
 			t.Errorf("%d lost: sent %d times, timers %v", lost, *copies, s.timeouts)
 		}
 		s.echo("data")
-		if o := &s.eng[serverSide].out; o.flight.msgs != nil || o.quotes != nil {
+		if e := s.eng[serverSide]; e.out.flight.msgs != nil || e.path.quotes != nil {
 			t.Errorf("the last flight is kept although data has proved its arrival")
 		}
 	}
