@@ -93,6 +93,7 @@ func TestIdleTimeoutIsCheap(t *testing.T) {
 			s.IdleTimeout = time.Minute
 			s.MaxVersion = VersionDTLS12 // no acknowledgements with timers of their own
 		})
+		synctest.Wait()
 		before := ourGoroutines()
 		var clients, servers []*Conn
 		for range n {

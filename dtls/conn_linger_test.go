@@ -66,6 +66,7 @@ func TestListenerLingers(t *testing.T) {
 	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
 		l := listen(t, only)
 		heal := deaf(l.net, l.Addr())
+		synctest.Wait()
 		before := ourGoroutines()
 		client, _, done := l.dialing(t)
 		server := l.accept(t)
@@ -81,6 +82,7 @@ func TestListenerLingers(t *testing.T) {
 		if s := l.Stats(); s.Associations != 0 || s.Lingering != 1 || l.members.users != 2 {
 			t.Errorf("%+v, %d users", s, l.members.users)
 		}
+		synctest.Wait()
 		if n := ourGoroutines() - before; n > 2 { // the client and its reader
 			t.Errorf("%d goroutines more", n)
 		}
@@ -163,6 +165,7 @@ func TestClientLingers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := listen(t, only13)
 			heal := unheard(l)
+			synctest.Wait()
 			before := ourGoroutines()
 			client, conn := l.dial(t)
 			began := time.Now()
@@ -172,7 +175,7 @@ func TestClientLingers(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			heal()
 			ends(t, l)
-			if !conn.isClosed() || ourGoroutines() > before {
+			if synctest.Wait(); !conn.isClosed() || ourGoroutines() > before {
 				t.Errorf("the transport is closed: %v; %d goroutines, were %d", conn.isClosed(), ourGoroutines(), before)
 			}
 		})
@@ -235,6 +238,7 @@ func TestLingeringEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				a.Close() // it dies without a word
+				synctest.Wait()
 				before := ourGoroutines()
 				server.Close()
 				if test.after > 0 {

@@ -109,7 +109,7 @@ func TestRenegotiationFlood(t *testing.T) {
 			s.deliver(to, s.authenticMessage(to.other(), typ, i))
 			said = append(said, s.says(to)...)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > time.Minute { // a second under the race detector
 			t.Errorf("%v: %v", typ, took)
 		}
 		if !slices.Equal(said, []alert.Alert{alert.NoRenegotiation}) || s.eng[to].Drops().Refused != 10000 {

@@ -137,6 +137,8 @@ func (s *kernelSocket) icmp(errno syscall.Errno, peer net.Addr, mtu int, quoted 
 // kernel. It counts what it dropped.
 func (n *memNet) router(mtu int, kernels ...*kernelSocket) (dropped *atomic.Int64) {
 	dropped = new(atomic.Int64)
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.path = func(from, to net.Addr, p []byte) bool {
 		if len(p) <= mtu {
 			return true

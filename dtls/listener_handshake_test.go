@@ -185,6 +185,7 @@ func TestUndrivenHandshakesEnd(t *testing.T) {
 		}
 		began := time.Now()
 		defer closeAll(clients...)
+		synctest.Wait()
 		before := ourGoroutines()
 		var left []*Conn
 		for i := range 20 {
@@ -202,6 +203,7 @@ func TestUndrivenHandshakesEnd(t *testing.T) {
 				c.NextTimeout() // looking at it makes its engine
 			}
 		}
+		synctest.Wait()
 		if n := ourGoroutines(); n > before {
 			t.Errorf("%d goroutines more", n-before)
 		}

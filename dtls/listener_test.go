@@ -138,13 +138,18 @@ func TestListenerEcho(t *testing.T) {
 	}
 }
 
-// TestStalledHandshakesDelayNobody: a thousand clients stop behind their cookie;
+// TestStalledHandshakesDelayNobody: a thousand clients, in the brief form some
+// hundred, stop behind their cookie;
 // another one is served as if they were not there, and all are gone after the
 // handshake's time-out.
 func TestStalledHandshakesDelayNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const stalled = 1000
+		stalled := 1000
+		if brief() {
+			stalled = 300
+		}
 		l := listen(t, func(_, s *Config) { s.HandshakeTimeout = 20 * time.Second })
+		synctest.Wait()
 		before := runtime.NumGoroutine()
 		for range stalled {
 			conn := l.net.dial(l.Addr())
@@ -176,9 +181,10 @@ func TestStalledHandshakesDelayNobody(t *testing.T) {
 		}
 		time.Sleep(25 * time.Second)
 		s := l.Stats()
-		if s.HandshakesOpen != 0 || s.HandshakesFailed != stalled || s.Associations != 1 {
+		if s.HandshakesOpen != 0 || s.HandshakesFailed != uint64(stalled) || s.Associations != 1 {
 			t.Errorf("afterwards: %+v", s)
 		}
+		synctest.Wait()
 		if n := runtime.NumGoroutine() - before; n > 5 {
 			t.Errorf("%d goroutines are left", n)
 		}
@@ -581,6 +587,7 @@ func TestStaleHelloIsNoRestart(t *testing.T) {
 
 // TestBacklogIsBounded: what no Accept takes is closed.
 func TestBacklogIsBounded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := listen(t, nil)
 		var conns []*Conn
@@ -609,6 +616,7 @@ func TestBacklogIsBounded(t *testing.T) {
 func TestIdleAssociationsHaveNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := listen(t, nil)
+		synctest.Wait()
 		before := runtime.NumGoroutine()
 		const n = 200
 		var clients, servers []*Conn
