@@ -123,7 +123,7 @@ func TestACKBombs(t *testing.T) {
 		}
 		took, grown := time.Since(began), int64(liveHeap()-before)
 		t.Logf("full ledger %v: %v each", full, took/2000)
-		if took > 10*time.Second {
+		if took > time.Minute { // milliseconds on an idle machine
 			t.Errorf("full ledger %v: 2000 ACKs took %v", full, took)
 		}
 		if grown > 1<<14 || e.out.flight.state != flightWaiting {
@@ -245,6 +245,7 @@ func TestQuarterTimer(t *testing.T) {
 // changes; exactly the bytes that are not acknowledged are sent again, and in
 // the end the peer has all (THREATS 41).
 func TestPartialACKs(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 0xacc))
 		client, server := simConfigs13(dtlstest.P256, 2000+r.IntN(8000))

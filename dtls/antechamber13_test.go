@@ -125,6 +125,7 @@ func TestAlteredCookieInPieces(t *testing.T) {
 // ones, for paths of 600 to 1500 bytes, with each of their datagrams lost and each
 // pair of them (THREATS 17).
 func TestPostQuantumHello(t *testing.T) {
+	t.Parallel()
 	for _, hello := range []HelloMode{HelloFull, HelloSmall} {
 		for mtu := 600; mtu <= 1500; mtu += 100 {
 			if raceEnabled && mtu%300 > 0 {

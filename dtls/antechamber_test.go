@@ -180,6 +180,7 @@ func orders(n int, seed uint64) (list [][]int) {
 // answered once, as soon as it says enough; the second is let in as soon as its
 // cookie is there, all that came before with it, and the rest completes it.
 func TestHelloInPieces(t *testing.T) {
+	t.Parallel()
 	const seed = 5
 	for n := 2; n <= 16; n++ {
 		for _, order := range orders(n, seed) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
@@ -16,14 +15,6 @@ import (
 
 // What somebody on the path can put there: records and fragments made by hand,
 // honest messages rewritten, and the moments to do it.
-
-// soak reports whether tests run in their full form (FLIGHTPATH_SOAK).
-func soak() bool { return os.Getenv("FLIGHTPATH_SOAK") != "" }
-
-// brief reports whether tests try samples of what they try otherwise: under the
-// race detector, which sees nothing new in one goroutine, and with -short, for
-// processors whose cryptography is slow.
-func brief() bool { return raceEnabled || testing.Short() }
 
 // forgedSeq is a record number that no honest record of these tests reaches.
 const forgedSeq = 1 << 40

@@ -190,6 +190,7 @@ func noise(seed uint64, n int) []byte {
 // TestJoinAnyCover: any cover of a message, with overlaps, duplicates and in
 // any order, is the message; a bitmap says when.
 func TestJoinAnyCover(t *testing.T) {
+	t.Parallel()
 	cases := uint64(100_000)
 	if brief() {
 		cases /= 20

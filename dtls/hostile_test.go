@@ -215,7 +215,7 @@ func TestManyRecords(t *testing.T) {
 	for range 10 {
 		s.deliver(serverSide, datagram)
 	}
-	if took := time.Since(began); took > 5*time.Second { // 2 ms on an idle machine
+	if took := time.Since(began); took > time.Minute { // 2 ms on an idle machine
 		t.Errorf("10 datagrams of 5000 records took %v", took)
 	}
 	s.echo("unharmed")

@@ -75,8 +75,8 @@ func kindsOfEnd13() []struct {
 
 // TestCloseAtOnce13: whatever one or two datagrams are lost, doubled or delayed, a
 // side that closes at once completes the handshake of the other, and tells it that
-// this was all. Each way the other closes then, or does not (THREATS 37). Of the
-// pairs with something else than two losses some are tried, with FLIGHTPATH_SOAK all.
+// this was all. Each way the other closes then, or does not (THREATS 37). A cover
+// of the pairs is tried; two losses outside the brief form always.
 func TestCloseAtOnce13(t *testing.T) {
 	for _, kind := range kindsOfEnd13() {
 		for by := range side(2) {
@@ -92,15 +92,14 @@ func TestCloseAtOnce13(t *testing.T) {
 						}
 					}
 				}
-				runs := 0
+				pairs := cover{normal: 13, brief: 47}
 				for i, a := range all {
 					for _, b := range all[i:] {
-						runs++
-						always := a == b || a.fate == lost && b.fate == lost && !raceEnabled
-						if !always && runs%13 != 0 && !soak() {
+						always := a == b || a.fate == lost && b.fate == lost && !brief()
+						if !pairs.take() && !always {
 							continue
 						}
-						s := closing13(t, kind.configs, by, runs%2 == 0)
+						s := closing13(t, kind.configs, by, pairs.cases%2 == 0)
 						s.path = func(from side, n int, _ []byte) []time.Duration {
 							for _, v := range [...]victim{a, b} {
 								if v.from == from && v.n == n {
@@ -120,6 +119,7 @@ func TestCloseAtOnce13(t *testing.T) {
 // TestCloseOnRandomPaths13: with a third of all datagrams lost, and as much
 // patience, the handshake of the other side completes.
 func TestCloseOnRandomPaths13(t *testing.T) {
+	t.Parallel()
 	told := 0
 	const count = 200
 	for seed := range uint64(count) {

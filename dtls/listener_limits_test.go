@@ -53,6 +53,7 @@ func (l *listening) enter(t testing.TB, addr net.Addr) (*Conn, time.Duration) {
 // is; clients of other prefixes do not notice, and one of the same prefix gets
 // in when the flood's handshakes have stalled.
 func TestFewPrefixesKeepNobodyOut(t *testing.T) {
+	t.Parallel()
 	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
 		const room = 50
 		l := listen(t, func(c, s *Config) { only(c, s); s.MaxHandshakes = room })

@@ -120,6 +120,7 @@ func permutations(n int) (all [][]int) {
 // TestPermutations13: every order of the server's flight and of the client's, with
 // each datagram lost or doubled (THREATS 46).
 func TestPermutations13(t *testing.T) {
+	t.Parallel()
 	configs := func() (*Config, *Config) {
 		client, server := simKinds[5].configs()
 		client.MTU, server.MTU = 700, 700 // five datagrams of the server, three or so of the client

@@ -66,6 +66,7 @@ func TestTransportRefuses13(t *testing.T) {
 // TestBlackHole13: a path that loses what is too large: the ladder ends the
 // handshake, and what follows it, with bounded delay.
 func TestBlackHole13(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds13() {
 		for _, n := range []int{228, 300, 548, 600, 1231} {
 			for _, narrow := range narrowSides {
@@ -209,6 +210,7 @@ func TestKeyUpdateRefused(t *testing.T) {
 // TestMTUAtRandom13 changes the MTU of both sides at random, under loss and
 // KeyUpdates.
 func TestMTUAtRandom13(t *testing.T) {
+	t.Parallel()
 	seeds := uint64(150)
 	if brief() {
 		seeds = 20

@@ -224,6 +224,7 @@ func (x exactNext) filter(to side, datagram []byte) []byte {
 // TestShrinkForOldPeers: since cuts nest, a peer that cannot join overlapping
 // fragments finishes after any sequence of shrinks, with loss in between.
 func TestShrinkForOldPeers(t *testing.T) {
+	t.Parallel()
 	for _, sizes := range [][]int{{}, {1100}, {548, 228}, {1000, 700, 500, 300, 228}, {1231, 1230, 1229, 600}, {300, 1472, 290}} {
 		for seed := range uint64(40) {
 			s := newMTUSim(t, simKinds[seed%2].configs, MTUManual)

@@ -261,9 +261,13 @@ func TestSetMTUAtEveryDatagram(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			moments := cover{normal: 1, brief: 5}
 			for _, kind := range simKinds {
 				for from := range side(2) {
 					for k := range 14 {
+						if !moments.take() {
+							continue
+						}
 						s := newMTUSim(t, kind.configs, MTUManual)
 						s.path = func(at side, n int, _ []byte) []time.Duration {
 							if i := n - k; at == from && i >= 0 && i < len(tt.sizes) {
@@ -288,6 +292,7 @@ func TestSetMTUAtEveryDatagram(t *testing.T) {
 
 // TestSetMTUWhileLossy shrinks and grows at random under loss.
 func TestSetMTUWhileLossy(t *testing.T) {
+	t.Parallel()
 	seeds := uint64(400)
 	if brief() {
 		seeds = 40

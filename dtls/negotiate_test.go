@@ -367,6 +367,7 @@ func boolInt(b bool) int {
 
 // TestKeysAndGroups: every kind of certificate and every group.
 func TestKeysAndGroups(t *testing.T) {
+	t.Parallel()
 	for key := dtlstest.P256; key <= dtlstest.RSA2048; key++ {
 		for _, group := range []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521} {
 			t.Run(fmt.Sprintf("%v/%v", key, group), func(t *testing.T) {

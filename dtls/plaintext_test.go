@@ -218,6 +218,7 @@ func (f *forgery) cookieless(s *sim) bool {
 // TestPlaintextAlertsModes: what each mode makes of a forged fatal alert and a
 // forged garbage message, at every moment of a handshake.
 func TestPlaintextAlertsModes(t *testing.T) {
+	t.Parallel()
 	forged := []forgery{
 		{name: "fatal alert", make: func(*Engine) []byte { return forgeAlert(alert.Fatal, alert.AccessDenied) }},
 		{name: "close_notify", make: func(*Engine) []byte { return forgeAlert(alert.Warning, alert.CloseNotify) }},
@@ -382,6 +383,7 @@ func TestSuspicionEndsWithProgress(t *testing.T) {
 // told from an honest one, so here the forger may win the race: the handshake
 // fails. It never completes with anything but what the honest peers agreed on.
 func TestForgedButLegal(t *testing.T) {
+	t.Parallel()
 	legal := []struct {
 		name string
 		m    message.Message

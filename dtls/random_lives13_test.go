@@ -13,6 +13,7 @@ import (
 // lose up to a tenth. Nobody is given up who is there, nothing spins, and when all is
 // quiet nothing is due any more.
 func TestRandomLives13(t *testing.T) {
+	t.Parallel()
 	first, count := seeds(t)
 	for seed := first; seed < first+min(count, 500); seed++ {
 		rng := rand.New(rand.NewPCG(seed, 0))

@@ -106,6 +106,7 @@ func TestRandomStays(t *testing.T) {
 
 // TestSharesAreFresh: no ephemeral share comes twice, of neither side.
 func TestSharesAreFresh(t *testing.T) {
+	t.Parallel()
 	n := 300
 	if soak() {
 		n = 10000

@@ -268,6 +268,7 @@ func (i *impostor) tries() {
 // again, new ones and copies. While the peer is there, the association has all its
 // data: in DTLS 1.3 although nobody says anything, in 1.2 if it does now and then.
 func TestServerImpostor(t *testing.T) {
+	t.Parallel()
 	for version, pause := range map[uint16]time.Duration{VersionDTLS12: quietUnasked - time.Second, VersionDTLS13: 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newAlone(t, version, nil)
@@ -301,6 +302,7 @@ func TestServerImpostor(t *testing.T) {
 // TestServerImpostorThroughLoss: so it is in DTLS 1.3 where one datagram of ten is
 // lost.
 func TestServerImpostorThroughLoss(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newAlone(t, VersionDTLS13, nil)
 		var n atomic.Uint32

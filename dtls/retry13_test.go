@@ -195,6 +195,7 @@ func TestForgedRetryRepeated(t *testing.T) {
 // as after a stall, so that the door gives copies of a hello the same cookie. The
 // handshake completes. A failing seed is repeated with FLIGHTPATH_SIM_SEED.
 func TestRetryPaths(t *testing.T) {
+	t.Parallel()
 	first, count := seeds(t)
 	count = min(count, 2000)
 	for seed := first; seed < first+count; seed++ {

@@ -12,6 +12,7 @@ import (
 // live handshake: what is not expected is an unexpected_message and nothing
 // else, in plaintext under AlertsImmediate.
 func TestEveryMessageInEveryState(t *testing.T) {
+	t.Parallel()
 	seen := map[string]bool{}
 	for _, configs := range []func() (*Config, *Config){
 		func() (*Config, *Config) {

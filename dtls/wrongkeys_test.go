@@ -114,9 +114,10 @@ func TestReflection(t *testing.T) {
 // TestRandomMutations runs the fuzzers' mutations on seeded random scripts. A
 // failing seed is repeated with FLIGHTPATH_SEED.
 func TestRandomMutations(t *testing.T) {
+	t.Parallel()
 	first, count := seeds(t)
 	if count > 1 && !soak() {
-		count /= 10
+		count = max(count/10, 100)
 	}
 	for seed := first; seed < first+count; seed++ {
 		r := rand.New(rand.NewPCG(seed, 0xbad))
