@@ -117,7 +117,8 @@ func addShares(h *message.ClientHello, p *Config) ([]*kex.Key, error) {
 	return shares, nil
 }
 
-// awaitServerHello: a hello is out, perhaps not for the first time.
+// awaitServerHello is the state after each ClientHello, the first and those with a
+// cookie.
 type awaitServerHello struct {
 	hello *message.ClientHello // the present one
 	first *message.ClientHello // the first one, which has no cookie
@@ -129,7 +130,7 @@ type awaitServerHello struct {
 	psks, firstPSKs     []offeredPSK
 
 	verifies int    // cookies of HelloVerifyRequests followed
-	record   uint64 // number of the first record whose answer is about this hello
+	record   uint64 // number of the first record whose answer can be one to this hello
 	doubted  bool   // its cookie was refused once, which a forger could do
 
 	retry    *message.ServerHello // the HelloRetryRequest that was followed, nil: none
@@ -169,15 +170,15 @@ func (s awaitServerHello) Take(hs *Handshake, in Received) (State, error) {
 }
 
 // verify repeats the hello with the server's cookie (RFC 6347, Section 4.2.1).
-// The first HelloVerifyRequest is followed whatever its record number is. After
-// that, each copy of the first hello that reached the server has one on its
-// way, with a cookie of its own; following those would change the hello under
-// a server that has accepted it. A server repeats the number of the record it
-// answers, so only one that answers the present hello means that its cookie was
-// wrong: it may have been forged, or the server's keys have changed. Since
-// that, too, could be forged, and a hello that changes under a server which has
-// accepted it ends the handshake, it takes a second refusal, of a repetition of
-// this hello.
+//
+// The first HelloVerifyRequest is followed whatever its record number is. Each copy
+// of the first hello that reaches the server brings another one, with a cookie of
+// its own. Following those would change the hello after the server has accepted it,
+// which ends the handshake. A server repeats the record number of the hello that it
+// answers, so only a HelloVerifyRequest for the present hello means that its cookie
+// was refused: the cookie was forged, or the keys of the server have changed. Such a
+// HelloVerifyRequest can be forged, too, so it is followed only after a second one,
+// which answers a repetition of the present hello.
 func (s awaitServerHello) verify(hs *Handshake, m *message.HelloVerifyRequest, in Received) (State, error) {
 	switch { // RFC 9147, Section 5: DTLS 1.3 has no such message
 	case !hs.Config.Offers(message.Version12):
@@ -220,7 +221,7 @@ func (hs *Handshake) addHello(h *message.ClientHello, psks []offeredPSK) error {
 	return hs.add(h)
 }
 
-// offersGroup reports whether a hello names the group.
+// offersGroup reports whether supported_groups has the group.
 func offersGroup(h *message.ClientHello, group uint16) bool {
 	return slices.Contains(h.SupportedGroups, group)
 }

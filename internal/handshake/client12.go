@@ -197,8 +197,8 @@ func hintOf(b []byte) []byte {
 	return bytes.Clone(b)
 }
 
-// awaitServerHelloDone12: everything of the server is here but perhaps the
-// question for a certificate (RFC 5246, Section 7.4.4).
+// awaitServerHelloDone12 is the state before ServerHelloDone and the optional
+// CertificateRequest (RFC 5246, Section 7.4.4).
 type awaitServerHelloDone12 struct {
 	n             *negotiated12
 	certified     bool   // the server has a certificate, so it may ask for one

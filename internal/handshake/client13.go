@@ -304,7 +304,7 @@ func (s awaitEncryptedExtensions13) Take(hs *Handshake, in Received) (State, err
 			offered = s.hello.RecordSizeLimit > 0
 		case message.ExtensionKeyShare, message.ExtensionPreSharedKey, message.ExtensionSupportedVersions, message.ExtensionCookie,
 			message.ExtensionSignatureAlgorithms, message.ExtensionPSKKeyExchangeModes:
-			// RFC 8446, Section 4.2: known, and not for this message.
+			// RFC 8446, Section 4.2: an extension of another message.
 			return nil, alert.Errorf(alert.IllegalParameter, "encrypted_extensions with %s", message.ExtensionName(t))
 		}
 		if !offered {

@@ -12,10 +12,10 @@ import (
 )
 
 // State is a state of the handshake: it lists the messages that may come, and
-// returns the next state. Each state holds the data that is known in it; what is not
-// known yet cannot be used. take changes nothing but the flight under preparation
-// unless it succeeds, so that a forged message can be put aside and the genuine one
-// taken in the same state.
+// returns the next state. Each state holds the data that the messages before it have
+// brought. Take changes nothing but the flight under preparation unless it succeeds,
+// so that a forged message can be put aside and the genuine one taken in the same
+// state.
 type State interface {
 	// Expects drives unexpected_message, in one place.
 	Expects() message.Set

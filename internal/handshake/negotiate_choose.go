@@ -162,7 +162,7 @@ func (c *Choice) askedGroup(groups []kex.Group, v *message.HelloScan, asked kex.
 	return otherGroup
 }
 
-// chooseVersion is the newest one that both sides speak, 0 if there is none.
+// chooseVersion is the newest version that both sides offer, 0 if there is none.
 func (p *Config) chooseVersion(v *message.HelloScan) uint16 {
 	switch {
 	case p.Offers(message.Version13) && v.Offers(message.Version13):

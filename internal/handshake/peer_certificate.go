@@ -49,7 +49,7 @@ func (p *Config) requiresClientCert() bool {
 	return p.ClientAuth == tls.RequireAnyClientCert || p.ClientAuth == tls.RequireAndVerifyClientCert
 }
 
-// authorities are the names of those whose certificates a server takes.
+// authorities are the certificate_authorities of a CertificateRequest.
 func (p *Config) authorities() [][]byte {
 	if p.Roots == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 // The server until the version is agreed on. The cookie exchange of strangers is
 // the door's, see accept.go.
 
-// awaitClientHello: nothing is known yet.
+// awaitClientHello is the first state of a server.
 type awaitClientHello struct{}
 
 func (awaitClientHello) Expects() message.Set {
@@ -20,7 +20,7 @@ func (awaitClientHello) Expects() message.Set {
 func (s awaitClientHello) Take(hs *Handshake, in Received) (State, error) {
 	h := in.Message.(*message.ClientHello)
 	if !hs.isProven(h) {
-		return s, ErrIgnore // not the one whose cookie the door has checked
+		return s, ErrIgnore // its cookie is not the one that the door has checked
 	}
 	p, err := hs.configFor(h)
 	if err != nil {

@@ -265,7 +265,8 @@ func lookUpPSK(hs *Handshake, identity []byte) ([]byte, error) {
 	return key, nil
 }
 
-// findPSK calls ServerPSK for a key, and returns a copy; nil: it knows none.
+// findPSK calls ServerPSK for a key, and returns a copy; nil: the identity is
+// unknown.
 func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
 	found, err := p.ServerPSK(q)
 	switch {
