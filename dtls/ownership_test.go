@@ -17,11 +17,22 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "partial", "path", "pathMTU", "plaintextACKs", "quoteRing", "readEpoch", "restartWatch", "sealEpoch", "sentRecord", "suspicion", "timer", "tracer", "transmission",
+		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "partial", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "quoteRing", "readEpoch", "reception", "restartWatch", "sealEpoch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
-		"alarm", "alarms", "deadline", "ending", "inbox", "news", "opening", "pathHint", "readQueue", "ring", "snapshot", "turn",
+		"alarm", "alarms", "deadline", "ending", "inbox", "news", "notices", "opening", "pathHint", "readQueue", "ring", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
+		// Parts of a Door and of a Config.
+		"helloPieces", "sessionCache",
+	},
+	"../internal/handshake": {
+		"Keys", "Received", "applicationSecrets", "choice12", "choice13", "complete", "negotiated12", "offeredPSK",
+		// The states.
+		"awaitCertificateVerify12", "awaitClientCertificate12", "awaitClientCertificate13", "awaitClientCertificateVerify13",
+		"awaitClientFinished12", "awaitClientFinished13", "awaitClientHello", "awaitClientKeyExchange12",
+		"awaitEncryptedExtensions13", "awaitSecondHello13", "awaitServerCertificate12", "awaitServerCertificate13",
+		"awaitServerCertificateVerify13", "awaitServerFinished12", "awaitServerFinished13", "awaitServerHelloDone12",
+		"awaitServerKeyExchange12",
 	},
 	"../internal/roster": {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }
