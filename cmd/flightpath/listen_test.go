@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -63,4 +64,31 @@ func TestConnectIsInterrupted(t *testing.T) {
 	c.exit(0)
 	l.exit(0)
 	contains(t, &l.err, ": closed")
+}
+
+// -echo=false takes the default back: a sink.
+func TestListenIsASink(t *testing.T) {
+	l, address := startListen(t, "-echo=false", "-once")
+	c := start(t, "connect", "-insecure", address)
+	c.say("into the dark")
+	c.exit(0)
+	l.exit(0)
+	if c.out.String() != "" || l.out.String() != "" {
+		t.Errorf("echoed %q, printed %q", c.out.String(), l.out.String())
+	}
+}
+
+// With a pre-shared key sessions are kept and resumed too.
+func TestSessionFileWithPSK(t *testing.T) {
+	file := t.TempDir() + "/session"
+	_, address := startListen(t, "-psk", demoPSK)
+	for _, resumed := range []bool{false, true} {
+		c := start(t, "connect", "-psk", demoPSK, "-session", file, address)
+		c.say("hello")
+		c.out.after(t, "hello")
+		c.exit(0)
+		if got := strings.Contains(c.err.String(), "resumed"); got != resumed {
+			t.Errorf("resumed: %v, want %v", got, resumed)
+		}
+	}
 }

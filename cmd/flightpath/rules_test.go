@@ -58,11 +58,21 @@ func usages(t *testing.T) map[string]usage {
 				"identity": psk, "suite psk": psk, "key": {"cert"}, "exporter-len": {"exporter"},
 			},
 			clashes: [][2]string{
-				{"psk", "psk-file"}, {"psk", "psk-env"}, {"psk-file", "psk-env"},
-				{"1.2", "suite 1.3"}, {"1.2", "suite sha384"}, {"1.3", "suite cert"}, {"1.3", "suite psk"},
-				{"1.2", "group hybrid"}, {"1.3", "ems require"}, {"1.3", "ems allow"}, {"1.3", "ems off"},
+				{"psk", "psk-file"},
+				{"psk", "psk-env"},
+				{"psk-file", "psk-env"},
+				{"1.2", "suite 1.3"},
+				{"1.2", "suite sha384"},
+				{"1.3", "suite cert"},
+				{"1.3", "suite psk"},
+				{"1.2", "group hybrid"},
+				{"1.3", "ems require"},
+				{"1.3", "ems allow"},
+				{"1.3", "ems off"},
 				// Keys are for SHA-256: RFC 8446, Section 4.2.11.
-				{"psk", "suite sha384"}, {"psk-file", "suite sha384"}, {"psk-env", "suite sha384"},
+				{"psk", "suite sha384"},
+				{"psk-file", "suite sha384"},
+				{"psk-env", "suite sha384"},
 			},
 		}
 	}
