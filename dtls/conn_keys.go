@@ -10,9 +10,9 @@ import (
 // 8), and asks the peer to change its own if requestPeer is set. It returns nil
 // once the peer has acknowledged ours and they are in use; several calls at once
 // are one update or two. ErrAgain, when the write deadline has passed, and
-// ErrInterrupted leave the update under way. A peer that is there but does not
-// acknowledge it in Retransmit.MaxTries tries is another error that is not fatal:
-// the keys before stay in use, and another call tries again. In DTLS 1.2, which
+// ErrInterrupted leave the update under way. If the peer sends records but
+// acknowledges none of Retransmit.MaxTries transmissions, the error is another one that
+// is not fatal: the keys before stay in use, and the next call tries again. In DTLS 1.2, which
 // has no key updates, it is an error. Keys are changed by themselves long before
 // their limits.
 func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
@@ -40,8 +40,8 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 			return c.end.returned()
 		case c.eng.keysUpdated() > before:
 			return nil
-		case c.eng.keysKept() != nil:
-			return c.eng.keysKept()
+		case c.eng.keysKept():
+			return errKeysKept
 		case ctx.Err() != nil:
 			return interrupted(ctx)
 		case c.expired(writeDeadline):

@@ -136,9 +136,12 @@ func (c *Conn) takeEvents() {
 			c.wake()
 		case EventSession:
 			c.noteSessions()
-		case EventKeysUpdated, EventKeysKept:
+		case EventKeysUpdated:
 			c.wake()
 		}
+	}
+	if c.eng.keysKept() {
+		c.wake() // UpdateKeys returns
 	}
 	if established {
 		c.opened()

@@ -107,14 +107,11 @@ func IsFatal(err error) bool {
 	for _, retry := range []error{
 		ErrAgain, ErrInterrupted, ErrGotApplicationData, ErrShortBuffer, ErrInHandler,
 		ErrNoProbeCarrier, ErrNoSession, errBelowMinimumMTU, errHandshakeOngoing, errMaxDataRange,
-		errNoRenegotiation, errNoKeyUpdate, errTooManyUpdates, errExporterNeedsEMS,
+		errNoRenegotiation, errNoKeyUpdate, errTooManyUpdates, errKeysKept, errExporterNeedsEMS,
 	} {
 		if errors.Is(err, retry) {
 			return false
 		}
-	}
-	if isKeysKept(err) {
-		return false
 	}
 	var a *AlertError
 	if errors.As(err, &a) {

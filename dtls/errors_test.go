@@ -45,7 +45,7 @@ func TestIsFatal(t *testing.T) {
 		{"handshake time-out", &handshakeTimeoutError{}, true},
 		{"handshake time-out behind ICMP errors", &handshakeTimeoutError{transport: syscall.ECONNREFUSED}, true},
 		{"silence after the handshake", &unansweredError{}, true},
-		{"a KeyUpdate that is not acknowledged", &keysKeptError{}, false},
+		{"a KeyUpdate that is not acknowledged", errKeysKept, false},
 		{"closed", errConnClosed, true},
 		{"the keys are used up", errKeysExhausted, true},
 		{"a wrong config", badConfig("x"), true},

@@ -15,7 +15,6 @@ const (
 	EventClosed                           // the peer sent close_notify: nothing numbered after it is delivered
 	EventSession                          // the server gave the client something to resume with: Engine.Session
 	EventKeysUpdated                      // DTLS 1.3: the peer has acknowledged our KeyUpdate, new keys are in use
-	EventKeysKept                         // DTLS 1.3: it has not, all tries are used up, and the association goes on with the keys it has: Err
 )
 
 func (k EventKind) String() string {
@@ -36,8 +35,6 @@ func (k EventKind) String() string {
 		return "session"
 	case EventKeysUpdated:
 		return "keys updated"
-	case EventKeysKept:
-		return "keys kept"
 	}
 	return "none"
 }

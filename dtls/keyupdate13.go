@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
@@ -9,16 +10,43 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// keyUpdate is what there is to do about our own keys.
+// New keys of DTLS 1.3 (RFC 9147, Section 8). A KeyUpdate is repeated by the timer of
+// flights until it is acknowledged: "Implementations MUST NOT send records with the
+// new keys until the KeyUpdate and all preceding messages have been acknowledged."
+//
+// NSS 3.125 acknowledges a message once, and no repetition of it. Nothing else takes
+// the place of that ACK if it is lost. Section 7: the peer's own KeyUpdate "does not
+// implicitly acknowledge the earlier KeyUpdate message". So once all tries are used
+// up and records of the peer have come meanwhile, the KeyUpdate is suspended and the
+// present keys stay in use. The peer can open them: Section 8: "receivers MUST retain
+// the pre-update keying material until receipt and successful decryption of a message
+// using the new keys". The KeyUpdate is sent again, with the same message_seq, by the
+// next UpdateKeys, for a request of the peer, and before the limit of the keys. An
+// ACK of any of its transmissions completes it.
+
+// keyUpdate is the state of our own KeyUpdate.
 type keyUpdate struct {
-	out     bool           // a KeyUpdate is not acknowledged yet
-	asks    bool           // it asks for the peer's
-	again   bool           // another one follows it
-	request bool           // that one asks for the peer's
-	kept    *keysKeptError // why it rests, if it does
+	out     bool // a KeyUpdate is not acknowledged yet
+	asks    bool // its request_update is update_requested
+	again   bool // another one follows it
+	request bool // with update_requested
 }
 
-var errTooManyUpdates = errors.New("dtls: no more key updates in this association, a new one is needed")
+var (
+	errTooManyUpdates = errors.New("dtls: no more key updates in this association, a new one is needed")
+	errNoKeyUpdate    = errors.New("dtls: DTLS 1.2 has no key update")
+
+	// errKeysKept is not fatal: the keys did not change, another call tries again.
+	errKeysKept error = &keysKeptError{}
+)
+
+type keysKeptError struct{}
+
+func (*keysKeptError) Error() string {
+	return "dtls: peer sends records but has not acknowledged key_update, the keys before stay in use"
+}
+func (*keysKeptError) Timeout() bool   { return true }
+func (*keysKeptError) Temporary() bool { return true }
 
 // lastSeq is the last message_seq, and lastEpoch the last epoch that is used
 // (RFC 9147, Section 8).
@@ -27,7 +55,8 @@ const (
 	lastEpoch = 1<<16 - 1
 )
 
-// peerUpdates: the peer goes on to the next epoch (RFC 9147, Section 8).
+// peerUpdates takes a KeyUpdate of the peer: its next message comes in the next
+// epoch.
 func (p *post13) peerUpdates(e *Engine, requested bool) error {
 	if p.peerEpoch == lastEpoch {
 		return alert.Errorf(alert.UnexpectedMessage, "more than %d key updates", lastEpoch-epochData)
@@ -41,20 +70,21 @@ func (p *post13) peerUpdates(e *Engine, requested bool) error {
 	p.peerEpoch++
 	e.logTraffic(!e.p.IsClient, int(p.peerEpoch-epochData), next)
 	e.trace.keys(p.peerEpoch, p.suite.ID)
-	// RFC 8446, Section 4.6.3: "the receiver MUST send a KeyUpdate of its own". One
-	// that is under way is no answer: if two that ask "cross in flight, then each
-	// side will also send a response", and "increments by two generations".
+	// RFC 8446, Section 4.6.3: "the receiver MUST send a KeyUpdate of its own". A
+	// KeyUpdate of ours that was sent before is no answer: if two requests "cross in
+	// flight, then each side will also send a response".
 	if requested {
 		_ = e.startUpdate(false) // RFC 9147, Section 8: at the last epoch, ignored
 	}
 	return nil
 }
 
-// UpdateKeys sends a KeyUpdate of DTLS 1.3 (RFC 9147, Section 8): records are
-// protected with new keys once the peer has acknowledged it, which
-// EventKeysUpdated tells; EventKeysKept, that it does not and is there all the
-// same. requestPeer asks the peer to do the same. In DTLS 1.2
-// it is an error: keys change with a new handshake there.
+// UpdateKeys sends a KeyUpdate of DTLS 1.3 (RFC 9147, Section 8). Once the peer has
+// acknowledged it, records are protected with new keys and EventKeysUpdated is
+// reported. requestPeer requests a KeyUpdate of the peer, too. A KeyUpdate that was
+// not acknowledged in Retransmit.MaxTries tries, while records of the peer came, is
+// not repeated any more and changes no keys; the next call sends it again. In DTLS
+// 1.2 it is an error: keys change with a new handshake there.
 func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 	e.advance(now)
 	switch {
@@ -67,14 +97,12 @@ func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 	case e.closing.sent || e.closing.received:
 		return errEngineClosed
 	}
-	if u := &e.post.update; u.out && e.out.rests() && (u.asks || !requestPeer) {
-		e.rouse() // the one that is out will do
+	if u := &e.post.update; e.keysKept() && (u.asks || !requestPeer) {
+		e.resume() // a second KeyUpdate behind it would change nothing
 		return nil
 	}
 	return e.startUpdate(requestPeer)
 }
-
-var errNoKeyUpdate = errors.New("dtls: DTLS 1.2 has no key update")
 
 // startUpdate sends a KeyUpdate, or has one sent after the one that is out: RFC
 // 9147, Section 5.8.4: they "MUST NOT send KeyUpdate [...] if an earlier message
@@ -83,7 +111,7 @@ func (e *Engine) startUpdate(request bool) error {
 	u := &e.post.update
 	if u.out {
 		u.again, u.request = true, u.request || request
-		e.rouse()
+		e.resume()
 		return nil
 	}
 	if e.keys.write == lastEpoch || e.out.flight.nextSeq == lastSeq {
@@ -99,7 +127,12 @@ func (e *Engine) startUpdate(request bool) error {
 	return nil
 }
 
-// messagesArrived: everything of ours is acknowledged.
+// keysKept reports whether a KeyUpdate is suspended.
+func (e *Engine) keysKept() bool {
+	return e.post != nil && e.post.update.out && e.out.suspended()
+}
+
+// messagesArrived follows the acknowledgement of all messages after the handshake.
 func (e *Engine) messagesArrived() {
 	p := e.post
 	if p == nil {
@@ -133,7 +166,7 @@ func (e *Engine) messagesArrived() {
 	}
 }
 
-// keysUpdated grows with every update of our keys.
+// keysUpdated grows with each change of our own keys.
 func (e *Engine) keysUpdated() int {
 	if e.post == nil {
 		return 0
@@ -145,21 +178,30 @@ func (e *Engine) logTraffic(client bool, generation int, secret []byte) {
 	e.post.keyLog(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret))
 }
 
-// rekeyBefore is how many records before the limit of our keys new ones are made
+// rekeyBefore is how many records before the limit of the keys a KeyUpdate is sent
 // (RFC 9147, Section 4.5.3: "Implementations SHOULD initiate a key update before
 // reaching this limit").
 const rekeyBefore = 1 << 16
 
 func (e *Engine) rekey() {
 	if e.post.update.out {
-		e.rouse()
+		e.resume()
 		return
 	}
 	_ = e.startUpdate(false)
 }
 
-// rekeyPeer asks for new keys of the peer when half of the forgeries that those
-// in use may refuse have come, once for each epoch.
+// exhausted is the error when the keys in use cannot protect another record.
+func (e *Engine) exhausted() error {
+	if e.post == nil || !e.post.update.out {
+		return errKeysExhausted
+	}
+	return fmt.Errorf("%w: peer has not acknowledged key_update, sent %d times in %v",
+		errKeysExhausted, e.out.sent.number, e.now.Sub(e.out.flight.began).Round(time.Millisecond))
+}
+
+// rekeyPeer requests new keys of the peer, once for each epoch, after half of the
+// forgeries that the keys in use may refuse (RFC 9147, Section 4.5.3).
 func (e *Engine) rekeyPeer() {
 	if e.post != nil && e.post.asked != e.post.peerEpoch {
 		e.post.asked = e.post.peerEpoch

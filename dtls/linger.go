@@ -60,7 +60,7 @@ func (e *Engine) owes() bool {
 // repeats13 reports whether something of ours is sent again until it is
 // acknowledged. New keys are no use to a peer whom nothing is sent any more.
 func (e *Engine) repeats13() bool {
-	return e.out.flight.awaitsACK(message.TypeKeyUpdate) && !e.out.rests()
+	return e.out.flight.awaitsACK(message.TypeKeyUpdate) && !e.out.suspended()
 }
 
 func (e *Engine) lingers() bool { return !e.over() && !e.closing.until.IsZero() }

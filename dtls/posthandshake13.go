@@ -1,6 +1,9 @@
 package dtls
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
@@ -124,6 +127,72 @@ func (p *post13) take(e *Engine, m *inMessage) error {
 	}
 	return nil
 }
+
+// ---- messages that are not acknowledged -------------------------------------------
+
+// suspend is asked when the tries for a flight after the handshake are used up. It
+// reports whether the association goes on without the ACK. The messages are kept:
+// later ones are useless to a peer without them, and have all of them sent again.
+func (e *Engine) suspend() bool {
+	switch {
+	case e.post == nil:
+		return false
+	case e.lingers():
+	case e.post.update.out && !e.heard.After(e.out.timer.since):
+		return false // no record of the peer has come during these tries
+	case e.out.flight.awaitsACK(message.TypeKeyUpdate, message.TypeNewSessionTicket) && (e.post.update.out || !e.closing.received):
+		// The client's last flight: without it the server has no association. One
+		// that has sent close_notify may be gone, with the ACK of it lost.
+		return false
+	}
+	e.out.timer.suspend()
+	return true
+}
+
+// resume sends a suspended flight once more, with all its tries.
+func (e *Engine) resume() {
+	if o := &e.out; o.suspended() {
+		o.timer.newTries()
+		e.sendAgain(flightRepeated, TimerExpired)
+	}
+}
+
+// suspended reports whether messages wait for an ACK without a timer.
+func (o *outbox) suspended() bool {
+	return o.flight.state == flightWaiting && !o.timer.running() && !o.sent.stalled && len(o.flight.msgs) > 0
+}
+
+// unansweredError ends an association in which messages after the handshake were not
+// acknowledged, and no record came from the peer. ErrHandshakeTimeout matches it.
+type unansweredError struct {
+	sent    string // message names
+	tries   int
+	elapsed time.Duration // since they were sent first
+	mtu     int           // limit of the last try
+	quiet   time.Duration // since the last authentic record
+	silent  bool          // none came since they were sent first
+}
+
+// unanswered is the error for the messages that are outstanding.
+func (e *Engine) unanswered() error {
+	return &unansweredError{
+		sent: e.out.flight.names(), tries: e.out.sent.number, elapsed: e.now.Sub(e.out.flight.began), mtu: e.path.limit(),
+		quiet: e.now.Sub(e.heard), silent: !e.heard.After(e.out.flight.began),
+	}
+}
+
+func (e *unansweredError) Error() string {
+	quiet := "nothing was received meanwhile"
+	if !e.silent {
+		quiet = fmt.Sprintf("the last record came %v ago", e.quiet.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("dtls: peer has not acknowledged %s, sent %d times in %v (last with MTU %d); %s",
+		e.sent, e.tries, e.elapsed.Round(time.Millisecond), e.mtu, quiet)
+}
+
+func (*unansweredError) Is(target error) bool { return target == ErrHandshakeTimeout }
+func (*unansweredError) Timeout() bool        { return true }
+func (*unansweredError) Temporary() bool      { return false }
 
 // ---- tickets ----------------------------------------------------------------------
 

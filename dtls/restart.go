@@ -158,7 +158,7 @@ func (e *Engine) asksForLife() bool {
 	if !e.post.update.out {
 		return e.startUpdate(false) == nil
 	}
-	if e.out.rests() {
+	if e.out.suspended() {
 		return false // this peer does not answer that
 	}
 	e.askAgain()

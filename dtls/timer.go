@@ -257,7 +257,7 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 	}
 	// While a restart is suspected its time decides, not that of hasty timers.
 	if !o.timer.try() && !e.restart.suspects() {
-		if e.giveRest() {
+		if e.suspend() {
 			return
 		}
 		e.fail(e.timeoutError())
