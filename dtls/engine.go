@@ -76,17 +76,6 @@ type Engine struct {
 	drops   Drops
 }
 
-// closing keeps what close_notify, sent and received, does.
-type closing struct {
-	sent     bool // ours is on its way
-	received bool
-	number   recordNumber // of the peer's
-	until    time.Time    // the end of Linger
-
-	farewells int       // close_notify sent since there is nothing else to repeat
-	again     time.Time // when the next one is due
-}
-
 // secrets12 outlive a handshake of DTLS 1.2 for exporters.
 type secrets12 struct {
 	hash                       crypto.Hash // of the PRF

@@ -13,12 +13,6 @@ import (
 
 var errMaxDataRange = errors.New("dtls: SetMaxData before the handshake is complete, or with a size that no MTU allows")
 
-// queuedAlert waits for PollTransmit.
-type queuedAlert struct {
-	level alert.Level
-	alert alert.Alert
-}
-
 // PollTransmit cuts and seals the next datagram and appends it to dst, which
 // need not have more than MTU bytes of capacity. ok is false when nothing is to
 // be sent now. A datagram counts as sent unless TransmitRefused says otherwise.
@@ -224,48 +218,6 @@ func (e *Engine) recordVersion() uint16 {
 		return message.Version10
 	}
 	return VersionDTLS12 // RFC 9147, Section 4: also in plaintext records of DTLS 1.3
-}
-
-// ---- alerts and the end -----------------------------------------------------
-
-// maxQueuedAlerts bounds what a peer can make us say before the owner sends.
-const maxQueuedAlerts = 4
-
-func (e *Engine) sendAlert(level alert.Level, a alert.Alert) {
-	if len(e.alerts) < maxQueuedAlerts {
-		e.alerts = append(e.alerts, queuedAlert{level, a})
-		e.trace.alert(AlertError{Alert: a, Warning: level == alert.Warning})
-	}
-}
-
-func (e *Engine) appendAlert(dst []byte) ([]byte, bool) {
-	next := e.alerts[0]
-	if e.alerts = e.alerts[1:]; len(e.alerts) == 0 {
-		e.alerts = nil
-	}
-	s := e.keys.sealer()
-	if s == nil {
-		return dst, false
-	}
-	out, _, err := s.Seal(dst, record.TypeAlert, e.recordVersion(), alert.Append(nil, next.level, next.alert))
-	return out, err == nil && e.path.credit.left(maxUDPPayload) >= len(out)-len(dst)
-}
-
-// Close queues a close_notify and ends the association; the next PollTransmit
-// gives the alert.
-func (e *Engine) Close(now time.Time) { e.close(now, errEngineClosed) }
-
-// close is Close for the reason why.
-func (e *Engine) close(now time.Time, why error) {
-	e.advance(now)
-	if e.over() {
-		return
-	}
-	if !e.closing.sent {
-		e.closing.sent = true
-		e.sendAlert(alert.Warning, alert.CloseNotify)
-	}
-	e.end(why)
 }
 
 // ---- application data -------------------------------------------------------

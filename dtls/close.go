@@ -8,6 +8,63 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
+// closing keeps what close_notify, sent and received, does.
+type closing struct {
+	sent     bool // ours is on its way
+	received bool
+	number   recordNumber // of the peer's
+	until    time.Time    // the end of Linger
+
+	farewells int       // close_notify sent since there is nothing else to repeat
+	again     time.Time // when the next one is due
+}
+
+// Close queues a close_notify and ends the association; the next PollTransmit
+// gives the alert.
+func (e *Engine) Close(now time.Time) { e.close(now, errEngineClosed) }
+
+// close is Close for the reason why.
+func (e *Engine) close(now time.Time, why error) {
+	e.advance(now)
+	if e.over() {
+		return
+	}
+	if !e.closing.sent {
+		e.closing.sent = true
+		e.sendAlert(alert.Warning, alert.CloseNotify)
+	}
+	e.end(why)
+}
+
+// peerClosed takes an authentic close_notify. RFC 5246, Section 7.2.1: it is
+// answered with one of ours, and nothing is sent after it.
+func (e *Engine) peerClosed(n recordNumber) {
+	switch {
+	case !e.established() && e.p.IsClient:
+		// A server writes under these keys once its handshake is complete. Its
+		// last flight was lost, or is late; it repeats it when asked.
+		if e.hs.closed.Epoch == 0 || n.Seq < e.hs.closed.Seq {
+			e.hs.closed = n
+		}
+		return
+	case !e.established():
+		e.end(&AlertError{Alert: alert.CloseNotify, Remote: true})
+		return
+	}
+	if e.closing.received {
+		return
+	}
+	if e.post == nil {
+		e.confirmLastFlight()
+	}
+	e.closing.received, e.closing.number = true, n
+	if !e.closing.sent {
+		e.closing.sent = true
+		e.sendAlert(alert.Warning, alert.CloseNotify)
+	}
+	e.events.push(Event{Kind: EventClosed})
+}
+
 // Linger is Close for an owner that goes on for a while. If the peer may still
 // miss our last flight, the engine keeps it, and repeats it with another
 // close_notify until something of the peer proves that it has it, or Config.Linger
