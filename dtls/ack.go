@@ -381,7 +381,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 		a.numbers, a.due = nil, time.Time{} // said once; said again if the peer repeats itself
 	}
 	if e.out.flight.state != flightSending { // else behind the flight
-		e.lastWords()
+		e.followWithCloseNotify()
 	}
 	return out, true
 }

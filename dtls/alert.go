@@ -5,7 +5,12 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// handleAlert takes an alert of the peer.
+// Alerts (RFC 5246, Section 7.2; RFC 8446, Section 6). They are sent once and not
+// repeated by a timer.
+
+// ---- received ----------------------------------------------------------------------
+
+// handleAlert takes an alert of the peer in record n.
 func (e *Engine) handleAlert(n recordNumber, b []byte) {
 	level, a, err := alert.Parse(b)
 	if err == nil {
@@ -25,11 +30,11 @@ func (e *Engine) handleAlert(n recordNumber, b []byte) {
 	}
 }
 
-// handlePlaintextAlert takes an alert that anybody may have sent.
+// handlePlaintextAlert takes an alert without protection, which may be forged. After
+// the first handshake it is discarded; within, PlaintextAlerts decides. Nor can a
+// server that has sent nothing yet be the cause of an alert.
 func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malformed error) {
-	// A server that has said nothing yet cannot be meant by it.
-	unasked := e.handshaking() && e.out.sent.number == 0
-	if e.established() || unasked || malformed != nil || e.hs.params().plaintextAlerts == AlertsIgnored {
+	if !e.handshaking() || e.established() || e.out.sent.number == 0 || malformed != nil || e.hs.params().plaintextAlerts == AlertsIgnored {
 		e.drops.PlaintextAlert++
 		return
 	}
@@ -45,27 +50,50 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 	e.events.push(Event{Kind: EventWarning, Err: &AlertError{Alert: a, Warning: true, Remote: true}})
 }
 
-// queuedAlert waits for PollTransmit.
+// ---- sent --------------------------------------------------------------------------
+
+// alertQueue holds the alerts that PollTransmit sends next, in order.
+type alertQueue struct{ list []queuedAlert }
+
 type queuedAlert struct {
 	level alert.Level
 	alert alert.Alert
 }
 
-// maxQueuedAlerts bounds what a peer can make us say before the owner sends.
+// maxQueuedAlerts bounds the alerts that a peer can cause before the owner sends.
 const maxQueuedAlerts = 4
 
+func (q *alertQueue) empty() bool { return len(q.list) == 0 }
+
+// add reports whether there was room for the alert.
+func (q *alertQueue) add(a queuedAlert) bool {
+	if len(q.list) == maxQueuedAlerts {
+		return false
+	}
+	q.list = append(q.list, a)
+	return true
+}
+
+// next takes the first alert of a queue that is not empty.
+func (q *alertQueue) next() queuedAlert {
+	a := q.list[0]
+	if q.list = q.list[1:]; len(q.list) == 0 {
+		q.list = nil
+	}
+	return a
+}
+
+func (q *alertQueue) clear() { q.list = nil }
+
 func (e *Engine) sendAlert(level alert.Level, a alert.Alert) {
-	if len(e.alerts) < maxQueuedAlerts {
-		e.alerts = append(e.alerts, queuedAlert{level, a})
+	if e.alerts.add(queuedAlert{level, a}) {
 		e.trace.alert(AlertError{Alert: a, Warning: level == alert.Warning})
 	}
 }
 
+// appendAlert seals the next alert in the present epoch and appends it to dst.
 func (e *Engine) appendAlert(dst []byte) ([]byte, bool) {
-	next := e.alerts[0]
-	if e.alerts = e.alerts[1:]; len(e.alerts) == 0 {
-		e.alerts = nil
-	}
+	next := e.alerts.next()
 	s := e.keys.sealer()
 	if s == nil {
 		return dst, false

@@ -8,22 +8,40 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// closing keeps what close_notify, sent and received, does.
+// closing is the state of close_notify in both directions (RFC 5246, Section 7.2.1;
+// RFC 8446, Section 6.1), and of an engine that lingers.
 type closing struct {
-	sent     bool // ours is on its way
-	received bool
-	number   recordNumber // of the peer's
-	until    time.Time    // the end of Linger
+	sent     bool         // ours is queued or sent
+	received bool         // that of the peer is in force
+	number   recordNumber // of its record; it may have come before the handshake is complete
+	until    time.Time    // the end of Linger, zero: the engine does not linger
 
-	farewells int       // close_notify sent since there is nothing else to repeat
-	again     time.Time // when the next one is due
+	repeats int       // close_notify sent again with nothing else to repeat
+	again   time.Time // when the next of these is due
 }
+
+// begun reports whether a close_notify of either side ends application data.
+func (c *closing) begun() bool { return c.sent || c.received }
+
+// excludes reports whether a record was numbered after the close_notify of the peer.
+func (c *closing) excludes(n recordNumber) bool {
+	return c.received && compareNumbers(n, c.number) > 0
+}
+
+// early notes a close_notify that came before the handshake is complete.
+func (c *closing) early(n recordNumber) {
+	if c.number.Epoch == 0 || n.Seq < c.number.Seq {
+		c.number = n
+	}
+}
+
+func (c *closing) nextTimeout() time.Time { return earliest(c.until, c.again) }
 
 // Close queues a close_notify and ends the association; the next PollTransmit
 // gives the alert.
 func (e *Engine) Close(now time.Time) { e.close(now, errEngineClosed) }
 
-// close is Close for the reason why.
+// close is Close with another error for later calls.
 func (e *Engine) close(now time.Time, why error) {
 	e.advance(now)
 	if e.over() {
@@ -36,22 +54,26 @@ func (e *Engine) close(now time.Time, why error) {
 	e.end(why)
 }
 
-// peerClosed takes an authentic close_notify. RFC 5246, Section 7.2.1: it is
-// answered with one of ours, and nothing is sent after it.
+// endSilently is end without an alert: one would reach another association, or none.
+func (e *Engine) endSilently(err error) {
+	e.alerts.clear()
+	e.replies = nil
+	e.end(err)
+}
+
+// peerClosed takes an authentic close_notify in record n. RFC 5246, Section 7.2.1:
+// the answer is a close_notify, and nothing is sent after it.
 func (e *Engine) peerClosed(n recordNumber) {
 	switch {
 	case !e.established() && e.p.IsClient:
-		// A server writes under these keys once its handshake is complete. Its
-		// last flight was lost, or is late; it repeats it when asked.
-		if e.hs.closed.Epoch == 0 || n.Seq < e.hs.closed.Seq {
-			e.hs.closed = n
-		}
+		// The server's handshake is complete, or it would not write under these
+		// keys. Its last flight is lost or late; its repetition completes ours.
+		e.closing.early(n)
 		return
 	case !e.established():
 		e.end(&AlertError{Alert: alert.CloseNotify, Remote: true})
 		return
-	}
-	if e.closing.received {
+	case e.closing.received:
 		return
 	}
 	if e.post == nil {
@@ -65,24 +87,30 @@ func (e *Engine) peerClosed(n recordNumber) {
 	e.events.push(Event{Kind: EventClosed})
 }
 
-// Linger is Close for an owner that goes on for a while. If the peer may still
-// miss our last flight, the engine keeps it, and repeats it with another
-// close_notify until something of the peer proves that it has it, or Config.Linger
-// has passed. Without it a peer that lost our Finished would run into its time-out,
-// although we thought all was well. (RFC 6347, Section 4.2.4: whoever sends the
-// last flight must be able to send it again.)
+// closedEarly takes the close_notify that came before the handshake was complete.
+func (e *Engine) closedEarly() {
+	if n := e.closing.number; n.Epoch > 0 && !e.over() {
+		e.peerClosed(n)
+	}
+}
+
+// Linger is Close for an owner that keeps the engine for a while. If the peer may
+// lack our last flight, the engine keeps that flight and repeats it, with a
+// close_notify behind it, until an authentic record proves that the peer has it, or
+// Config.Linger has passed. Otherwise a peer that lost our Finished would end in its
+// time-out. RFC 6347, Section 4.2.4: the sender of the last flight must be able to
+// retransmit it.
 //
-// In DTLS 1.2 that is a server's, and repeated when the client repeats its own. In
-// DTLS 1.3 a client repeats its Finished by its timer until it is acknowledged,
-// and a server its tickets, and its ACK when the client repeats the Finished (RFC
-// 9147, Section 5.8.1).
+// In DTLS 1.2 that is the server, which repeats its flight when the client repeats
+// its own. In DTLS 1.3 the client repeats its Finished by its timer until it is
+// acknowledged; the server repeats its tickets likewise, and its ACK when the client
+// repeats the Finished (RFC 9147, Section 5.8.1).
 //
-// Linger reports whether that is so; Err is nil until it is over. If not, it was
-// Close. Events of an engine that lingers mean nothing any more, and Close ends
-// it at once.
+// Linger returns true if the engine lingers: Err is nil until that is over, events
+// are empty, and Close ends it at once. It returns false if it was Close.
 func (e *Engine) Linger(now time.Time) bool {
 	e.advance(now)
-	if !e.established() || e.p.linger <= 0 || !e.owes() {
+	if !e.established() || e.p.linger <= 0 || !e.mayLackFlight() {
 		e.Close(now)
 		return false
 	}
@@ -91,10 +119,10 @@ func (e *Engine) Linger(now time.Time) bool {
 	if e.post != nil {
 		e.closing.again = e.now.Add(e.out.timer.rto)
 	}
-	if !e.out.flight.unsent() && !e.acks.now { // else behind it
+	if !e.out.flight.unsent() && !e.acks.now { // else behind these
 		e.sendAlert(alert.Warning, alert.CloseNotify)
 	}
-	// What is needed from here on is the flight and its keys.
+	// Only the flight and its keys are needed from here on.
 	e.data = nil
 	e.state.PeerCertificates, e.state.VerifiedChains = nil, nil
 	keys.Wipe(e.secrets.master)
@@ -102,28 +130,30 @@ func (e *Engine) Linger(now time.Time) bool {
 	return true
 }
 
-// owes reports whether the peer may miss something of ours that belongs to the
-// handshake.
-func (e *Engine) owes() bool {
+// mayLackFlight reports whether a flight of the handshake, or the ACK of one, may not
+// have arrived.
+func (e *Engine) mayLackFlight() bool {
 	if e.post == nil {
 		return len(e.out.flight.msgs) > 0
 	}
-	// Nothing says that the ACK of a client's Finished has arrived, but what the
-	// client sends after it. One that has closed itself needs nothing any more.
-	unheard := !e.p.IsClient && e.post.seenEpoch < epochData
-	return !e.closing.received && (unheard || e.repeats13())
+	// The ACK of a client's Finished has no ACK; a record of the client under the
+	// keys of data proves that it has arrived. After the close_notify of the peer
+	// nothing is needed any more.
+	unproven := !e.p.IsClient && e.post.seenEpoch < epochData
+	return !e.closing.received && (unproven || e.repeatsMessages13())
 }
 
-// repeats13 reports whether something of ours is sent again until it is
-// acknowledged. New keys are no use to a peer whom nothing is sent any more.
-func (e *Engine) repeats13() bool {
+// repeatsMessages13 reports whether messages are repeated until they are
+// acknowledged. A KeyUpdate does not count: nothing follows it under new keys.
+func (e *Engine) repeatsMessages13() bool {
 	return e.out.flight.awaitsACK(message.TypeKeyUpdate) && !e.out.suspended()
 }
 
+// lingers reports whether Linger keeps the engine.
 func (e *Engine) lingers() bool { return !e.over() && !e.closing.until.IsZero() }
 
-// lingerOn follows each input of an engine that lingers.
-func (e *Engine) lingerOn() {
+// continueLinger follows each input of an engine that lingers.
+func (e *Engine) continueLinger() {
 	if !e.lingers() {
 		return
 	}
@@ -131,41 +161,41 @@ func (e *Engine) lingerOn() {
 	switch {
 	case e.closing.received:
 	case e.post != nil:
-		e.farewell()
-	case !e.owes():
-		e.sendAlert(alert.Warning, alert.CloseNotify) // it speaks on: the first was lost
+		e.repeatCloseNotify13()
+	case !e.mayLackFlight():
+		e.sendAlert(alert.Warning, alert.CloseNotify) // the peer still sends: the first was lost
 	}
-	waits := e.owes() || e.post != nil && !e.closing.received && e.closing.farewells < maxFarewells
+	waits := e.mayLackFlight() || e.post != nil && !e.closing.received && e.closing.repeats < maxCloseNotifyRepeats
 	if !waits || !e.now.Before(e.closing.until) {
 		e.end(errEngineClosed)
 	}
 }
 
-// maxFarewells is how often close_notify is sent again in DTLS 1.3 when nothing is
-// left that it could follow. A peer that was waited for would never learn of the
-// end if the first one was lost: it is told three times at least, unless it answers
-// before.
-const maxFarewells = 2
+// maxCloseNotifyRepeats is how often close_notify is sent again in DTLS 1.3 when there
+// are no other messages that it could follow: without it, the loss of the first one
+// would leave the peer in its idle time-out. So a peer that does not answer gets
+// three of them at least.
+const maxCloseNotifyRepeats = 2
 
-// farewell says once more that this is the end, if it is time.
-func (e *Engine) farewell() {
+// repeatCloseNotify13 sends another close_notify if it is due.
+func (e *Engine) repeatCloseNotify13() {
 	c := &e.closing
-	if c.farewells == maxFarewells || e.now.Before(c.again) {
+	if c.repeats == maxCloseNotifyRepeats || e.now.Before(c.again) {
 		return
 	}
 	c.again = e.now.Add(e.out.timer.rto)
-	if e.repeats13() {
-		return // it comes behind that
+	if e.repeatsMessages13() {
+		return // one follows each repetition
 	}
 	e.sendAlert(alert.Warning, alert.CloseNotify)
-	if c.farewells++; c.farewells == maxFarewells {
+	if c.repeats++; c.repeats == maxCloseNotifyRepeats {
 		c.again = time.Time{}
 	}
 }
 
-// lastWords follows what may be lost with the close_notify that may be lost with
-// it.
-func (e *Engine) lastWords() {
+// followWithCloseNotify repeats close_notify after a retransmission of the last
+// flight, or an ACK: both may be lost.
+func (e *Engine) followWithCloseNotify() {
 	if e.lingers() {
 		e.sendAlert(alert.Warning, alert.CloseNotify)
 	}

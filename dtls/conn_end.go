@@ -121,8 +121,7 @@ func (c *Conn) releasesTransport() bool {
 // nothing, with mu held. While its driver has the engine, that does it.
 func (c *Conn) silence(why error) {
 	if e := c.eng; e != nil && !c.turn.driver && c.end.isOver() {
-		e.alerts, e.replies = nil, nil
-		e.end(why)
+		e.endSilently(why)
 	}
 }
 

@@ -54,9 +54,9 @@ type Engine struct {
 	restart *restartWatch // server that nobody else takes hellos for, else nil
 
 	events  events
-	alerts  []queuedAlert // to be sent, in order
-	data    [][]byte      // records of Write, to be sent, in order
-	replies [][]byte      // whole datagrams of the door, to be sent
+	alerts  alertQueue
+	data    [][]byte // records of Write, to be sent, in order
+	replies [][]byte // whole datagrams of the door, to be sent
 
 	now       time.Time
 	heard     time.Time      // when the last authentic record came
@@ -205,7 +205,7 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	if from.IsValid() && !e.path.addr.IsValid() {
 		e.path.setAddr(from)
 	}
-	if e.hearsRestart(datagram) {
+	if e.handleRestartHello(datagram) {
 		return e.err
 	}
 	e.path.credit.received(len(datagram))
@@ -216,7 +216,7 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	before := e.drops
 	e.handleRecords(datagram)
 	e.trace.dropped(before, e.drops, len(datagram))
-	e.lingerOn()
+	e.continueLinger()
 	return e.err
 }
 
@@ -238,7 +238,7 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 		e.retireKeys(now)
 		e.restart.handleTimeout(e)
 	}
-	e.lingerOn()
+	e.continueLinger()
 	return e.err
 }
 
@@ -253,7 +253,7 @@ func (e *Engine) NextTimeout() time.Time {
 		t = earliest(t, e.hs.nextTimeout())
 	}
 	t = earliest(earliest(t, e.keys.retire), e.restart.nextTimeout())
-	return earliest(t, earliest(e.closing.until, e.closing.again))
+	return earliest(t, e.closing.nextTimeout())
 }
 
 // advance notes the time of an input. The clock may jump; it never runs
@@ -298,7 +298,7 @@ func (e *Engine) ConnectionState() ConnectionState {
 
 // Direction says what an unfinished handshake waits for.
 func (e *Engine) Direction() Direction {
-	if len(e.alerts) > 0 || len(e.replies) > 0 || e.acks.now || e.out.flight.state == flightSending {
+	if !e.alerts.empty() || len(e.replies) > 0 || e.acks.now || e.out.flight.state == flightSending {
 		return Writing
 	}
 	return Reading
@@ -356,7 +356,7 @@ func (e *Engine) end(err error) {
 	e.post = nil
 	keys.Wipe(e.secrets.master)
 	e.secrets.master = nil
-	if len(e.alerts) == 0 {
+	if e.alerts.empty() {
 		e.keys.wipe() // else behind the last alert
 	}
 }

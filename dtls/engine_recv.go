@@ -221,7 +221,7 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 	case n.Epoch == 0:
 		// Nobody vouched for it: never delivered, in no state.
 		e.drops.PlaintextData++
-	case e.closing.received && compareNumbers(n, e.closing.number) > 0:
+	case e.closing.excludes(n):
 		e.drops.AfterClose++
 	case e.speaks13() && (n.Epoch < epochData || e.handshaking()):
 		// RFC 9147, Section 6.1: no data under the keys of the handshake.

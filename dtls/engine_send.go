@@ -27,7 +27,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 	case len(e.replies) > 0:
 		tx.Data = append(dst, e.replies[0]...)
 		e.replies = e.replies[1:]
-	case len(e.alerts) > 0:
+	case !e.alerts.empty():
 		if tx.Data, ok = e.appendAlert(dst); !ok {
 			return Transmit{}, false
 		}
@@ -45,7 +45,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 	default:
 		return Transmit{}, false
 	}
-	if e.over() && len(e.alerts) == 0 {
+	if e.over() && e.alerts.empty() {
 		e.keys.wipe() // that was the last word
 	}
 	e.nextID++
@@ -80,7 +80,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	e.path.credit.sent(len(sent))
 	if o.finishTransmission(e.now) {
 		e.trace.flight(o, e.path.limit())
-		e.lastWords()
+		e.followWithCloseNotify()
 	} else {
 		o.pacer.pause(e.now)
 	}
@@ -274,7 +274,7 @@ func (e *Engine) mayWrite(n int) error {
 		return e.err
 	case !e.maySendData():
 		return errHandshakeOngoing
-	case e.closing.sent || e.closing.received:
+	case e.closing.begun():
 		return errEngineClosed
 	case n > e.MaxData():
 		s := e.keys.sealer()

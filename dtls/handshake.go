@@ -31,7 +31,6 @@ type driver struct {
 	held      [][]byte // records that came before their keys
 	heldBytes int
 	retryHeld bool
-	closed    recordNumber // of a close_notify that overtook the last flight; epoch 0: none
 
 	trouble error // what the transport said last, for the error of a time-out
 }
@@ -206,9 +205,7 @@ func (hs *driver) announce() {
 	e.events.push(Event{Kind: EventEstablished})
 	hs.m.Release()
 	hs.handleHeld()
-	if hs.closed.Epoch > 0 && !e.over() {
-		e.peerClosed(hs.closed)
-	}
+	e.closedEarly()
 }
 
 func (hs *driver) nextTimeout() time.Time {

@@ -94,7 +94,7 @@ func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 		return errHandshakeOngoing
 	case e.post == nil:
 		return errNoKeyUpdate
-	case e.closing.sent || e.closing.received:
+	case e.closing.begun():
 		return errEngineClosed
 	}
 	if u := &e.post.update; e.keysKept() && (u.asks || !requestPeer) {

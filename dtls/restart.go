@@ -58,11 +58,11 @@ type restartWatch struct {
 	alive bool      // the old peer has been heard since
 }
 
-// hearsRestart takes a datagram that begins with a ClientHello after the
-// handshake. It reports false for any other.
-func (e *Engine) hearsRestart(datagram []byte) bool {
+// handleRestartHello takes a datagram that begins with a ClientHello after the
+// handshake. It returns false for any other.
+func (e *Engine) handleRestartHello(datagram []byte) bool {
 	w := e.restart
-	if w == nil || !e.established() || e.closing.sent || e.closing.received {
+	if w == nil || !e.established() || e.closing.begun() {
 		return false
 	}
 	if _, ok := helloHeader(datagram); !ok {
@@ -193,8 +193,7 @@ func (w *restartWatch) handleTimeout(e *Engine) {
 	}
 	w.until = time.Time{}
 	if !w.alive {
-		e.alerts, e.replies = nil, nil // it would not understand
-		e.end(ErrPeerRestarted)
+		e.endSilently(ErrPeerRestarted)
 	}
 }
 
