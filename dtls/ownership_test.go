@@ -26,7 +26,7 @@ var owned = map[string][]string{
 		"helloPieces", "sessionCache",
 	},
 	"../internal/handshake": {
-		"Keys", "Received", "applicationSecrets", "choice12", "choice13", "complete", "negotiated12", "offeredPSK",
+		"Handshake", "Keys", "Received", "Result", "Session", "applicationSecrets", "choice12", "choice13", "complete", "negotiated12", "offeredPSK",
 		// The states.
 		"awaitCertificateVerify12", "awaitClientCertificate12", "awaitClientCertificate13", "awaitClientCertificateVerify13",
 		"awaitClientFinished12", "awaitClientFinished13", "awaitClientHello", "awaitClientKeyExchange12",

@@ -43,7 +43,7 @@ func StartClient(hs *Handshake) error {
 	s.hello, s.first = h, h
 	s.firstShares, s.firstPSKs = s.shares, s.psks
 	s.firstRaw = bytes.Clone(hs.transcript.Bytes())
-	hs.step = s
+	hs.enter(s)
 	hs.link.SendFlight(false)
 	return nil
 }

@@ -56,12 +56,9 @@ func (s awaitServerHello) agree12(hs *Handshake, m *message.ServerHello, raw []b
 		return nil, alert.Errorf(alert.HandshakeFailure, "renegotiation_info in a first handshake")
 	}
 	hs.transcript.Add(raw)
-	hs.kx = chosen.KeyExchange
-	hs.agree(message.Version12)
-	st := &hs.Info
-	st.CipherSuite = chosen.ID
-	st.NegotiatedProtocol, st.ServerName = m.ALPN, p.ServerName
-	st.ExtendedMasterSecret = m.ExtendedMasterSecret
+	hs.agreeOn(chosen)
+	hs.Info.NegotiatedProtocol, hs.Info.ServerName = m.ALPN, p.ServerName
+	hs.Info.ExtendedMasterSecret = m.ExtendedMasterSecret
 	n := &negotiated12{suite: chosen, clientRandom: s.hello.Random, serverRandom: m.Random, ems: m.ExtendedMasterSecret}
 	if chosen.UsesPSK() {
 		return awaitServerKeyExchange12{n: n}, nil

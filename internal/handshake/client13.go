@@ -185,15 +185,12 @@ func (s awaitServerHello) agree13(hs *Handshake, m *message.ServerHello, in Rece
 		}
 		defer keys.Wipe(secret)
 	}
-	st := &hs.Info
-	hs.kx = message.TLS13
-	hs.agree(message.Version13)
-	st.CipherSuite, st.CurveID = n.suite.ID, kex.Group(m.KeyShare.Group)
-	st.ServerName = hs.Config.ServerName
+	hs.agreeOn(n.suite)
+	hs.Info.CurveID, hs.Info.ServerName = kex.Group(m.KeyShare.Group), hs.Config.ServerName
 	if n.psk != nil {
-		st.DidResume = n.psk.session != nil
-		if !st.DidResume {
-			st.PSKIdentity = n.psk.identity
+		hs.Info.DidResume = n.psk.session != nil
+		if !hs.Info.DidResume {
+			hs.Info.PSKIdentity = n.psk.identity
 		}
 	}
 	hs.link.SetMessageSeq(2)
@@ -319,7 +316,7 @@ func (s awaitEncryptedExtensions13) Take(hs *Handshake, in Received) (State, err
 	hs.link.LimitRecords(m.RecordSizeLimit)
 	if s.n.psk != nil {
 		if old := s.n.psk.session; old != nil {
-			if err := old.restore(&hs.Info); err != nil {
+			if err := hs.resume(old); err != nil {
 				return nil, alert.Errorf(alert.InternalError, "session: %w", err)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
 // State is a state of the handshake: it lists the messages that may come, and
@@ -165,6 +166,34 @@ func (hs *Handshake) Release() { hs.transcript.Release() }
 func (hs *Handshake) agree(version uint16) {
 	hs.Info.Version = version
 	hs.link.VersionAgreed(version)
+}
+
+// agreeOn notes the cipher suite of the ServerHello, and with it the version.
+func (hs *Handshake) agreeOn(s *suite.Suite) {
+	version := message.Version12
+	if hs.kx = s.KeyExchange; s.Is13() {
+		version, hs.kx = message.Version13, message.TLS13
+	}
+	hs.Info.CipherSuite = s.ID
+	hs.agree(version)
+}
+
+// adopt goes on with the Config that GetConfigForClient returned.
+func (hs *Handshake) adopt(p *Config) { hs.Config = p }
+
+// enter sets the state that follows no message.
+func (hs *Handshake) enter(s State) { hs.step = s }
+
+// yield notes the secrets that outlive the handshake.
+func (hs *Handshake) yield(r Result) { hs.Result = r }
+
+// resume makes the peer of a session the peer of this association.
+func (hs *Handshake) resume(old *Session) error {
+	chain, err := old.certificates()
+	if err == nil {
+		hs.Info.PeerCertificates, hs.Info.VerifiedChains, hs.Info.DidResume = chain, nil, true
+	}
+	return err
 }
 
 // transcribe adds a message, with its header, to the transcript. RFC 9147,

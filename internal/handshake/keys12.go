@@ -35,7 +35,7 @@ func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 	}
 	n.writeKey, n.writeIV = write.Key, write.IV
 	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
-	hs.Result = Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master}
+	hs.yield(Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master})
 	return master, nil
 }
 
@@ -77,7 +77,8 @@ func (hs *Handshake) checkConnection() error {
 	if hs.Config.VerifyConnection == nil {
 		return nil
 	}
-	if err := hs.Config.VerifyConnection(&hs.Info); err != nil {
+	info := hs.Info
+	if err := hs.Config.VerifyConnection(&info); err != nil {
 		return alert.Errorf(alert.BadCertificate, "VerifyConnection: %w", err)
 	}
 	return nil

@@ -75,13 +75,14 @@ func (n *negotiated13) applicationSecrets(hs *Handshake) applicationSecrets {
 // enterApplication13 notes what outlives the handshake, when the transcript ends
 // with the client's Finished.
 func (hs *Handshake) enterApplication13(n *negotiated13, app applicationSecrets) {
-	hs.Result = Result{
-		Suite: n.suite, ClientRandom: n.clientRandom, Exporter: app.exporter, Write: app.server, Read: app.client,
-		Resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
-	}
+	write, read := app.server, app.client
 	if hs.Config.IsClient {
-		hs.Result.Write, hs.Result.Read = app.client, app.server
+		write, read = read, write
 	}
+	hs.yield(Result{
+		Suite: n.suite, ClientRandom: n.clientRandom, Exporter: app.exporter, Write: write, Read: read,
+		Resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
+	})
 	n.schedule.Wipe()
 	keys.Wipe(n.clientSecret, n.serverSecret)
 }

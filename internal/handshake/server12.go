@@ -31,7 +31,7 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 	if err != nil {
 		return nil, err
 	}
-	hs.Config = p // not before: a hello that is refused may have been forged
+	hs.adopt(p) // not before: a hello that is refused may have been forged
 	hs.transcript.Add(in.raw)
 	// RFC 6347, Section 4.2.2: the HelloVerifyRequest that went before, if any,
 	// used up the numbers below this one.
@@ -69,7 +69,7 @@ func signerOf(cert *tls.Certificate) crypto.Signer {
 
 // answerHello12 sends the server's first flight.
 func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, error) {
-	p, st := hs.Config, &hs.Info
+	p := hs.Config
 	sh := &message.ServerHello{
 		Version:              message.Version12,
 		CipherSuite:          c.suite.ID,
@@ -89,11 +89,9 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 	if c.group != 0 && len(h.PointFormats) > 0 {
 		sh.PointFormats = []byte{0} // RFC 8422, Section 5.2
 	}
-	hs.kx = c.suite.KeyExchange
-	hs.agree(message.Version12)
-	st.CipherSuite, st.CurveID = c.suite.ID, c.group
-	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
-	st.ExtendedMasterSecret = sh.ExtendedMasterSecret
+	hs.agreeOn(c.suite)
+	hs.Info.CurveID, hs.Info.NegotiatedProtocol, hs.Info.ServerName = c.group, c.alpn, h.ServerName
+	hs.Info.ExtendedMasterSecret = sh.ExtendedMasterSecret
 	n := &negotiated12{suite: c.suite, clientRandom: h.Random, serverRandom: sh.Random, ems: sh.ExtendedMasterSecret}
 
 	if err := hs.add(sh); err != nil {

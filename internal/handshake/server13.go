@@ -78,12 +78,9 @@ func answerHello13(
 		sh.HasKeyShare, sh.KeyShare = true, message.KeyShare{Group: uint16(c.Group), Data: share}
 	}
 
-	hs.Config = p // not before: a hello that is refused may have been forged
-	hs.kx = message.TLS13
-	hs.agree(message.Version13)
-	st := &hs.Info
-	st.CipherSuite, st.CurveID = c.Suite.ID, c.Group
-	st.NegotiatedProtocol, st.ServerName = c.alpn, h.ServerName
+	hs.adopt(p) // not before: a hello that is refused may have been forged
+	hs.agreeOn(c.Suite)
+	hs.Info.CurveID, hs.Info.NegotiatedProtocol, hs.Info.ServerName = c.Group, c.alpn, h.ServerName
 	hs.transcript.Reset()
 	hs.transcript.Add(retry.transcript())
 	hs.transcribe(in.raw)
@@ -131,7 +128,7 @@ func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 		}
 		hs.Info.SignatureScheme = c.scheme
 	} else if old := c.psk.session; old != nil {
-		if err := old.restore(&hs.Info); err != nil {
+		if err := hs.resume(old); err != nil {
 			return nil, err
 		}
 	} else {

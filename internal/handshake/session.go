@@ -128,19 +128,17 @@ func (s *Session) obfuscatedAge(now time.Time) uint32 {
 	return uint32(now.Sub(s.at).Milliseconds()) + s.ageAdd
 }
 
-// restore makes the peer that was authenticated then the peer of this
-// association.
-func (s *Session) restore(st *Info) error {
-	st.PeerCertificates, st.VerifiedChains = nil, nil
+// certificates are the chain of the peer that was authenticated when the session was
+// made.
+func (s *Session) certificates() (chain []*x509.Certificate, err error) {
 	for _, der := range s.Chain {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		st.PeerCertificates = append(st.PeerCertificates, cert)
+		chain = append(chain, cert)
 	}
-	st.DidResume = true
-	return nil
+	return chain, nil
 }
 
 // fits reports whether a server may resume the session with this hello: under the same
