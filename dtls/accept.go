@@ -27,13 +27,22 @@ import (
 //
 // It is not safe for concurrent use.
 type Door struct {
-	p     *params
-	jar   *cookie.Jar
+	p *params
+	replyWriter
 	load  load
 	room  *antechamber.Room // nil until the first hello that needs it
-	v13   door13
 	stats DoorStats
 }
+
+// replyWriter writes HelloVerifyRequests, HelloRetryRequests and alerts.
+type replyWriter struct {
+	jar *cookie.Jar
+	v13 door13
+}
+
+// clone returns a replyWriter for another goroutine; the cookies of both are good
+// at either.
+func (w *replyWriter) clone() *replyWriter { return &replyWriter{w.jar.Clone(), newDoor13()} }
 
 // DoorStats counts what a Door has done.
 type DoorStats struct {
@@ -77,7 +86,7 @@ func newDoor(p *params, now time.Time) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{p: p, jar: jar, load: load{limit: p.maxHandshakes / 4}, v13: newDoor13()}, nil
+	return &Door{p: p, replyWriter: replyWriter{jar, newDoor13()}, load: load{limit: p.maxHandshakes / 4}}, nil
 }
 
 // Stats returns the counters.
@@ -244,25 +253,25 @@ func (d *Door) count(now time.Time, j *judgement) {
 const helloVerifyLen = 2 + 1 + cookie.Len
 
 // appendAnswer writes what answers the hello that p completed.
-func (d *Door) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
+func (w *replyWriter) appendAnswer(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
 	switch {
 	case j.verdict == refuseHello:
 		return appendRefusal(dst, p.record, j.alert)
 	case j.retry.Suite != nil:
-		return d.appendRetry(dst, now, p, from, &j.retry)
+		return w.appendRetry(dst, now, p, from, &j.retry)
 	}
-	return d.appendVerifyRequest(dst, now, from, p, j)
+	return w.appendVerifyRequest(dst, now, from, p, j)
 }
 
 // appendVerifyRequest writes a HelloVerifyRequest. RFC 6347, Section 4.2.1: its
 // version is DTLS 1.0 whatever comes later, and its record repeats the number of
 // the hello's record, so that no number is used twice.
-func (d *Door) appendVerifyRequest(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
+func (w *replyWriter) appendVerifyRequest(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
 	dst = record.AppendHeader(dst, record.Header{
 		Type: record.TypeHandshake, Version: message.Version10, Number: record.Number{Seq: p.record.Seq},
 		Length: message.HeaderLen + helloVerifyLen,
 	})
 	dst = message.Header{Type: message.TypeHelloVerifyRequest, Length: helloVerifyLen, FragmentLength: helloVerifyLen}.Append(dst)
 	dst = append(dst, byte(message.Version10>>8), byte(message.Version10&0xff), cookie.Len)
-	return d.jar.Mint(dst, now, from, j.hello.Covered[0], j.hello.Covered[1])
+	return w.jar.Mint(dst, now, from, j.hello.Covered[0], j.hello.Covered[1])
 }

@@ -151,33 +151,33 @@ func (d *Door) checkCookie(now time.Time, from netip.AddrPort, j *judgement) boo
 }
 
 // covered is what a cookie is bound to besides the address.
-func (d *Door) covered(head []byte, p *message.HelloPrefix) [][]byte {
-	d.v13.parts = append(d.v13.parts[:0], head, p.Covered[0], p.Covered[1])
-	return d.v13.parts
+func (w *replyWriter) covered(head []byte, p *message.HelloPrefix) [][]byte {
+	w.v13.parts = append(w.v13.parts[:0], head, p.Covered[0], p.Covered[1])
+	return w.v13.parts
 }
 
 // helloHash is the hash of a hello as the transcript has it (RFC 9147, Section
 // 5.2: type and length, without the fields that are about fragments).
-func (d *Door) helloHash(s *suite.Suite, body []byte) []byte {
-	h := d.v13.sha256
+func (w *replyWriter) helloHash(s *suite.Suite, body []byte) []byte {
+	h := w.v13.sha256
 	if s.Hash.Size() == sha512.Size384 {
-		h = d.v13.sha384
+		h = w.v13.sha384
 	}
 	h.Reset()
-	h.Write(message.AppendHeader13(d.v13.header[:0], message.TypeClientHello, len(body)))
+	h.Write(message.AppendHeader13(w.v13.header[:0], message.TypeClientHello, len(body)))
 	h.Write(body)
-	return h.Sum(d.v13.sum[:0])
+	return h.Sum(w.v13.sum[:0])
 }
 
 // appendRetry writes a HelloRetryRequest that answers a hello. Its record repeats
 // the number of the hello's, and its message_seq that of the hello, so that none
 // is used twice; the engine goes on behind them.
-func (d *Door) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.AddrPort, a *retryAnswer) []byte {
-	c := binary.BigEndian.AppendUint16(d.v13.cookie[:0], a.Suite.ID)
+func (w *replyWriter) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.AddrPort, a *retryAnswer) []byte {
+	c := binary.BigEndian.AppendUint16(w.v13.cookie[:0], a.Suite.ID)
 	c = binary.BigEndian.AppendUint16(c, uint16(a.Group))
-	c = handshake.AppendFixed(c, d.v13.sha256, &a.scan)
-	c = append(c, d.helloHash(a.Suite, a.body)...)
-	c = d.jar.Mint(c, now, from, d.covered(c, &a.scan.HelloPrefix)...)
+	c = handshake.AppendFixed(c, w.v13.sha256, &a.scan)
+	c = append(c, w.helloHash(a.Suite, a.body)...)
+	c = w.jar.Mint(c, now, from, w.covered(c, &a.scan.HelloPrefix)...)
 	m := a.request(c)
 	n := uint32(m.BodyLen())
 	dst = record.AppendHeader(dst, record.Header{

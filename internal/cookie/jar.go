@@ -89,6 +89,16 @@ func NewJar(now time.Time, secrets ...[]byte) (*Jar, error) {
 	return j, nil
 }
 
+// Clone returns a Jar with the same secrets and clock, for another goroutine: each
+// accepts the cookies of the other and finds their round-trip time.
+func (j *Jar) Clone() *Jar {
+	c := &Jar{origin: j.origin, node: j.node}
+	for i := range j.secrets {
+		c.secrets = append(c.secrets, secret{bytes: j.secrets[i].bytes})
+	}
+	return c
+}
+
 // Mint appends a cookie to dst: Len bytes. It is bound to the address and port,
 // and to the covered parts of the ClientHello, in their order and each with its
 // length.

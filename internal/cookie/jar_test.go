@@ -234,6 +234,20 @@ func TestStampIsMasked(t *testing.T) {
 	}
 }
 
+// TestClone: a copy makes and checks the cookies of the original, and knows when
+// they were made.
+func TestClone(t *testing.T) {
+	j := newJar(t)
+	clone := j.Clone()
+	for _, pair := range [][2]*Jar{{j, clone}, {clone, j}} {
+		c := pair[0].Mint(nil, start, peer)
+		rtt, known, ok := pair[1].Check(start.Add(50*time.Millisecond), c, peer)
+		if !ok || !known || rtt != 50*time.Millisecond {
+			t.Errorf("%v %v %v", rtt, known, ok)
+		}
+	}
+}
+
 func TestNoAllocations(t *testing.T) {
 	j := newJar(t)
 	buf := make([]byte, 0, Len)
