@@ -66,10 +66,12 @@ type ProvenHello struct {
 	recordSeq uint64        // record number to go on from
 	rtt       time.Duration // from the cookie to its return
 	rttKnown  bool
-	proven    bool             // the address is; false where no cookie was asked for
-	whole     bool             // it came in one datagram
-	cookie    []byte           // that proved it, nil if none was asked
-	retry     *handshake.Retry // what was asked for with it, nil: by a HelloVerifyRequest
+	proven    bool // the address is; false where no cookie was asked for
+	whole     bool // it came in one datagram
+	local     netip.AddrPort
+	cookie    []byte            // that proved it, nil if none was asked
+	chosen    *handshake.Choice // before the cookie by GetConfigForClient, if that was no HelloRetryRequest
+	retry     *handshake.Retry  // what was asked for with it, nil: by a HelloVerifyRequest
 }
 
 // NewDoor returns a door with a cookie secret of its own, or Config.CookieKeys.
@@ -100,14 +102,31 @@ func (d *Door) SetLoad(handshakes int) { d.load.open = handshakes }
 // it was sent to, if known. A reply, to be sent back, is appended to dst; hello
 // is not nil if the sender is let in. Neither: there is nothing to do yet, or
 // ever.
+//
+// Config.GetConfigForClient is called for a first hello that offers DTLS 1.3, whose
+// address is not proven, before Handle returns. A Listener calls it on other
+// goroutines than that which reads its socket.
 func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, dst []byte) (reply []byte, hello *ProvenHello) {
+	reply, hello, q := d.handle(now, datagram, from, to, dst)
+	if q != nil {
+		p, err := q.call(&d.p.Config, handshake.HelloSource{Local: to, Remote: from})
+		var refused bool
+		reply, refused = d.appendChosen(dst, now, q, p, err)
+		d.answered(refused)
+	}
+	return reply, hello
+}
+
+// handle is Handle without GetConfigForClient: if that has to be called, q is the
+// hello. It was counted, but for the answer, and one of up to maxReply bytes is allowed.
+func (d *Door) handle(now time.Time, datagram []byte, from, to netip.AddrPort, dst []byte) (reply []byte, hello *ProvenHello, q *question) {
 	rest := helloPieces{datagram: datagram}
 	first, ok := rest.next()
 	// A server goes on from the number of the hello's record, and must have
 	// numbers left. No client gets as far as half of them.
 	if !ok || first.record.Seq > record.MaxSeq/2 {
 		d.stats.Dropped++
-		return nil, nil
+		return nil, nil, nil
 	}
 	var alone judgement
 	if first.FragmentOffset == 0 {
@@ -116,16 +135,19 @@ func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, d
 	switch {
 	case alone.verdict == askCookie, alone.verdict == refuseHello: // nothing need be kept
 		d.asked(now, &alone)
-		return d.appendAnswer(dst, now, from, first, &alone), nil
+		return d.appendAnswer(dst, now, from, first, &alone), nil, nil
+	case alone.verdict == askConfig:
+		d.count(now, &alone)
+		return nil, nil, newQuestion(now, from, to, first, first.body)
 	case !first.whole() && first.waits(from):
-		return d.gather(now, from, first, &rest, len(datagram), dst)
+		return d.gather(now, from, to, first, &rest, len(datagram), dst)
 	case alone.verdict == letIn:
 		return nil, d.admit(now, &alone, &ProvenHello{
-			From: from, Datagram: bytes.Clone(datagram), recordSeq: first.record.Seq, whole: first.whole(),
-		})
+			From: from, Datagram: bytes.Clone(datagram), local: to, recordSeq: first.record.Seq, whole: first.whole(),
+		}), nil
 	}
 	d.stats.Dropped++
-	return nil, nil
+	return nil, nil, nil
 }
 
 type verdict uint8
@@ -134,6 +156,7 @@ const (
 	awaitMore verdict = iota // the bytes that are here say too little
 	isNoHello                // and never will
 	askCookie
+	askConfig   // GetConfigForClient, and then for a cookie
 	refuseHello // with an alert
 	letIn
 )
@@ -148,8 +171,9 @@ type judgement struct {
 	known  bool          // rtt is
 	alert  alert.Alert   // that refuses it
 
-	retry       retryAnswer // DTLS 1.3: what is asked for, or was; without a suite it is not spoken
-	retryCookie []byte      // that came
+	chosen      *handshake.Choice // by GetConfigForClient before the cookie, if that was no HelloRetryRequest
+	retry       retryAnswer       // DTLS 1.3: what is asked for, or was; without a suite it is not spoken
+	retryCookie []byte            // that came
 }
 
 // decide judges a hello by its body, as far as it is here without a gap from the
@@ -164,19 +188,20 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 		return j
 	}
 	j.hello = hello
-	if d.p.Offers(VersionDTLS13) && !whole {
+	has13 := d.p.Offers(VersionDTLS13) || d.p.ForClient != nil
+	if has13 && !whole {
 		// Its version is in the extensions, so it takes all of the hello to know,
 		// or a cookie.
 		return d.decideBeginning13(now, from, body, j)
 	}
-	spoken := d.p.Offers(VersionDTLS12)
+	spoken := d.p.Offers(VersionDTLS12) || d.p.ForClient != nil
 	if whole {
 		s, ok := message.ScanClientHello(body)
 		switch {
-		case d.p.Offers(VersionDTLS13) && !ok:
+		case has13 && !ok:
 			j.verdict = isNoHello
 			return j
-		case d.p.Offers(VersionDTLS13) && s.Offers(VersionDTLS13):
+		case has13 && s.Offers(VersionDTLS13):
 			return d.decide13(now, from, body, &s, j)
 		case s.SupportedVersions != nil:
 			// RFC 8446, Section 4.2.1: "servers [...] MUST use only the
@@ -217,7 +242,12 @@ func (d *Door) wantsCookie(now time.Time) bool {
 // asked notes an answer.
 func (d *Door) asked(now time.Time, j *judgement) {
 	d.count(now, j)
-	if j.verdict == refuseHello {
+	d.answered(j.verdict == refuseHello)
+}
+
+// answered notes that an answer was sent; refused says that it is an alert.
+func (d *Door) answered(refused bool) {
+	if refused {
 		d.stats.Rejected++
 		return
 	}
@@ -228,7 +258,7 @@ func (d *Door) asked(now time.Time, j *judgement) {
 func (d *Door) admit(now time.Time, j *judgement, hello *ProvenHello) *ProvenHello {
 	d.count(now, j)
 	d.stats.Proven++
-	hello.rtt, hello.rttKnown, hello.proven = j.rtt, j.known, j.proven
+	hello.rtt, hello.rttKnown, hello.proven, hello.chosen = j.rtt, j.known, j.proven, j.chosen
 	switch {
 	case j.byWord && j.retryCookie != nil:
 		hello.cookie, hello.retry = bytes.Clone(j.retryCookie), j.retry.retried(j.retryCookie)
@@ -260,18 +290,21 @@ func (w *replyWriter) appendAnswer(dst []byte, now time.Time, from netip.AddrPor
 	case j.retry.Suite != nil:
 		return w.appendRetry(dst, now, p, from, &j.retry)
 	}
-	return w.appendVerifyRequest(dst, now, from, p, j)
+	return w.appendVerifyRequest(dst, now, from, p, &j.hello)
 }
 
 // appendVerifyRequest writes a HelloVerifyRequest. RFC 6347, Section 4.2.1: its
 // version is DTLS 1.0 whatever comes later, and its record repeats the number of
 // the hello's record, so that no number is used twice.
-func (w *replyWriter) appendVerifyRequest(dst []byte, now time.Time, from netip.AddrPort, p helloPiece, j *judgement) []byte {
+func (w *replyWriter) appendVerifyRequest(
+	dst []byte, now time.Time, from netip.AddrPort, p helloPiece, hello *message.HelloPrefix, more ...[]byte,
+) []byte {
 	dst = record.AppendHeader(dst, record.Header{
 		Type: record.TypeHandshake, Version: message.Version10, Number: record.Number{Seq: p.record.Seq},
 		Length: message.HeaderLen + helloVerifyLen,
 	})
 	dst = message.Header{Type: message.TypeHelloVerifyRequest, Length: helloVerifyLen, FragmentLength: helloVerifyLen}.Append(dst)
 	dst = append(dst, byte(message.Version10>>8), byte(message.Version10&0xff), cookie.Len)
-	return w.jar.Mint(dst, now, from, j.hello.Covered[0], j.hello.Covered[1])
+	w.v13.parts = append(append(w.v13.parts[:0], hello.Covered[0], hello.Covered[1]), more...)
+	return w.jar.Mint(dst, now, from, w.v13.parts...)
 }

@@ -68,9 +68,7 @@ func (a *retryAnswer) request(c []byte) message.HelloRetryRequest {
 func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *message.HelloScan, j judgement) judgement {
 	switch {
 	case len(s.Cookie) > 0:
-		// RFC 9147, Section 5.3: "If a DTLS 1.3 ClientHello is received with any
-		// other value in this field, the server MUST abort the handshake".
-		return j.refuse(alert.IllegalParameter)
+		return d.check12(now, from, j)
 	case len(s.RetryCookie) > 0 && d.p.cookieMode != AddressProven:
 		return d.checkRetry(now, from, s, j)
 	case d.p.cookieMode == AddressProven:
@@ -78,19 +76,18 @@ func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *mess
 		return j
 	}
 	c, why := d.p.Choose(s, nil)
-	if why != handshake.Accepted {
+	if why != handshake.Accepted && d.p.ForClient == nil {
 		return j.refuse(why.Alert())
 	}
 	size := serverHelloLen(&c)
-	if !c.NeedsRetry() {
-		c.Group = 0 // there is nothing to ask for
-	}
-	j.retry = retryAnswer{Choice: c, body: body, scan: *s}
 	j.verdict = letIn
 	if d.wantsCookie(now) || amplification*(len(body)+record.HeaderLen+message.HeaderLen) < size {
 		// RFC 9147, Section 5.1: what may be sent to an unproven address would not
 		// carry the ServerHello; so it is proven first, whatever CookieMode says.
-		j.verdict = askCookie
+		j.verdict = askConfig
+		if d.p.ForClient == nil {
+			j.verdict, j.retry = askCookie, retryAnswer{Choice: asked(c), body: body, scan: *s}
+		}
 	}
 	return j
 }

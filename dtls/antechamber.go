@@ -67,7 +67,9 @@ func (w *helloPieces) next() (p helloPiece, ok bool) {
 // gather puts the fragments of a datagram to those that came before, and judges
 // what has come together. Fragments that contradict each other make it several
 // hellos: one that may come in does, whatever the others are.
-func (d *Door) gather(now time.Time, from netip.AddrPort, first helloPiece, rest *helloPieces, size int, dst []byte) (reply []byte, hello *ProvenHello) {
+func (d *Door) gather(
+	now time.Time, from, to netip.AddrPort, first helloPiece, rest *helloPieces, size int, dst []byte,
+) (reply []byte, hello *ProvenHello, q *question) {
 	if d.room == nil {
 		var seed [32]byte
 		rand.Read(seed[:]) // never fails
@@ -89,23 +91,30 @@ func (d *Door) gather(now time.Time, from netip.AddrPort, first helloPiece, rest
 		switch j := d.decide(now, from, h.Prefix(), h.Complete()); {
 		case j.verdict == letIn && (guest == nil || h.Len() > guest.Len()):
 			guest, in = h, j
-		case (j.verdict == askCookie || j.verdict == refuseHello) && stranger == nil:
+		case (j.verdict == askCookie || j.verdict == askConfig || j.verdict == refuseHello) && stranger == nil:
 			stranger, out = h, j
 		}
 	}
 	if guest != nil {
-		hello = d.admit(now, &in, &ProvenHello{From: from, Datagram: joined(guest, key), recordSeq: guest.Record()})
+		hello = d.admit(now, &in, &ProvenHello{From: from, Datagram: joined(guest, key), local: to, recordSeq: guest.Record()})
 		guest.Leave()
-		return nil, hello
+		return nil, hello, nil
 	}
-	if stranger != nil {
+	switch {
+	case stranger == nil:
+	case out.verdict == askConfig:
+		if stranger.Pay(maxReply) {
+			d.count(now, &out)
+			return nil, nil, newQuestion(now, from, to, first, stranger.Prefix())
+		}
+	default:
 		if reply := d.appendAnswer(dst, now, from, first, &out); stranger.Pay(len(reply) - len(dst)) {
 			d.asked(now, &out)
-			return reply, nil
+			return reply, nil, nil
 		}
 	}
 	d.stats.Held++
-	return nil, nil
+	return nil, nil, nil
 }
 
 // hasBegun reports whether the start of the hello that a datagram goes on with

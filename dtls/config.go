@@ -39,6 +39,18 @@ type Config struct {
 	// GetConfigForClient may return another Config for this client, or nil to
 	// go on with this one. Its path, timer, limit and cookie fields have no
 	// effect.
+	//
+	// It is called twice where a server asks for a cookie and the hello offers DTLS
+	// 1.3: the answer to the first hello states version, cipher suite and group
+	// (RFC 8446, Section 4.1.4). In that call AddressIsProven is false. The second
+	// one is part of the handshake, and its Config decides all the rest; if it does
+	// not allow what was chosen, the handshake ends with handshake_failure. A
+	// Listener has the first call made on up to 8 goroutines, 2 for one address
+	// prefix (IPv4 /24, IPv6 /56), for up to 256 hellos at a time, 64 of one prefix.
+	// Others are answered from the Listener's own Config, see
+	// ListenerStats.HellosInline. A Door calls it in Handle.
+	//
+	// The info's Context ends after CallbackTimeout. Its Conn has addresses only.
 	GetConfigForClient func(*tls.ClientHelloInfo) (*Config, error)
 
 	// RootCAs verify servers, ClientCAs verify clients. Default: the system's.
@@ -153,7 +165,8 @@ type Config struct {
 	// HandshakeTimeout bounds a handshake, all calls of it together; a Listener's
 	// from the hello on. Default: 60 s. −1: none.
 	HandshakeTimeout time.Duration
-	// CallbackTimeout bounds ClientPSK and ServerPSK. Default: 5 s.
+	// CallbackTimeout bounds ClientPSK and ServerPSK, and the Context of
+	// GetConfigForClient and GetCertificate. Default: 5 s.
 	CallbackTimeout time.Duration
 
 	// DisableExtendedMasterSecret neither offers nor accepts RFC 7627.

@@ -282,10 +282,14 @@ func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 // reports that.
 func (c *Conn) LocalAddr() net.Addr {
 	c.mu.Lock()
-	local := c.peer.local
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	return c.localAddr()
+}
+
+// localAddr is LocalAddr, with mu held.
+func (c *Conn) localAddr() net.Addr {
 	addr := c.sock.localAddr()
-	if local.IsValid() {
+	if local := c.peer.local; local.IsValid() {
 		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, addrOf(addr).Port()))
 	}
 	return addr

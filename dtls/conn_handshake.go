@@ -98,6 +98,9 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	} else if addr := c.remoteAddr(); addr != nil && c.sock.conn != nil {
 		c.eng.named = peerAddr{addr: addr}.key()
 	}
+	if hs.p.ForClient != nil {
+		c.eng.source.Conn = helloConn{c.localAddr(), c.remoteAddr()}
+	}
 	if c.eng.trace.asksPeer() {
 		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.ap}
 		if addr := c.remoteAddr(); addr != nil {

@@ -59,8 +59,9 @@ type Engine struct {
 	replies [][]byte // whole datagrams of the door, to be sent
 
 	now       time.Time
-	heard     time.Time      // when the last authentic record came
-	named     netip.AddrPort // stands for a peer without an address of UDP in cookies
+	heard     time.Time             // when the last authentic record came
+	source    handshake.HelloSource // for GetConfigForClient
+	named     netip.AddrPort        // stands for a peer without an address of UDP in cookies
 	state     ConnectionState
 	secrets   secrets12
 	maxData   int // SetMaxData, 0: none
@@ -141,7 +142,7 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 		e.admit(hello)
 		return e, nil
 	}
-	e.hs.m.StartServer(nil, nil)
+	e.hs.m.StartServer(nil, nil, nil)
 	e.restart = &restartWatch{}
 	switch p.cookieMode {
 	case CookieAlways:
@@ -170,8 +171,9 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
-	e.hs.m.StartServer(hello.cookie, hello.retry)
+	e.hs.m.StartServer(hello.cookie, hello.chosen, hello.retry)
 	e.hs.cookie, e.hs.vouched = hello.cookie != nil, hello.cookie != nil && hello.whole
+	e.source.Local = hello.local
 	e.path.addressProven(hello.proven)
 	e.path.setAddr(hello.From)
 	if hello.rttKnown {

@@ -17,6 +17,13 @@ var _ handshake.Link = (*driver)(nil)
 func (hs *driver) Now() time.Time       { return hs.e.now }
 func (hs *driver) Peer() netip.AddrPort { return hs.e.path.addr }
 
+// HelloSource has what the owner of the engine knows, and the proof of the path.
+func (hs *driver) HelloSource() handshake.HelloSource {
+	source := hs.e.source
+	source.Remote, source.Proven = hs.e.path.addr, hs.e.path.credit.unlimited
+	return source
+}
+
 func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }
 
 func (hs *driver) Add(typ message.Type, body []byte) (seq uint16) {

@@ -26,6 +26,7 @@ type Listener struct {
 	empty   chan struct{} // closed when its associations have sent their last datagram, too
 
 	inboxDropped atomic.Uint64
+	hellos       helloJobs
 
 	books books // guarded by members.mu
 }
@@ -256,6 +257,7 @@ type ListenerStats struct {
 	IdleClosed uint64 // associations ended by IdleTimeout
 
 	CookiesSent      uint64 // HelloVerifyRequests and HelloRetryRequests with a cookie
+	HellosInline     uint64 // answered from the Listener's own Config: too many waited for GetConfigForClient
 	CookiesRefused   uint64 // cookies that were wrong or too old
 	StrangersDropped uint64 // datagrams of unknown addresses that are no hello
 	FragmentsHeld    uint64 // datagrams with a part of a hello, kept for a second to wait for the rest
@@ -283,6 +285,7 @@ func (l *Listener) Stats() ListenerStats {
 		}
 	}
 	s.InboxDropped = l.inboxDropped.Load()
+	l.hellos.counted(&s)
 	t := &l.members.shard.sock.traffic
 	s.DatagramsIn, s.BytesIn = t.datagramsIn.Load(), t.bytesIn.Load()
 	s.DatagramsOut, s.BytesOut = t.datagramsOut.Load(), t.bytesOut.Load()

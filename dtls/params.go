@@ -79,7 +79,6 @@ func resolve(c *Config, isClient bool) (*params, error) {
 			KeyLog:               keyLogger(c.KeyLogWriter),
 			ServerName:           c.ServerName,
 			Certificates:         c.Certificates,
-			GetCertificate:       c.GetCertificate,
 			GetClientCertificate: c.GetClientCertificate,
 			ClientAuth:           c.ClientAuth,
 			PSKHint:              c.PSKHint,
@@ -106,19 +105,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 	if isClient {
 		p.Roots, p.SkipVerify = c.RootCAs, c.InsecureSkipVerify
 	}
-	if c.GetConfigForClient != nil {
-		p.ForClient = func(info *tls.ClientHelloInfo) (*handshake.Config, error) {
-			other, err := c.GetConfigForClient(info)
-			if other == nil || err != nil {
-				return nil, err
-			}
-			resolved, err := resolve(other, false)
-			if err != nil {
-				return nil, err
-			}
-			return &resolved.Config, nil
-		}
-	}
+	p.wrapHello(c)
 	if c.VerifyConnection != nil {
 		p.VerifyConnection = func(in *handshake.Info) error {
 			var s ConnectionState

@@ -190,7 +190,10 @@ func (s *shard) admit(now time.Time, datagram []byte, from peerAddr, l *Listener
 	if from.addr == nil && !from.ap.IsValid() {
 		return // no address to answer
 	}
-	out, hello := door.Handle(now, datagram, from.key(), l.calledAs(from), s.reply[:0])
+	out, hello, q := door.handle(now, datagram, from.key(), l.calledAs(from), s.reply[:0])
+	if q != nil {
+		out = l.chooseConfig(q, from, door, s.reply[:0])
+	}
 	if out != nil {
 		_ = s.sock.send(out, from, nil) // if it is lost, the client repeats its hello
 		s.reply = out

@@ -43,7 +43,7 @@ type Config struct {
 	Certificates         []tls.Certificate
 	GetCertificate       func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
-	ForClient            func(*tls.ClientHelloInfo) (*Config, error) // nil, nil: this one
+	ForClient            func(*tls.ClientHelloInfo, HelloSource) (*Config, error) // nil, nil: this one
 	ClientAuth           tls.ClientAuthType
 	Roots                *x509.CertPool // that verify the peer
 	SkipVerify           bool
@@ -62,6 +62,13 @@ const (
 	EMSOffered
 	EMSDisabled
 )
+
+// HelloSource is where a ClientHello came from, for GetConfigForClient.
+type HelloSource struct {
+	Local, Remote netip.AddrPort
+	Conn          any  // the net.Conn of a front, which has addresses that are not UDP's; nil: Local and Remote
+	Proven        bool // Remote is
+}
 
 // PSK is a pre-shared key that was made outside of the protocol.
 type PSK struct{ Identity, Key []byte }

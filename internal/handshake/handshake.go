@@ -55,9 +55,10 @@ type Handshake struct {
 	Info       Info
 	Result     Result
 
-	cookie          []byte // of the hello that the door accepted, nil if it asked for none
-	retry           *Retry // the HelloRetryRequest that the door sent before it, nil: none
-	recordSizeLimit int    // of the first Config, which the link enforces
+	cookie          []byte  // of the hello that the door accepted, nil if it asked for none
+	retry           *Retry  // the HelloRetryRequest that the door sent before it, nil: none
+	chosen          *Choice // what GetConfigForClient chose before a HelloVerifyRequest, nil: it was not called
+	recordSizeLimit int     // of the first Config, which the link enforces
 }
 
 // New returns a handshake without a first state.
@@ -66,9 +67,10 @@ func New(p *Config, l Link) *Handshake {
 }
 
 // StartServer awaits a ClientHello. cookie and retry are those of the exchange
-// before it, nil if there was none.
-func (hs *Handshake) StartServer(cookie []byte, retry *Retry) {
-	hs.step, hs.cookie, hs.retry = awaitClientHello{}, cookie, retry
+// before it, nil if there was none. chosen is what a HelloVerifyRequest was sent
+// for after GetConfigForClient, nil if it was not called.
+func (hs *Handshake) StartServer(cookie []byte, chosen *Choice, retry *Retry) {
+	hs.step, hs.cookie, hs.chosen, hs.retry = awaitClientHello{}, cookie, chosen, retry
 }
 
 // Expects are the messages that may come.

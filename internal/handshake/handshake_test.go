@@ -117,7 +117,7 @@ func TestHelloVerifyRequest(t *testing.T) {
 	if err := c.give(request); !errors.Is(err, ErrIgnore) {
 		t.Errorf("once more: %v", err)
 	}
-	s.StartServer([]byte("cookie"), nil)
+	s.StartServer([]byte("cookie"), nil, nil)
 	flights := finish(t, c, s)
 	if flights[0] != "client: client_hello 0/1" {
 		t.Error(flights[0])
@@ -296,7 +296,7 @@ func TestSecondHandshake(t *testing.T) {
 	if err := StartClient(c.Handshake); err != nil {
 		t.Fatal(err)
 	}
-	s.StartServer(nil, nil)
+	s.StartServer(nil, nil, nil)
 	flights := finish(t, c, s)
 	if want := "client: client_key_exchange 1/1, ccs, finished 2/2"; flights[2] != want {
 		t.Errorf("got %s, want %s", flights[2], want)
@@ -312,7 +312,7 @@ func TestConfigForClient(t *testing.T) {
 	client, server := configs(message.Version13)
 	other := *server
 	other.Suites13, other.Owner = server.Suites13[1:2], "other"
-	server.ForClient = func(*tls.ClientHelloInfo) (*Config, error) { return &other, nil }
+	server.ForClient = func(*tls.ClientHelloInfo, HelloSource) (*Config, error) { return &other, nil }
 	c, s := begin(t, client, server)
 	finish(t, c, s)
 	if c.Info.CipherSuite != other.Suites13[0].ID || s.Config.Owner != "other" {

@@ -14,6 +14,8 @@ type Link interface {
 	Now() time.Time
 	// Peer is the address of the peer, invalid if it is not known.
 	Peer() netip.AddrPort
+	// HelloSource is where the ClientHello at hand came from.
+	HelloSource() HelloSource
 
 	// SetMessageSeq sets the message_seq of the next message.
 	SetMessageSeq(seq uint16)

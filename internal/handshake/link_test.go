@@ -60,6 +60,7 @@ func (o outgoing) raw() []byte {
 
 func (l *fakeLink) Now() time.Time           { return l.now }
 func (l *fakeLink) Peer() netip.AddrPort     { return netip.MustParseAddrPort("192.0.2.1:4433") }
+func (l *fakeLink) HelloSource() HelloSource { return HelloSource{Remote: l.Peer()} }
 func (l *fakeLink) SetMessageSeq(seq uint16) { l.seq = seq }
 func (l *fakeLink) NextRecord() uint64       { return uint64(l.seq) }
 func (l *fakeLink) AddCCS()                  { l.preparing = append(l.preparing, outgoing{ccs: true}) }
@@ -170,7 +171,7 @@ func begin(t testing.TB, client, server *Config) (c, s end) {
 	if err := StartClient(c.Handshake); err != nil {
 		t.Fatal(err)
 	}
-	s.StartServer(nil, nil)
+	s.StartServer(nil, nil, nil)
 	return c, s
 }
 

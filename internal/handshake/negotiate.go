@@ -245,9 +245,9 @@ func leafOf(cert *tls.Certificate) *x509.Certificate {
 	return leaf
 }
 
-// helloInfo is what callbacks of crypto/tls see of a hello. Versions are those
+// HelloInfo is what callbacks of crypto/tls see of a hello. Versions are those
 // of TLS, so that the info's own methods work.
-func helloInfo(h *message.ClientHello) *tls.ClientHelloInfo {
+func HelloInfo(h *message.ClientHello) *tls.ClientHelloInfo {
 	info := &tls.ClientHelloInfo{
 		CipherSuites:     h.CipherSuites,
 		ServerName:       h.ServerName,

@@ -28,17 +28,21 @@ func (s awaitClientHello) Take(hs *Handshake, in Received) (State, error) {
 	}
 	body := in.raw[message.HeaderLen:]
 	v, _ := message.ScanClientHello(body) // what Parse accepts, it accepts
-	retry := hs.retry
-	c, why := p.Choose(&v, retry.chosen())
+	retry, before := hs.retry, hs.chosen
+	if retry != nil {
+		before = retry.chosen()
+	}
+	c, why := p.Choose(&v, before)
 	if why == Accepted && c.Version == message.Version13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
 		if retry = hs.link.RecallRetry(body); retry == nil {
 			return nil, errUnknownCookie
 		}
-		c, why = p.Choose(&v, retry.chosen())
+		before = retry.chosen()
+		c, why = p.Choose(&v, before)
 	}
 	switch {
 	case why != Accepted:
-		return nil, why.explain(p, &v, retry.chosen())
+		return nil, why.explain(p, &v, before)
 	case c.Version == message.Version12:
 		return s.take12(hs, p, h, in)
 	}
@@ -66,7 +70,7 @@ func (hs *Handshake) configFor(h *message.ClientHello) (*Config, error) {
 	if p.ForClient == nil {
 		return p, nil
 	}
-	other, err := p.ForClient(helloInfo(h))
+	other, err := p.ForClient(HelloInfo(h), hs.link.HelloSource())
 	if err != nil {
 		return nil, alert.Errorf(alert.InternalError, "GetConfigForClient: %w", err)
 	}

@@ -42,7 +42,7 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 // certificateFor calls GetCertificate, then chooses from Certificates.
 func certificateFor(p *Config, h *message.ClientHello, choose func(*Config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
 	if p.GetCertificate != nil {
-		cert, err := p.GetCertificate(helloInfo(h))
+		cert, err := p.GetCertificate(HelloInfo(h))
 		if err != nil {
 			return nil, alert.Errorf(alert.InternalError, "GetCertificate: %w", err)
 		}
