@@ -13,17 +13,17 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// Door is the server's front door for strangers, without I/O: a hello is
-// answered with a cookie, and only the hello that brings the cookie back, and
-// so proves that its sender receives what is sent to its address, is let in
-// (RFC 6347, Section 4.2.1; RFC 9147, Section 5.1), unless Config.CookieMode
-// says otherwise. Nothing is allocated for a stranger and no public
-// key is touched. A stranger gets one answer for a hello at most, and never
-// more than three times the bytes that came from its address.
+// Door performs the cookie exchange of a server, without I/O. The first hello of a
+// client is answered with a cookie. Only the hello that brings the cookie back, and
+// so proves that its sender receives at its address, is admitted (RFC 6347, Section
+// 4.2.1; RFC 9147, Section 5.1), unless Config.CookieMode says otherwise. For a hello
+// without a cookie nothing is allocated and no public-key operation is done. Such a
+// hello gets one answer at most, and its address never more than three times the
+// bytes that came from it.
 //
-// A Door remembers nobody, but for the fragments of hellos that came in several
-// datagrams: those wait for each other for a second, in a fixed pool of at most
-// 1024 hellos of 4 KiB. Its memory is taken as it is first used.
+// A Door keeps nothing of a hello, except for the fragments of hellos that came in
+// several datagrams: those are held for a second, in a fixed pool of at most 1024
+// hellos of 4 KiB. Its memory is allocated when it is first used.
 //
 // It is not safe for concurrent use.
 type Door struct {
@@ -98,10 +98,10 @@ func (d *Door) Stats() DoorStats { return d.stats }
 // quarter of Config.MaxHandshakes, cookies are asked for.
 func (d *Door) SetLoad(handshakes int) { d.load.open = handshakes }
 
-// Handle looks at the datagram of a stranger: from is its address, to the one
-// it was sent to, if known. A reply, to be sent back, is appended to dst; hello
-// is not nil if the sender is let in. Neither: there is nothing to do yet, or
-// ever.
+// Handle takes a datagram that belongs to no association: from is its source
+// address, to its destination, if known. A reply, to be sent back, is appended to
+// dst; hello is not nil if it is admitted. If there is neither, the datagram was
+// dropped, or has a part of a hello that waits for the rest.
 //
 // Config.GetConfigForClient is called for a first hello that offers DTLS 1.3, whose
 // address is not proven, before Handle returns. A Listener calls it on other
@@ -190,8 +190,8 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 	j.hello = hello
 	has13 := d.p.Offers(VersionDTLS13) || d.p.ForClient != nil
 	if has13 && !whole {
-		// Its version is in the extensions, so it takes all of the hello to know,
-		// or a cookie.
+		// The version is in supported_versions: wait for the whole ClientHello
+		// unless a valid cookie came.
 		return d.decideBeginning13(now, from, body, j)
 	}
 	spoken := d.p.Offers(VersionDTLS12) || d.p.ForClient != nil

@@ -18,7 +18,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// The door in DTLS 1.3. A stranger's hello is answered with a HelloRetryRequest
+// The door in DTLS 1.3. A hello without a cookie is answered with a HelloRetryRequest
 // whose cookie has all that the handshake needs of it (RFC 9147, Section 5.1):
 //
 //	| suite, 2 | group asked for, 2 | fixed, 16 | Hash(ClientHello1), 32 or 48 bytes | cookie of internal/cookie |
@@ -37,7 +37,7 @@ const (
 )
 
 // door13 is what a Door needs for DTLS 1.3; its buffers are there so that nothing
-// is allocated for a stranger.
+// is allocated for a hello without a cookie.
 type door13 struct {
 	sha256, sha384 hash.Hash
 	sum            [sha512.Size384]byte
@@ -200,8 +200,7 @@ func (a *retryAnswer) retried(c []byte) *handshake.Retry {
 	}
 }
 
-// refuse is the judgement of a hello that gets an alert, from nobody in
-// particular.
+// refuse is the judgement of a hello that is answered with a fatal alert.
 func (j judgement) refuse(a alert.Alert) judgement {
 	j.verdict, j.alert = refuseHello, a
 	return j

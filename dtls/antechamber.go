@@ -64,9 +64,9 @@ func (w *helloPieces) next() (p helloPiece, ok bool) {
 	return helloPiece{m, w.record, body}, true
 }
 
-// gather puts the fragments of a datagram to those that came before, and judges
-// what has come together. Fragments that contradict each other make it several
-// hellos: one that may come in does, whatever the others are.
+// gather adds the fragments of a datagram to those that are held, and judges the
+// hello they make. Fragments that contradict each other make several hellos: one
+// that is to be admitted is, whatever the others are.
 func (d *Door) gather(
 	now time.Time, from, to netip.AddrPort, first helloPiece, rest *helloPieces, size int, dst []byte,
 ) (reply []byte, hello *ProvenHello, q *question) {
@@ -82,33 +82,33 @@ func (d *Door) gather(
 			again = again || p.FragmentOffset == 0
 		}
 	}
-	var guest, stranger *antechamber.Hello
+	var admitted, answered *antechamber.Hello // the hello to admit, and the one to answer
 	var in, out judgement
 	for _, h := range d.room.Add(now, key, first.fragment(size)) {
 		if h.Answered() && !again {
 			continue // one answer for a hello: only its start, sent again, says that it was lost
 		}
 		switch j := d.decide(now, from, h.Prefix(), h.Complete()); {
-		case j.verdict == letIn && (guest == nil || h.Len() > guest.Len()):
-			guest, in = h, j
-		case (j.verdict == askCookie || j.verdict == askConfig || j.verdict == refuseHello) && stranger == nil:
-			stranger, out = h, j
+		case j.verdict == letIn && (admitted == nil || h.Len() > admitted.Len()):
+			admitted, in = h, j
+		case (j.verdict == askCookie || j.verdict == askConfig || j.verdict == refuseHello) && answered == nil:
+			answered, out = h, j
 		}
 	}
-	if guest != nil {
-		hello = d.admit(now, &in, &ProvenHello{From: from, Datagram: joined(guest, key), local: to, recordSeq: guest.Record()})
-		guest.Leave()
+	if admitted != nil {
+		hello = d.admit(now, &in, &ProvenHello{From: from, Datagram: joined(admitted, key), local: to, recordSeq: admitted.Record()})
+		admitted.Leave()
 		return nil, hello, nil
 	}
 	switch {
-	case stranger == nil:
+	case answered == nil:
 	case out.verdict == askConfig:
-		if stranger.Pay(maxReply) {
+		if answered.Pay(maxReply) {
 			d.count(now, &out)
-			return nil, nil, newQuestion(now, from, to, first, stranger.Prefix())
+			return nil, nil, newQuestion(now, from, to, first, answered.Prefix())
 		}
 	default:
-		if reply := d.appendAnswer(dst, now, from, first, &out); stranger.Pay(len(reply) - len(dst)) {
+		if reply := d.appendAnswer(dst, now, from, first, &out); answered.Pay(len(reply) - len(dst)) {
 			d.asked(now, &out)
 			return reply, nil, nil
 		}
