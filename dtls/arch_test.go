@@ -117,6 +117,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 	allowed := map[string][]string{
 		"record":               {"internal/ccm"},
 		"internal/ccm":         {},
+		"internal/alarms":      {"internal/timerheap"},
 		"internal/alert":       {},
 		"internal/interval":    {},
 		"internal/antechamber": {"internal/interval"},

@@ -3,16 +3,16 @@ package dtls
 import (
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/timerheap"
+	"github.com/flightpath-dtls/flightpath/internal/alarms"
 )
 
 // alarm is the entry of a Conn among the alarms of its socket.
 type alarm struct {
-	timerheap.Entry[*Conn]
+	alarms.Alarm[*Conn]
 	idle bool // it is set, for the idle time-out among others
 }
 
-func newAlarm(c *Conn) *alarm { return &alarm{Entry: timerheap.Entry[*Conn]{Value: c}} }
+func newAlarm(c *Conn) *alarm { return &alarm{Alarm: alarms.Of(c)} }
 
 func (a *alarm) rang() {
 	if a != nil {
@@ -28,7 +28,7 @@ func (c *Conn) setAlarm(at time.Time) {
 		}
 		c.alarm = newAlarm(c)
 	}
-	c.sock.alarms.set(&c.alarm.Entry, at)
+	c.sock.alarms.Set(&c.alarm.Alarm, at)
 }
 
 // rearm sets the alarm to the engine's next time-out, or to the end of the idle

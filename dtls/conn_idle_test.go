@@ -105,9 +105,7 @@ func TestIdleTimeoutIsCheap(t *testing.T) {
 			t.Errorf("%d goroutines more", more)
 		}
 		rings := func() time.Time {
-			l.members.shard.sock.alarms.mu.Lock()
-			defer l.members.shard.sock.alarms.mu.Unlock()
-			return servers[0].alarm.At()
+			return l.members.shard.sock.alarms.At(&servers[0].alarm.Alarm)
 		}
 		at := rings()
 		for range 100 {

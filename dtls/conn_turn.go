@@ -144,7 +144,7 @@ func (c *Conn) giveBack() {
 		m.release(c.owner)
 		return
 	}
-	c.sock.alarms.stop()
+	c.sock.alarms.Stop()
 	_ = c.sock.close()
 }
 

@@ -1,11 +1,6 @@
 package dtls
 
-import (
-	"sync"
-	"time"
-
-	"github.com/flightpath-dtls/flightpath/internal/timerheap"
-)
+import "time"
 
 // SetDeadline sets both deadlines: Handshake obeys the earlier one. A deadline
 // ends calls that wait, and all that come after it, with ErrAgain; the
@@ -124,74 +119,4 @@ func (c *Conn) expired(by deadlineSet) bool {
 	}
 	return by&readDeadline != 0 && c.dl.of(readDeadline).past ||
 		by&writeDeadline != 0 && c.dl.of(writeDeadline).past
-}
-
-// ---- the socket's timer ------------------------------------------------------------
-
-// alarms wakes the established associations of a socket when their engines have
-// something to do: one timer for all of them, none while no alarm is set.
-type alarms struct {
-	mu      sync.Mutex
-	heap    timerheap.Heap[*Conn]
-	timer   *time.Timer
-	stopped bool
-}
-
-// set moves an association's alarm; the zero time turns it off. The
-// association's mu may be held.
-func (a *alarms) set(e *timerheap.Entry[*Conn], at time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.stopped || at.Equal(e.At()) {
-		return
-	}
-	before := a.heap.Next()
-	a.heap.Set(e, at)
-	if !a.heap.Next().Equal(before) {
-		a.arm()
-	}
-}
-
-// arm sets the timer to the first alarm, with mu held.
-func (a *alarms) arm() {
-	next := a.heap.Next()
-	switch {
-	case next.IsZero():
-		if a.timer != nil {
-			a.timer.Stop()
-		}
-	case a.timer == nil:
-		a.timer = time.AfterFunc(time.Until(next), a.ring)
-	default:
-		a.timer.Reset(time.Until(next))
-	}
-}
-
-// ring serves all alarms that are due.
-func (a *alarms) ring() {
-	for {
-		now := time.Now()
-		a.mu.Lock()
-		var c *Conn
-		if e := a.heap.PopDue(now); e != nil {
-			c = e.Value
-		} else {
-			a.arm()
-		}
-		a.mu.Unlock()
-		if c == nil {
-			return
-		}
-		c.timeout(now)
-	}
-}
-
-// stop turns all alarms off for good.
-func (a *alarms) stop() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.stopped = true
-	if a.timer != nil {
-		a.timer.Stop()
-	}
 }

@@ -110,32 +110,3 @@ func TestDeadlineAllocatesOnce(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
-
-// TestAlarms serves many associations with one timer.
-func TestAlarms(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, server, _, _ := pair(t, nil)
-		defer time.Sleep(time.Second)
-		defer closeAll(client, server)
-		var a alarms
-		early, late := &newAlarm(client).Entry, &newAlarm(server).Entry
-		now := time.Now()
-		a.set(late, now.Add(2*time.Second))
-		a.set(early, now.Add(time.Second))
-		a.set(early, now.Add(time.Second)) // nothing changes
-		synctest.Wait()
-		time.Sleep(1500 * time.Millisecond)
-		a.mu.Lock()
-		left, next := a.heap.Len(), a.heap.Next()
-		a.mu.Unlock()
-		if left != 1 || !next.Equal(now.Add(2*time.Second)) {
-			t.Errorf("%d left, next at %v", left, next.Sub(now))
-		}
-		a.set(late, time.Time{})
-		a.stop()
-		a.set(early, now.Add(time.Second)) // too late
-		if !early.At().IsZero() {
-			t.Error("an alarm was set on a socket that is gone")
-		}
-	})
-}

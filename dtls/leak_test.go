@@ -197,9 +197,9 @@ func TestEveryEndLeavesNothing(t *testing.T) {
 				}
 				s := l.Stats()
 				if s.Associations != 0 || s.Lingering != 0 || s.HandshakesOpen != 0 || count(l.members) != 0 ||
-					l.members.users != 1 || l.books.crowd.Prefixes() != 0 || l.members.shard.sock.alarms.heap.Len() != 0 || l.books.ready.Len() != 0 {
+					l.members.users != 1 || l.books.crowd.Prefixes() != 0 || l.members.shard.sock.alarms.Len() != 0 || l.books.ready.Len() != 0 {
 					t.Errorf("left behind: %+v; %d users, %d prefixes, %d alarms, %d wait", s,
-						l.members.users, l.books.crowd.Prefixes(), l.members.shard.sock.alarms.heap.Len(), l.books.ready.Len())
+						l.members.users, l.books.crowd.Prefixes(), l.members.shard.sock.alarms.Len(), l.books.ready.Len())
 				}
 				l.Close()
 				time.Sleep(time.Second)

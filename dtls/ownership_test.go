@@ -19,12 +19,13 @@ var owned = map[string][]string{
 		// Parts of the Engine and of its handshake.
 		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "partial", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "quoteRing", "readEpoch", "reception", "restartWatch", "sealEpoch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
-		"alarm", "alarms", "deadline", "ending", "inbox", "news", "notices", "opening", "pathHint", "readQueue", "ring", "snapshot", "turn",
+		"alarm", "deadline", "ending", "inbox", "news", "notices", "opening", "pathHint", "readQueue", "ring", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 		// Parts of a Door and of a Config.
 		"helloPieces", "sessionCache",
 	},
+	"../internal/alarms": {"Alarm", "Group"},
 	"../internal/handshake": {
 		"Handshake", "Keys", "Received", "Result", "Session", "applicationSecrets", "choice12", "choice13", "complete", "negotiated12", "offeredPSK",
 		// The states.

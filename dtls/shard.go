@@ -64,7 +64,7 @@ func (s *shard) close() {
 	if s.closed.Swap(true) {
 		return
 	}
-	s.sock.alarms.stop()
+	s.sock.alarms.Stop()
 	_ = s.sock.close()
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/alarms"
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
@@ -18,8 +19,8 @@ type socket struct {
 	pc      net.PacketConn
 	udp     udpSocket // whichever it is, if it is one of UDP
 	noticed func(udpsock.Notice)
-	cut     bool // IP may cut our datagrams; a Conn's own socket only
-	alarms  alarms
+	cut     bool                // IP may cut our datagrams; a Conn's own socket only
+	alarms  alarms.Group[*Conn] // call timeout
 
 	foreign foreign // the reader's
 
@@ -30,12 +31,16 @@ type socket struct {
 // of the network about earlier datagrams, without locks held, by any goroutine that
 // reads or writes.
 func ownSocket(conn net.Conn, noticed func(udpsock.Notice)) *socket {
-	return &socket{conn: conn, udp: asUDP(conn), noticed: noticed}
+	s := &socket{conn: conn, udp: asUDP(conn), noticed: noticed}
+	s.alarms.Init((*Conn).timeout)
+	return s
 }
 
 // sharedSocket is the socket of many; the rest is as with ownSocket.
 func sharedSocket(pc net.PacketConn, noticed func(udpsock.Notice)) *socket {
-	return &socket{pc: pc, udp: asUDP(pc), noticed: noticed}
+	s := &socket{pc: pc, udp: asUDP(pc), noticed: noticed}
+	s.alarms.Init((*Conn).timeout)
+	return s
 }
 
 // makeRoom asks the system for a receive buffer that holds what arrives while the
