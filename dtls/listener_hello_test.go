@@ -374,6 +374,35 @@ func TestBlockedConfigForClient(t *testing.T) {
 	})
 }
 
+// TestDoorOfBothVersionsDoesNotAllocate without GetConfigForClient, for hellos that
+// offer DTLS 1.3: those it answers with a HelloRetryRequest, and those it refuses.
+func TestDoorOfBothVersionsDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for name, change := range map[string]func(client *Config){
+		"asked":             func(*Config) {},
+		"another group":     func(c *Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP384, tls.CurveP256} },
+		"no suite":          func(c *Config) { c.CipherSuites = []uint16{0x1305} },
+		"no group":          func(c *Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP521} },
+		"DTLS 1.2 excluded": func(c *Config) { c.MinVersion = VersionDTLS13 },
+	} {
+		client, server := certConfigs(dtlstest.P256)
+		client.Hello, server.CookieMode = HelloSmall, CookieAlways
+		client.MinVersion, client.MaxVersion, server.MinVersion, server.MaxVersion = 0, 0, 0, 0
+		server.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}
+		change(client)
+		s := newStranger(t, client, server)
+		if reply, _ := s.send(s.first); reply == nil {
+			t.Fatalf("%s: no answer", name)
+		}
+		buf := make([]byte, 0, maxReply)
+		if n := testing.AllocsPerRun(1000, func() { s.door.Handle(simStart, s.first, testAddr, localAddr, buf) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
 // TestHelloJobs: how many hellos wait, and whose turn it is.
 func TestHelloJobs(t *testing.T) {
 	var j helloJobs
