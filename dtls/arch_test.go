@@ -131,6 +131,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/timerheap":   {},
 		"internal/udpsock":     {},
 		"internal/dtlstest":    {}, // for tests only
+		"internal/ring":        {},
 		"internal/roster":      {},
 		"internal/handshake": {
 			"internal/alert", "internal/auth", "internal/kex", "internal/keys",

@@ -636,7 +636,7 @@ func TestReceiveQueueIsBounded(t *testing.T) {
 		}
 		client.Close()
 		synctest.Wait()
-		if got := len(server.received.ring.buf); got > 2*limit {
+		if got := server.received.ring.Memory(); got > 2*limit {
 			t.Errorf("the queue has %d bytes", got)
 		}
 		records := 0
@@ -654,34 +654,6 @@ func TestReceiveQueueIsBounded(t *testing.T) {
 			t.Error("an empty queue keeps memory")
 		}
 	})
-}
-
-// TestRing does the same to a ring and to a list.
-func TestRing(t *testing.T) {
-	var r *ring
-	var want [][]byte
-	next := byte(0)
-	for step := range 2000 {
-		grow := step%200 < 120
-		if grow || len(want) == 0 {
-			record := bytes.Repeat([]byte{next}, step*7%400)
-			next++
-			r = r.push(record)
-			want = append(want, record)
-			continue
-		}
-		p := make([]byte, 400)
-		n, whole := r.pop(p)
-		if !whole || !bytes.Equal(p[:n], want[0]) {
-			t.Fatalf("step %d: %d bytes, want %d", step, n, len(want[0]))
-		}
-		if want = want[1:]; len(want) == 0 {
-			if r.size != 0 {
-				t.Fatalf("step %d: %d bytes in an empty ring", step, r.size)
-			}
-			r = r.release()
-		}
-	}
 }
 
 // ---- the end ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ var owned = map[string][]string{
 		// Parts of the Engine and of its handshake.
 		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "partial", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "quoteRing", "readEpoch", "reception", "restartWatch", "sealEpoch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
-		"alarm", "deadline", "ending", "inbox", "news", "notices", "opening", "pathHint", "readQueue", "ring", "snapshot", "turn",
+		"alarm", "deadline", "ending", "inbox", "news", "notices", "opening", "pathHint", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 		// Parts of a Door and of a Config.
@@ -35,6 +35,7 @@ var owned = map[string][]string{
 		"awaitServerCertificateVerify13", "awaitServerFinished12", "awaitServerFinished13", "awaitServerHelloDone12",
 		"awaitServerKeyExchange12",
 	},
+	"../internal/ring":   {"Ring"},
 	"../internal/roster": {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }
 
