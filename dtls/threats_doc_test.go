@@ -96,15 +96,14 @@ func testsOf(t *testing.T, root string) map[string]bool {
 // Finished messages are compared by hmac.Equal (THREATS 53).
 func TestSecretsAreNotComparedWithEqual(t *testing.T) {
 	allowed := []string{
-		"dtls/client.go verify",                    // a cookie, in the clear both ways
-		"dtls/client13.go sameRetry",               // likewise
-		"dtls/server.go isProven",                  // likewise
-		"dtls/handshake.go broughtCookie",          // likewise
-		"dtls/accept13.go checkRetry",              // the hash of a hello, in the clear
-		"dtls/negotiate_retry.go repeats",          // the same
-		"internal/dtlstest/keylog.go ReadKeyLog",   // lines of a test's key log
-		"dtls/fragment.go agrees",                  // fragments of a peer with each other
-		"internal/antechamber/page.go contradicts", // likewise
+		"internal/handshake/client.go verify",           // a cookie, in the clear both ways
+		"internal/handshake/server.go isProven",         // likewise
+		"internal/handshake/handshake.go HasCookie",     // likewise
+		"internal/handshake/negotiate_retry.go repeats", // the hash of a hello, in the clear
+		"dtls/accept13.go checkRetry",                   // the same
+		"internal/dtlstest/keylog.go ReadKeyLog",        // lines of a test's key log
+		"dtls/fragment.go agrees",                       // fragments of a peer with each other
+		"internal/antechamber/page.go contradicts",      // likewise
 	}
 	var found []string
 	for _, dir := range []string{"dtls", "record", "internal"} {
@@ -141,6 +140,11 @@ func TestSecretsAreNotComparedWithEqual(t *testing.T) {
 	for _, use := range found {
 		if !slices.Contains(allowed, use) {
 			t.Errorf("bytes.Equal in %s", use)
+		}
+	}
+	for _, use := range allowed {
+		if !slices.Contains(found, use) {
+			t.Errorf("no bytes.Equal in %s any more: take it off the list", use)
 		}
 	}
 }
