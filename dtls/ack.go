@@ -306,7 +306,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 		if got.lost || answered || n.Epoch < epochData && e.p.IsClient {
 			return
 		}
-		if a.received(n, true, got.disorder, e.now, e.out.timer.rto); !got.fresh || a.full() || e.post.in.idle() {
+		if a.received(n, true, got.disorder, e.now, e.out.timer.rto); !got.fresh || a.full() || e.post.in.Idle() {
 			a.now = true // there is nothing to wait for
 		}
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/interval"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -157,7 +158,7 @@ func TestACKIsBounded(t *testing.T) {
 
 	s := established13(t)
 	for i := range 200 {
-		h := message.Header{Type: message.TypeNewSessionTicket, Length: 1000, Seq: s.eng[clientSide].post.in.next, FragmentOffset: uint32(2 * i), FragmentLength: 1}
+		h := message.Header{Type: message.TypeNewSessionTicket, Length: 1000, Seq: s.eng[clientSide].post.in.Awaited(), FragmentOffset: uint32(2 * i), FragmentLength: 1}
 		s.deliver(clientSide, s.authentic(serverSide, record.TypeHandshake, append(h.Append(nil), 7)...))
 	}
 	tx, ok := s.eng[clientSide].PollTransmit(s.now, nil)
@@ -194,17 +195,17 @@ func TestNotAcknowledged(t *testing.T) {
 		name string
 		h    message.Header
 	}{
-		{"beyond the window", message.Header{Type: message.TypeNewSessionTicket, Length: 9, Seq: window, FragmentLength: 1}},
+		{"beyond the window", message.Header{Type: message.TypeNewSessionTicket, Length: 9, Seq: reassembly.Window, FragmentLength: 1}},
 		{"over the size limit", message.Header{Type: message.TypeNewSessionTicket, Length: 1<<24 - 1, FragmentLength: 1}},
 	} {
 		for _, beside := range []bool{false, true} {
 			s := established13(t)
 			e := s.eng[clientSide]
-			test.h.Seq += e.post.in.next
+			test.h.Seq += e.post.in.Awaited()
 			payload := append(test.h.Append(nil), 7)
-			test.h.Seq -= e.post.in.next
+			test.h.Seq -= e.post.in.Awaited()
 			if beside {
-				good := message.Header{Type: message.TypeNewSessionTicket, Length: 9, Seq: e.post.in.next, FragmentLength: 1}
+				good := message.Header{Type: message.TypeNewSessionTicket, Length: 9, Seq: e.post.in.Awaited(), FragmentLength: 1}
 				payload = append(append(good.Append(nil), 7), payload...)
 			}
 			s.inject(clientSide, s.authentic(serverSide, record.TypeHandshake, payload...))

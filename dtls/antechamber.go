@@ -7,6 +7,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -35,7 +36,7 @@ func (p *helloPiece) fragment(size int) antechamber.Fragment {
 // than 4 KiB gets no further than its first fragment does, and the engine takes
 // none with a higher number.
 func (p *helloPiece) waits(from netip.AddrPort) bool {
-	return p.Seq < floating && antechamber.Fits(p.key(from), p.fragment(0))
+	return p.Seq < reassembly.Floating && antechamber.Fits(p.key(from), p.fragment(0))
 }
 
 // helloPieces walks through the fragments of ClientHellos that a datagram begins

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -459,7 +460,7 @@ func TestPiecesTooLong(t *testing.T) {
 		}
 	}
 	m, short := helloBody(t, newStranger(t, client, server).first)
-	m.Length, m.Seq = 1000, floating // further than an engine goes
+	m.Length, m.Seq = 1000, reassembly.Floating // further than an engine goes
 	s.send(helloFragment(m, short, 100, 400, 0))
 	if d := s.door.Stats(); d.Dropped != 6 || d.Held != 0 {
 		t.Errorf("%+v", d)

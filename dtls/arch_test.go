@@ -133,6 +133,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/dtlstest":    {}, // for tests only
 		"internal/ring":        {},
 		"internal/roster":      {},
+		"internal/reassembly":  {"internal/interval", "internal/message"},
 		"internal/handshake": {
 			"internal/alert", "internal/auth", "internal/kex", "internal/keys",
 			"internal/message", "internal/suite", "internal/ticket", "record",

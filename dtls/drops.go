@@ -3,6 +3,8 @@ package dtls
 import (
 	"fmt"
 	"strings"
+
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 )
 
 // Drops counts what the network sent and nobody wanted, by reason.
@@ -26,14 +28,14 @@ type Drops struct {
 }
 
 // fragment counts one that was not kept.
-func (d *Drops) fragment(v fragmentVerdict) {
+func (d *Drops) fragment(v reassembly.Verdict) {
 	switch v {
-	case fragmentKept:
-	case fragmentOld, fragmentRepeated:
+	case reassembly.Kept:
+	case reassembly.Old, reassembly.Repeated:
 		d.Repeated++
-	case fragmentRefused:
+	case reassembly.Refused:
 		d.Fragment++
-	case fragmentNoRoom:
+	case reassembly.NoRoom:
 		d.Memory++
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -267,7 +268,7 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 			}
 			continue
 		}
-		var v fragmentVerdict
+		var v reassembly.Verdict
 		var disorder bool
 		switch {
 		case e.handshaking():
@@ -292,13 +293,13 @@ type reception struct {
 	disorder bool // one came before its turn
 }
 
-func (r *reception) add(v fragmentVerdict, disorder bool) {
+func (r *reception) add(v reassembly.Verdict, disorder bool) {
 	switch v {
-	case fragmentKept:
+	case reassembly.Kept:
 		r.kept, r.fresh = true, true
-	case fragmentOld, fragmentRepeated:
+	case reassembly.Old, reassembly.Repeated:
 		r.kept = true
-	case fragmentRefused, fragmentNoRoom:
+	case reassembly.Refused, reassembly.NoRoom:
 		r.lost = true
 	}
 	r.disorder = r.disorder || disorder

@@ -11,6 +11,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -276,7 +277,7 @@ func (p *postScript) sendMessage(to side) {
 		body = []byte{byte(p.next() % 3)}
 	}
 	fault := p.faultOf(to, typ, body)
-	seq := e.post.in.next
+	seq := e.post.in.Awaited()
 	abreast := len(peer.out.flight.msgs) == 0 && peer.out.flight.nextSeq == seq
 	datagram := p.authenticMessage(to.other(), typ, seq, body...)
 	if p.rogue {
@@ -288,7 +289,7 @@ func (p *postScript) sendMessage(to side) {
 	if fault != nil || p.rogue && e.Err() != nil { // an honest message that waited may have no place behind this one
 		return
 	}
-	if n := e.post.in.next; n == seq || !p.rogue && n != seq+1 { // one that waited may follow at once
+	if n := e.post.in.Awaited(); n == seq || !p.rogue && n != seq+1 { // one that waited may follow at once
 		p.t.Fatalf("%v did not take a %v\n%s", e, typ, p.history())
 	}
 	if abreast {
@@ -337,7 +338,7 @@ func (p *postScript) ticket() []byte {
 // with others to a message that the other half of the engine knows nothing of.
 func (p *postScript) sendFragment(to side) {
 	in := &p.eng[to].post.in
-	h := message.Header{Type: message.Type(p.next()), Seq: in.next + uint16(p.next()) - 8}
+	h := message.Header{Type: message.Type(p.next()), Seq: in.Awaited() + uint16(p.next()) - 8}
 	if k := p.next(); k%2 == 0 {
 		h.Type = [...]message.Type{message.TypeKeyUpdate, message.TypeNewSessionTicket}[k/2%2]
 	}
@@ -353,7 +354,7 @@ func (p *postScript) sendFragment(to side) {
 	h.FragmentLength = uint32(len(body))
 	payload := append(h.Append(nil), body...)
 	_, _, _, fault := message.NextFragment(payload)
-	if fault == nil && h.Seq-in.next < window && int64(h.Length) <= int64(in.limit) {
+	if fault == nil && h.Seq-in.Awaited() < reassembly.Window && int64(h.Length) <= int64(in.Limit()) {
 		p.rogue = true
 	}
 	p.judge(to, p.authentic(to.other(), record.TypeHandshake, payload...), fault)
@@ -396,17 +397,8 @@ func (p *postScript) bounds() {
 		if e.post == nil {
 			continue
 		}
-		in, used := &e.post.in, 0
-		for seq, list := range in.slots {
-			if seq-in.next >= window || len(list) == 0 || len(list) > variants {
-				p.t.Fatalf("%v keeps %d variants of message %d, awaits %d\n%s", side(at), len(list), seq, in.next, p.history())
-			}
-			for _, m := range list {
-				used += m.size()
-			}
-		}
-		if used != in.used || used > in.limit+pageSize+spareRanges*rangeSize {
-			p.t.Fatalf("%v keeps %d bytes, counts %d\n%s", side(at), used, in.used, p.history())
+		if err := e.post.in.Fault(); err != nil {
+			p.t.Fatalf("%v: %v\n%s", side(at), err, p.history())
 		}
 		if len(e.out.ledger.records) > maxLedger || len(e.acks.numbers) > maxACK || len(e.post.sessions) > maxSessions {
 			p.t.Fatalf("%v keeps %d records, %d numbers, %d sessions", side(at), len(e.out.ledger.records), len(e.acks.numbers), len(e.post.sessions))
@@ -451,8 +443,8 @@ func (p *postScript) ends() {
 				live++
 			}
 		}
-		if live != 1 || len(e.out.flight.msgs) > 0 || len(e.post.in.slots) > 0 {
-			p.t.Fatalf("%v keeps %d epochs, %s, %d messages\n%s", side(at), live, e.out.flight.names(), len(e.post.in.slots), p.history())
+		if live != 1 || len(e.out.flight.msgs) > 0 || e.post.in.Len() > 0 {
+			p.t.Fatalf("%v keeps %d epochs, %s, %d messages\n%s", side(at), live, e.out.flight.names(), e.post.in.Len(), p.history())
 		}
 	}
 	p.echo("hours later")

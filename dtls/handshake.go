@@ -8,6 +8,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 )
 
 // driver feeds a Handshake with messages and has what else is needed only until the
@@ -19,7 +20,7 @@ type driver struct {
 	began  time.Time
 	heard  int    // datagrams
 	record uint64 // number of the record at hand
-	in     reassembly
+	in     reassembly.Joiner
 	flight []outMessage // under preparation
 
 	cookie    bool // the door accepted the hello for its cookie
@@ -45,12 +46,11 @@ type suspicion struct {
 func newHandshake(e *Engine, now time.Time) *driver {
 	hs := &driver{e: e, began: now}
 	hs.m = handshake.New(&e.p.Config, hs)
-	hs.in = reassembly{free: true, limit: e.p.maxHandshakeSize}
+	begins := message.SetOf(message.TypeClientHello)
 	if e.p.IsClient {
-		hs.in.begins = message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
-	} else {
-		hs.in.begins = message.SetOf(message.TypeClientHello)
+		begins = message.SetOf(message.TypeServerHello, message.TypeHelloVerifyRequest)
 	}
+	hs.in = reassembly.New(begins, e.p.maxHandshakeSize)
 	return hs
 }
 
@@ -63,22 +63,22 @@ func (hs *driver) awaited() string { return hs.m.Expects().String() }
 
 // handleFragment takes a fragment and, if it completes messages, goes through
 // their states.
-func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
+func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v reassembly.Verdict, disorder bool) {
 	e := hs.e
 	if !hs.epochFits(h.Type, epoch) {
-		return fragmentRefused, false
+		return reassembly.Refused, false
 	}
-	disorder = !hs.in.inOrder(h)
-	switch v = hs.in.add(epoch, h, body); v {
-	case fragmentKept:
+	disorder = !hs.in.InOrder(h)
+	switch v = hs.in.Add(epoch, h, body); v {
+	case reassembly.Kept:
 		if epoch == epochHandshake && !e.p.IsClient {
 			e.flightAckedImplicitly()
 		}
 		e.out.fragmentReceived(e.now)
 		hs.drive()
-	case fragmentOld:
+	case reassembly.Old:
 		e.peerRepeated()
-	case fragmentRepeated, fragmentRefused, fragmentNoRoom:
+	case reassembly.Repeated, reassembly.Refused, reassembly.NoRoom:
 	}
 	return v, disorder
 }
@@ -100,15 +100,15 @@ func (hs *driver) epochFits(t message.Type, epoch uint16) bool {
 func (hs *driver) drive() {
 	e := hs.e
 	for !e.over() && e.runs(hs) {
-		m, ok := hs.in.take()
+		m, ok := hs.in.Take()
 		if !ok {
 			break
 		}
 		awaited := hs.m.Expects()
-		err := hs.m.Take(m.typ, m.raw, m.seq, hs.record)
+		err := hs.m.Take(m.Type, m.Raw, m.Seq, hs.record)
 		e.trace.message(m, awaited, err)
 		if errors.Is(err, handshake.ErrIgnore) {
-			hs.in.reject(m)
+			hs.in.Reject(m)
 			e.drops.Repeated++
 			continue
 		}
@@ -116,7 +116,7 @@ func (hs *driver) drive() {
 			hs.fault(m, err)
 			continue
 		}
-		hs.in.accept(m)
+		hs.in.Accept(m)
 		hs.suspicion = suspicion{}
 		e.out.progress(e.now)
 		e.state.learn(&hs.m.Info)
@@ -130,23 +130,16 @@ func (hs *driver) drive() {
 	}
 }
 
-// asksRetry reports whether a message of the server asks for another hello.
-func asksRetry(m *inMessage) bool {
-	const random = message.HeaderLen + 2 // behind the version
-	return m.typ == message.TypeHelloVerifyRequest || m.typ == message.TypeServerHello &&
-		len(m.raw) >= random+32 && [32]byte(m.raw[random:]) == message.RetryRandom
-}
-
 // fault deals with a message that cannot be right. What a key vouched for, or
 // what is our own failure, ends the handshake; plaintext is put aside, and so
 // is the suspicion until it proves true.
-func (hs *driver) fault(m *inMessage, err error) {
+func (hs *driver) fault(m *reassembly.Message, err error) {
 	var peers *alert.Error
-	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.epoch > 0 || hs.broughtCookie(m) {
+	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.Epoch > 0 || hs.broughtCookie(m) {
 		hs.e.fail(err)
 		return
 	}
-	hs.in.reject(m)
+	hs.in.Reject(m)
 	hs.e.drops.Fragment++
 	hs.suspect(err)
 }
@@ -154,8 +147,8 @@ func (hs *driver) fault(m *inMessage, err error) {
 // broughtCookie reports whether m is the very hello that the door let in: nobody
 // else knows its cookie. If it came in several datagrams, some of its fragments
 // may be another's all the same.
-func (hs *driver) broughtCookie(m *inMessage) bool {
-	return hs.vouched && hs.m.AwaitsHello() && hs.m.HasCookie(m.body())
+func (hs *driver) broughtCookie(m *reassembly.Message) bool {
+	return hs.vouched && hs.m.AwaitsHello() && hs.m.HasCookie(m.Body())
 }
 
 // suspect notes an unauthenticated reason to end the handshake.

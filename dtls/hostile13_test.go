@@ -74,7 +74,7 @@ func TestPostHandshakeMessages13(t *testing.T) {
 		for to := range side(2) {
 			s := established13(t)
 			e := s.eng[to]
-			s.inject(to, s.authenticMessage(to.other(), typ, e.post.in.next, make([]byte, 12)...))
+			s.inject(to, s.authenticMessage(to.other(), typ, e.post.in.Awaited(), make([]byte, 12)...))
 			want := alert.UnexpectedMessage
 			if typ == message.TypeKeyUpdate || typ == message.TypeNewSessionTicket && to == clientSide {
 				want = alert.DecodeError // it may come, but not with these bytes
@@ -131,7 +131,7 @@ func TestMessageBehindKeyUpdate(t *testing.T) {
 	for _, order := range [][]int{{0, 1}, {1, 0}, nil} {
 		for to := range side(2) {
 			s := established13(t)
-			from, seq := to.other(), s.eng[to].post.in.next
+			from, seq := to.other(), s.eng[to].post.in.Awaited()
 			var both []byte
 			var recs [][]byte
 			for i := range uint16(2) {
@@ -249,12 +249,12 @@ func TestPostHandshakeFloods(t *testing.T) {
 			s.trace = nil
 			peer, e := s.eng[test.to.other()], s.eng[test.to]
 			if !soak() {
-				e.post.in.next = uint16(lastSeq - most)
+				e.post.in.Await(uint16(lastSeq - most))
 			}
 			before, began := liveHeap(), time.Now()
 			buf, handled, sent := make([]byte, 0, 2048), 0, 0
 			for e.Err() == nil && handled <= most {
-				h := message.Header{Type: test.typ, Length: uint32(len(test.body)), Seq: e.post.in.next, FragmentLength: uint32(len(test.body))}
+				h := message.Header{Type: test.typ, Length: uint32(len(test.body)), Seq: e.post.in.Awaited(), FragmentLength: uint32(len(test.body))}
 				d, _, err := peer.keys.sealer().Seal(buf, record.TypeHandshake, VersionDTLS12, append(h.Append(nil), test.body...))
 				if err != nil {
 					t.Fatal(err)

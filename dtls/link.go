@@ -72,7 +72,7 @@ func (hs *driver) InstallWrite(k handshake.Keys) (err error) {
 	return err
 }
 
-func (hs *driver) CloseMessagesBefore(epoch uint16) { hs.in.closeBefore(epoch) }
+func (hs *driver) CloseMessagesBefore(epoch uint16) { hs.in.CloseBefore(epoch) }
 
 func (hs *driver) VersionAgreed(version uint16) {
 	e := hs.e

@@ -230,7 +230,7 @@ func TestPlaintextEndsWithKeys(t *testing.T) {
 		s := at(t, configs, m, func(s *sim) {
 			for seq := range uint16(12) {
 				for _, typ := range []message.Type{message.TypeServerHello, message.TypeClientHello, message.TypeHelloVerifyRequest} {
-					if h := s.eng[m.to].hs; h != nil && seq > h.in.next {
+					if h := s.eng[m.to].hs; h != nil && seq > h.in.Awaited() {
 						s.inject(m.to, forgeMessage(typ, seq, 7))
 						s.inject(m.to, forgeFragment(message.Header{Type: typ, Seq: seq, Length: 900, FragmentLength: 1}, 7))
 					}
@@ -242,8 +242,8 @@ func TestPlaintextEndsWithKeys(t *testing.T) {
 		s.update(clientSide, true)
 		s.settle()
 		for at, e := range s.eng {
-			if len(e.post.in.slots) > 0 || e.post.in.used != 0 {
-				t.Errorf("at %+v: %v keeps %d messages, %d bytes", m, side(at), len(e.post.in.slots), e.post.in.used)
+			if e.post.in.Len() > 0 || e.post.in.Used() != 0 {
+				t.Errorf("at %+v: %v keeps %d messages, %d bytes", m, side(at), e.post.in.Len(), e.post.in.Used())
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func awaitedSeq(e *Engine) uint16 {
 	if !e.handshaking() {
 		return 0
 	}
-	return e.hs.in.next
+	return e.hs.in.Awaited()
 }
 
 func forgeries() []forgery {
@@ -238,7 +238,7 @@ func TestPlaintextAlertsModes(t *testing.T) {
 					e := s.eng[m.to]
 					handshaking = e.handshaking() && e.door == nil
 					spoken = e.out.sent.number > 0
-					floats = handshaking && e.hs.in.free // it could be a later message
+					floats = handshaking && !e.hs.in.Fixed() // it could be a later message
 					s.inject(m.to, f.make(e))
 					err = e.Err()
 				})

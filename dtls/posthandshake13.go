@@ -8,6 +8,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
@@ -18,7 +19,7 @@ import (
 type post13 struct {
 	suite        *suite.Suite
 	clientRandom [32]byte // names the keys in a key log
-	in           reassembly
+	in           reassembly.Joiner
 
 	write, read []byte // traffic secrets of the newest epochs
 	exporter    []byte
@@ -68,20 +69,20 @@ func (hs *driver) finish13(r handshake.Result) {
 }
 
 // handleFragment takes a fragment of a message after the handshake.
-func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body []byte) (v fragmentVerdict, disorder bool) {
+func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body []byte) (v reassembly.Verdict, disorder bool) {
 	if epoch < epochHandshake {
 		// An honest peer may repeat its flights, anybody may invent one.
-		return fragmentRefused, false
+		return reassembly.Refused, false
 	}
-	disorder = !p.in.inOrder(h)
-	switch v = p.in.add(epoch, h, body); v {
-	case fragmentKept:
+	disorder = !p.in.InOrder(h)
+	switch v = p.in.Add(epoch, h, body); v {
+	case reassembly.Kept:
 		p.drive(e)
-	case fragmentOld:
+	case reassembly.Old:
 		if epoch == epochHandshake && e.p.IsClient {
 			e.peerRepeated() // it misses our last flight
 		}
-	case fragmentRepeated, fragmentRefused, fragmentNoRoom:
+	case reassembly.Repeated, reassembly.Refused, reassembly.NoRoom:
 	}
 	return v, disorder
 }
@@ -89,7 +90,7 @@ func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body 
 // drive takes the messages that are complete, in order.
 func (p *post13) drive(e *Engine) {
 	for !e.over() {
-		m, ok := p.in.take()
+		m, ok := p.in.Take()
 		if !ok {
 			return
 		}
@@ -97,24 +98,24 @@ func (p *post13) drive(e *Engine) {
 			e.fail(err)
 			return
 		}
-		p.in.accept(m)
+		p.in.Accept(m)
 	}
 }
 
-func (p *post13) take(e *Engine, m *inMessage) error {
+func (p *post13) take(e *Engine, m *reassembly.Message) error {
 	// RFC 9147, Section 8: no message follows a KeyUpdate in its epoch, and none
 	// comes under the keys of the handshake any more.
-	if m.epoch != p.peerEpoch || m.seq == lastSeq {
-		return alert.Errorf(alert.UnexpectedMessage, "%s in epoch %d, which has had its last message", m.typ, m.epoch)
+	if m.Epoch != p.peerEpoch || m.Seq == lastSeq {
+		return alert.Errorf(alert.UnexpectedMessage, "%s in epoch %d, which has had its last message", m.Type, m.Epoch)
 	}
 	expected := message.SetOf(message.TypeKeyUpdate)
 	if e.p.IsClient {
 		expected = message.SetOf(message.TypeKeyUpdate, message.TypeNewSessionTicket)
 	}
-	if !expected.Has(m.typ) {
-		return alert.Errorf(alert.UnexpectedMessage, "%s after the handshake", m.typ)
+	if !expected.Has(m.Type) {
+		return alert.Errorf(alert.UnexpectedMessage, "%s after the handshake", m.Type)
 	}
-	parsed, err := message.Parse(m.typ, message.TLS13, m.body())
+	parsed, err := message.Parse(m.Type, message.TLS13, m.Body())
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -410,7 +411,7 @@ func (w *wireChecker) secondHello(h *message.ClientHello) {
 func stateless(payload []byte) bool {
 	m, _, _, err := message.NextFragment(payload)
 	raw := payload[:min(len(payload), message.HeaderLen+int(m.FragmentLength))]
-	return err == nil && asksRetry(&inMessage{typ: m.Type, raw: raw})
+	return err == nil && (&reassembly.Message{Type: m.Type, Raw: raw}).AsksRetry()
 }
 
 // unified looks at a protected record of DTLS 1.3. Its number is masked, so what

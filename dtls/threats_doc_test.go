@@ -102,7 +102,7 @@ func TestSecretsAreNotComparedWithEqual(t *testing.T) {
 		"internal/handshake/negotiate_retry.go repeats", // the hash of a hello, in the clear
 		"dtls/accept13.go checkRetry",                   // the same
 		"internal/dtlstest/keylog.go ReadKeyLog",        // lines of a test's key log
-		"dtls/fragment.go agrees",                       // fragments of a peer with each other
+		"internal/reassembly/joiner.go agrees",          // fragments of a peer with each other
 		"internal/antechamber/page.go contradicts",      // likewise
 	}
 	var found []string

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 )
 
 // Trace has hooks that are called at the events of an association, in the manner
@@ -226,10 +227,10 @@ func (tr *tracer) flight(o *outbox, limit int) {
 	}
 }
 
-func (tr *tracer) message(m *inMessage, awaited message.Set, err error) {
+func (tr *tracer) message(m *reassembly.Message, awaited message.Set, err error) {
 	for ; tr != nil; tr = tr.next {
 		if tr.trace.Message != nil {
-			tr.trace.Message(MessageInfo{m.typ.String(), m.seq, m.epoch, len(m.body()), awaited.String()}, err)
+			tr.trace.Message(MessageInfo{m.Type.String(), m.Seq, m.Epoch, len(m.Body()), awaited.String()}, err)
 		}
 	}
 }

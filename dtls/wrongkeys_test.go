@@ -61,9 +61,9 @@ func TestMessagesUnderWrongKeys(t *testing.T) {
 		e := s.eng[clientSide]
 		before := e.Drops().Fragment
 		if typ == message.TypeFinished {
-			s.inject(clientSide, forgeMessage(typ, e.hs.in.next, make([]byte, 12)...))
+			s.inject(clientSide, forgeMessage(typ, e.hs.in.Awaited(), make([]byte, 12)...))
 		} else {
-			s.inject(clientSide, s.authenticMessage(serverSide, typ, e.hs.in.next, make([]byte, 12)...))
+			s.inject(clientSide, s.authenticMessage(serverSide, typ, e.hs.in.Awaited(), make([]byte, 12)...))
 		}
 		if e.Err() != nil || e.Established() || e.Drops().Fragment != before+1 {
 			t.Errorf("%v: %v, drops %+v", typ, e, e.Drops())
@@ -77,7 +77,7 @@ func TestMessagesUnderWrongKeys(t *testing.T) {
 func TestWrongFinished(t *testing.T) {
 	s := beforeFinished(t)
 	e := s.eng[clientSide]
-	s.inject(clientSide, s.authenticMessage(serverSide, message.TypeFinished, e.hs.in.next, make([]byte, 12)...))
+	s.inject(clientSide, s.authenticMessage(serverSide, message.TypeFinished, e.hs.in.Awaited(), make([]byte, 12)...))
 	if a, remote := alertOf(t, e); a != alert.DecryptError || remote {
 		t.Errorf("%v", e.Err())
 	}
