@@ -129,6 +129,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/cookie":      {},
 		"internal/ticket":      {},
 		"internal/timerheap":   {},
+		"internal/transport":   {"internal/udpsock"},
 		"internal/udpsock":     {},
 		"internal/dtlstest":    {}, // for tests only
 		"internal/ring":        {},

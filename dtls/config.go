@@ -385,12 +385,3 @@ var (
 	RetransmitRealtime    = RetransmitPolicy{Initial: 400 * time.Millisecond, Min: 50 * time.Millisecond, Max: time.Minute, MaxTries: 9, Burst: 10}
 	RetransmitConstrained = RetransmitPolicy{Initial: 9 * time.Second, Min: 9 * time.Second, Max: time.Minute, MaxTries: 5, Burst: 10}
 )
-
-// addrOf returns what callbacks see of a peer's address.
-func addrOf(a net.Addr) netip.AddrPort {
-	if u, ok := a.(*net.UDPAddr); ok {
-		ap := u.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
-}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // Conn is one association over a transport that keeps message boundaries. It is
@@ -60,7 +62,7 @@ func Client(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, confi
 func Server(conn net.Conn, config *Config) *Conn { return newOwnConn(conn, config, false) }
 
 func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
-	c := &Conn{peer: peerAddr{ap: addrOf(conn.RemoteAddr())}}
+	c := &Conn{peer: peerAddr{AP: transport.AddrPort(conn.RemoteAddr())}}
 	c.sock = ownSocket(conn, c.noticed)
 	p, err := resolve(config, isClient)
 	if err != nil {
@@ -68,7 +70,7 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 		return c
 	}
 	c.hs = &opening{p: p}
-	c.sock.foreign.take = p.nonDTLS
+	c.sock.SetForeign(p.nonDTLS)
 	return c
 }
 
@@ -288,9 +290,9 @@ func (c *Conn) LocalAddr() net.Addr {
 
 // localAddr is LocalAddr, with mu held.
 func (c *Conn) localAddr() net.Addr {
-	addr := c.sock.localAddr()
-	if local := c.peer.local; local.IsValid() {
-		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, addrOf(addr).Port()))
+	addr := c.sock.LocalAddr()
+	if local := c.peer.Local; local.IsValid() {
+		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, transport.AddrPort(addr).Port()))
 	}
 	return addr
 }
@@ -304,16 +306,16 @@ func (c *Conn) RemoteAddr() net.Addr {
 
 // remoteAddr is RemoteAddr, with mu held.
 func (c *Conn) remoteAddr() net.Addr {
-	if c.sock.conn != nil {
-		return c.sock.conn.RemoteAddr()
+	if c.sock.Conn() != nil {
+		return c.sock.Conn().RemoteAddr()
 	}
-	return c.peer.netAddr()
+	return c.peer.NetAddr()
 }
 
 // NetConn returns the transport of Dial, Client and Server, and nil on the socket
 // of a Listener or an Endpoint, which others share. Reading or writing it directly
 // disturbs the association.
-func (c *Conn) NetConn() net.Conn { return c.sock.conn }
+func (c *Conn) NetConn() net.Conn { return c.sock.Conn() }
 
 // SetValue stores v with the association, for the application.
 func (c *Conn) SetValue(v any) {

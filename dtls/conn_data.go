@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // Read waits for a record of application data and copies it into p. A record
@@ -148,17 +150,17 @@ func (c *Conn) notSent(datagram []byte, err error, kicked bool) error {
 	switch {
 	case c.end.closed:
 		return errConnClosed
-	case errors.Is(err, errWithdrawn):
+	case errors.Is(err, transport.ErrWithdrawn):
 		return c.eng.tooLargeError(len(datagram), nil)
 	case isTooLarge(err):
-		lp := c.eng.dataRefused(time.Now(), len(datagram), c.sock.pathHint(err), err)
+		lp := c.eng.dataRefused(time.Now(), len(datagram), c.sock.PathHint(err), err)
 		c.takeEvents()
 		return lp
-	case isClosed(err):
-		c.over(&transportError{err: err, closed: true})
+	case transport.IsClosed(err):
+		c.over(&transport.Error{Err: err, Closed: true})
 		return c.end.returned()
 	case kicked, errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrAgain
 	}
-	return &transportError{err: err}
+	return &transport.Error{Err: err}
 }

@@ -94,14 +94,14 @@ func (c *Conn) over(err error) {
 	c.leave()
 	c.wakeAll()
 	if c.leavesTransport() {
-		_ = c.sock.conn.SetReadDeadline(aLongTimeAgo) // so the reader ends
+		_ = c.sock.Conn().SetReadDeadline(aLongTimeAgo) // so the reader ends
 	}
 }
 
 // leavesTransport reports, with mu held, whether another association may have the
 // transport from now on: its datagrams are not for this one any more.
 func (c *Conn) leavesTransport() bool {
-	return c.sock.conn != nil && !c.end.closed && errors.Is(c.end.err, ErrPeerRestarted)
+	return c.sock.Conn() != nil && !c.end.closed && errors.Is(c.end.err, ErrPeerRestarted)
 }
 
 // releasesTransport is what the reader asks after each error, and each datagram that
@@ -113,7 +113,7 @@ func (c *Conn) releasesTransport() bool {
 	if !c.leavesTransport() {
 		return false
 	}
-	_ = c.sock.conn.SetReadDeadline(time.Time{})
+	_ = c.sock.Conn().SetReadDeadline(time.Time{})
 	return true
 }
 

@@ -93,16 +93,16 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.peer.ap.IsValid() {
-		c.eng.path.setAddr(c.peer.ap)
-	} else if addr := c.remoteAddr(); addr != nil && c.sock.conn != nil {
-		c.eng.named = peerAddr{addr: addr}.key()
+	if c.peer.AP.IsValid() {
+		c.eng.path.setAddr(c.peer.AP)
+	} else if addr := c.remoteAddr(); addr != nil && c.sock.Conn() != nil {
+		c.eng.named = peerAddr{Net: addr}.Key()
 	}
 	if hs.p.ForClient != nil {
 		c.eng.source.Conn = helloConn{c.localAddr(), c.remoteAddr()}
 	}
 	if c.eng.trace.asksPeer() {
-		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.ap}
+		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.AP}
 		if addr := c.remoteAddr(); addr != nil {
 			peer.Name = addr.String()
 		}
@@ -312,12 +312,12 @@ func (c *Conn) takeInput() bool {
 	c.turn.lend()
 	c.mu.Unlock()
 	if datagram != nil {
-		_ = e.HandleDatagram(now, datagram, peer.ap) // takeEvents asks Err
+		_ = e.HandleDatagram(now, datagram, peer.AP) // takeEvents asks Err
 	} else {
 		before := e.out.sent.number
 		_ = e.HandleTimeout(now)
 		if e.out.sent.number != before { // the flight goes out again
-			if mtu, ok := c.sock.pathMTU(peer); ok {
+			if mtu, ok := c.sock.PathMTU(peer); ok {
 				e.PathHint(now, mtu, nil) // see askKernel
 			}
 		}
@@ -353,7 +353,7 @@ func (c *Conn) opened() {
 		hs.replaced = m.establish(c)
 	}
 	for d := hs.inbox.pop(); d != nil && c.end.err == nil; d = hs.inbox.pop() {
-		_ = c.eng.HandleDatagram(time.Now(), d, c.peer.ap)
+		_ = c.eng.HandleDatagram(time.Now(), d, c.peer.AP)
 		c.takeEvents()
 	}
 	hs.end()

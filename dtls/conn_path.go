@@ -50,7 +50,7 @@ func (c *Conn) hint(mtu int, quoted []byte) {
 func (c *Conn) askKernel() {
 	peer := c.peer
 	c.mu.Unlock()
-	mtu, ok := c.sock.pathMTU(peer)
+	mtu, ok := c.sock.PathMTU(peer)
 	c.mu.Lock()
 	if ok {
 		c.eng.PathHint(time.Now(), mtu, nil)
@@ -92,7 +92,7 @@ func (c *Conn) takeHints(hs *opening) {
 // mu held. A shared socket cannot do so for one peer.
 func (c *Conn) lastResort() {
 	if c.owner == nil {
-		c.sock.allowCuts(c.eng.path.rung == rungFloor)
+		c.sock.AllowCuts(c.eng.path.rung == rungFloor)
 	}
 }
 

@@ -324,7 +324,7 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 					pc.note(udpsock.Notice{Peer: addrOf(a.addr), MTU: 900, Origin: udpsock.ICMP, Errno: syscall.EMSGSIZE, Quoted: p[:520]})
 				}
 				began := time.Now()
-				l.members.shard.sock.drain(peerAddr{}) // as the Write for B does
+				pc.Drain(l.members.shard.noticed) // as the Write for B does
 				if busy {
 					l.members.mu.Lock()
 					c := l.members.conns.At(addrOf(a.addr)).Accepted

@@ -4,29 +4,31 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // read is the reader of a socket with one peer.
 func (c *Conn) read() {
-	buf := make([]byte, readBuffer)
-	var slow backOff
-	from := peerAddr{addr: c.sock.conn.RemoteAddr()}
+	buf := make([]byte, transport.ReadBuffer)
+	var slow transport.BackOff
+	from := peerAddr{Net: c.sock.Conn().RemoteAddr()}
 	for {
-		n, _, err := c.sock.receive(buf)
+		n, _, err := c.sock.Receive(buf)
 		switch {
 		case err == nil:
 			slow = 0
-			if !c.sock.foreign.takes(buf[:n], from) && !c.deliver(time.Now(), buf[:n]) && c.releasesTransport() {
+			if !c.sock.PassForeign(buf[:n], from) && !c.deliver(time.Now(), buf[:n]) && c.releasesTransport() {
 				return
 			}
-		case isClosed(err):
-			c.fail(&transportError{err: err, closed: true})
+		case transport.IsClosed(err):
+			c.fail(&transport.Error{Err: err, Closed: true})
 			return
 		default:
 			if c.releasesTransport() || c.closedAfter(err) {
 				return
 			}
-			slow.pause()
+			slow.Pause()
 		}
 	}
 }
@@ -68,7 +70,7 @@ func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 		c.mu.Unlock()
 		return true
 	}
-	_ = c.eng.HandleDatagram(now, datagram, c.peer.ap) // takeEvents asks Err
+	_ = c.eng.HandleDatagram(now, datagram, c.peer.AP) // takeEvents asks Err
 	c.settle()
 	return true
 }

@@ -134,9 +134,8 @@ type heldBack struct {
 }
 
 func (h *heldBack) Write(p []byte) (int, error) {
-	in, out := &h.peer.sock.traffic.datagramsIn, &h.sock.traffic.datagramsOut
 	for range 10000 {
-		if out.Load()-in.Load() < 32 || h.peer.closedAfter(nil) {
+		if h.sock.Traffic().DatagramsOut-h.peer.sock.Traffic().DatagramsIn < 32 || h.peer.closedAfter(nil) {
 			break
 		}
 		time.Sleep(50 * time.Microsecond)

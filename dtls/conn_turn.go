@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // turn says which goroutine works for an association while Conn.mu is not held:
@@ -68,7 +70,7 @@ func (c *Conn) drain(ctx context.Context) {
 // and releases mu. A Write whose deadline has passed sends nothing more, since the
 // transport may block.
 func (c *Conn) doneSending() {
-	if c.turn.output && c.sock.conn != nil && c.expired(writeDeadline) {
+	if c.turn.output && c.sock.Conn() != nil && c.expired(writeDeadline) {
 		go c.sendAllLater()
 		c.mu.Unlock()
 		return
@@ -94,9 +96,9 @@ func (c *Conn) sendAllLater() {
 func (c *Conn) sendAll(ctx context.Context) {
 	t := &c.turn
 	b := getBuffer()
-	if c.end.closed && c.sock.conn != nil && !t.gone {
+	if c.end.closed && c.sock.Conn() != nil && !t.gone {
 		// A transport that blocks must not keep the close_notify for ever.
-		_ = c.sock.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+		_ = c.sock.Conn().SetWriteDeadline(time.Now().Add(closeTimeout))
 	}
 	for t.output {
 		t.output = false
@@ -145,7 +147,7 @@ func (c *Conn) giveBack() {
 		return
 	}
 	c.sock.alarms.Stop()
-	_ = c.sock.close()
+	_ = c.sock.Close()
 }
 
 // transmit sends one datagram of the engine, in the caller's turn, with mu held;
@@ -155,11 +157,11 @@ func (c *Conn) transmit(tx Transmit) {
 	inFlight := c.eng.out.sent.has(tx.ID)
 	_, err := c.handOver(tx.Data, func() bool { return inFlight && c.withdrawn(tx.ID) })
 	switch {
-	case err == nil, c.turn.driver, errors.Is(err, errWithdrawn):
+	case err == nil, c.turn.driver, errors.Is(err, transport.ErrWithdrawn):
 	case isTooLarge(err):
-		c.eng.transmitRefused(time.Now(), tx.ID, c.sock.pathHint(err), err)
-	case isClosed(err):
-		c.over(&transportError{err: err, closed: true})
+		c.eng.transmitRefused(time.Now(), tx.ID, c.sock.PathHint(err), err)
+	case transport.IsClosed(err):
+		c.over(&transport.Error{Err: err, Closed: true})
 	default:
 		c.noteTransport(err)
 	}
@@ -171,13 +173,13 @@ func (c *Conn) handOver(datagram []byte, withdrawn func() bool) (kicked bool, er
 	t, to := &c.turn, c.peer
 	t.inside = true
 	c.mu.Unlock()
-	err = c.sock.send(datagram, to, withdrawn)
+	err = c.sock.Send(datagram, to, withdrawn)
 	c.mu.Lock()
 	t.inside = false
 	if kicked = t.kicked; kicked {
 		t.kicked = false
 		if !c.end.closed {
-			_ = c.sock.conn.SetWriteDeadline(time.Time{})
+			_ = c.sock.Conn().SetWriteDeadline(time.Time{})
 		}
 	}
 	return kicked, err
@@ -186,9 +188,9 @@ func (c *Conn) handOver(datagram []byte, withdrawn func() bool) (kicked bool, er
 // kick interrupts a transport that blocks, with mu held. A shared socket is not
 // interrupted: other associations use it.
 func (c *Conn) kick() {
-	if t := &c.turn; t.inside && !t.kicked && c.sock.conn != nil {
+	if t := &c.turn; t.inside && !t.kicked && c.sock.Conn() != nil {
 		t.kicked = true
-		_ = c.sock.conn.SetWriteDeadline(aLongTimeAgo)
+		_ = c.sock.Conn().SetWriteDeadline(aLongTimeAgo)
 	}
 }
 

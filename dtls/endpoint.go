@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // Endpoint shares one socket among associations that it dials, associations that
@@ -65,9 +67,9 @@ func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*C
 	case p.needsDriver():
 		return nil, errManualDial
 	}
-	peer := peerAddr{ap: addrOf(raddr), addr: raddr}
-	if e.shard.sock.udp != nil {
-		if peer.addr = nil; !peer.ap.IsValid() {
+	peer := peerAddr{AP: transport.AddrPort(raddr), Net: raddr}
+	if e.shard.sock.IsUDP() {
+		if peer.Net = nil; !peer.AP.IsValid() {
 			return nil, &net.AddrError{Err: "dtls: a UDP socket needs a *net.UDPAddr", Addr: raddr.String()}
 		}
 	}
@@ -101,7 +103,7 @@ func (e *Endpoint) Listen(config *Config) (*Listener, error) {
 }
 
 // LocalAddr is the address of the socket.
-func (e *Endpoint) LocalAddr() net.Addr { return e.shard.sock.localAddr() }
+func (e *Endpoint) LocalAddr() net.Addr { return e.shard.sock.LocalAddr() }
 
 // Close sends a close_notify, best effort, on every association, accepted and
 // dialed, and closes them, the Listener and the socket. It returns at once; a

@@ -27,7 +27,7 @@ type members struct {
 func (m *members) at(peer peerAddr) roster.At[Conn] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.conns.At(peer.key())
+	return m.conns.At(peer.Key())
 }
 
 // listening returns the Listener, nil if there is none or it is closed, with mu
@@ -71,7 +71,7 @@ func (m *members) listen(p *params) (*Listener, error) {
 func (m *members) dial(c *Conn) (lingering *Conn, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := c.peer.key()
+	key := c.peer.Key()
 	lingering = m.conns.At(key).Dialed
 	switch {
 	case m.ended:
@@ -92,7 +92,7 @@ func (m *members) accept(c, before *Conn) {
 	if before != nil && before.standing.stage != stageDisplaced {
 		before = nil
 	}
-	m.conns.Accept(c.peer.key(), c, before)
+	m.conns.Accept(c.peer.Key(), c, before)
 }
 
 // establish is called by an association, with its mu held, whose handshake is
@@ -107,7 +107,7 @@ func (m *members) establish(c *Conn) (replaced *Conn) {
 	if c.owner != nil {
 		c.owner.books.established(c)
 	}
-	return m.conns.Complete(c.peer.key(), c)
+	return m.conns.Complete(c.peer.Key(), c)
 }
 
 // linger keeps an association that is closed, until forget. It is called with c.mu
@@ -133,7 +133,7 @@ func (m *members) forget(c *Conn) {
 		c.owner.books.left(c)
 	}
 	c.standing.moveTo(stageGone)
-	m.conns.Remove(c.peer.key(), c)
+	m.conns.Remove(c.peer.Key(), c)
 }
 
 // release is called once by each user: by an association when it has sent its

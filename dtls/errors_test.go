@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // TestIsFatal: each kind of error, plain and wrapped.
@@ -50,7 +52,7 @@ func TestIsFatal(t *testing.T) {
 		{"the keys are used up", errKeysExhausted, true},
 		{"a wrong config", badConfig("x"), true},
 		{"the peer has restarted", ErrPeerRestarted, true},
-		{"the transport is gone", &transportError{err: io.EOF, closed: true}, true},
+		{"the transport is gone", &transport.Error{Err: io.EOF, Closed: true}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if IsFatal(tt.err) != tt.fatal {

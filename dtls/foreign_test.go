@@ -3,20 +3,10 @@ package dtls
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// TestFirstBytes: RFC 7983, Section 7.
-func TestFirstBytes(t *testing.T) {
-	for b := range 256 {
-		if got, want := isDTLS([]byte{byte(b)}), b > 19 && b < 64; got != want {
-			t.Errorf("%d: %v", b, got)
-		}
-	}
-}
 
 // TestNonDTLS: every front gives away what is not DTLS, before, in and after the
 // handshake, and nothing of it is counted against the peer.
@@ -114,25 +104,5 @@ func TestNonDTLS(t *testing.T) {
 				time.Sleep(time.Second)
 			})
 		})
-	}
-}
-
-// TestForeignDatagramsDoNotAllocate: media on the same socket is a hot path.
-func TestForeignDatagramsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	var got net.Addr
-	f := foreign{take: func(_ []byte, from net.Addr) { got = from }}
-	rtp := []byte{128, 0, 0, 1}
-	from := peerAddr{ap: netip.MustParseAddrPort("192.0.2.1:5004")}
-	f.takes(rtp, from)
-	kept := got
-	if n := testing.AllocsPerRun(100, func() { f.takes(rtp, from) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-	f.takes(rtp, peerAddr{ap: netip.MustParseAddrPort("192.0.2.2:5004")})
-	if kept.String() != "192.0.2.1:5004" || got.String() != "192.0.2.2:5004" {
-		t.Errorf("an address that was kept is now %v, the next one %v", kept, got)
 	}
 }

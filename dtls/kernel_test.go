@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
@@ -117,8 +118,8 @@ func (s *kernelSocket) SetDontFragment(on bool) error {
 	return nil
 }
 
-// asUDP makes a front use the methods above.
-func (s *kernelSocket) asUDP() udpSocket { return kernelView{s} }
+// AsUDP makes a front use the methods above.
+func (s *kernelSocket) AsUDP() transport.UDP { return kernelView{s} }
 
 type kernelView struct{ *kernelSocket }
 

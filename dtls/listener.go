@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // Listener accepts associations on one socket. One goroutine reads it for all of
@@ -48,7 +50,7 @@ func Listen(network, address string, config *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	makeRoom(pc)
+	transport.MakeRoom(pc)
 	l, err := newListener(pc, p)
 	if err != nil {
 		_ = pc.Close()
@@ -87,7 +89,7 @@ func newListener(pc net.PacketConn, p *params) (*Listener, error) {
 // newListenerOf makes a Listener for a socket.
 func newListenerOf(m *members, p *params) *Listener {
 	return &Listener{
-		members: m, p: p, local: addrOf(m.shard.sock.localAddr()),
+		members: m, p: p, local: transport.AddrPort(m.shard.sock.LocalAddr()),
 		done: make(chan struct{}), empty: make(chan struct{}), books: newBooks(p.needsDriver()),
 	}
 }
@@ -171,7 +173,7 @@ func (l *Listener) next(offered bool) (*Conn, error) {
 }
 
 // Addr is the address of the socket.
-func (l *Listener) Addr() net.Addr { return l.members.shard.sock.localAddr() }
+func (l *Listener) Addr() net.Addr { return l.members.shard.sock.LocalAddr() }
 
 // Close ends the Listener: no new associations, and those that no Accept has
 // returned are closed. Accepted ones live on, and the socket with them until
@@ -286,8 +288,8 @@ func (l *Listener) Stats() ListenerStats {
 	}
 	s.InboxDropped = l.inboxDropped.Load()
 	l.hellos.counted(&s)
-	t := &l.members.shard.sock.traffic
-	s.DatagramsIn, s.BytesIn = t.datagramsIn.Load(), t.bytesIn.Load()
-	s.DatagramsOut, s.BytesOut = t.datagramsOut.Load(), t.bytesOut.Load()
+	t := l.members.shard.sock.Traffic()
+	s.DatagramsIn, s.BytesIn = t.DatagramsIn, t.BytesIn
+	s.DatagramsOut, s.BytesOut = t.DatagramsOut, t.BytesOut
 	return s
 }

@@ -8,8 +8,8 @@ import (
 
 // calledAs is the address of ours that a peer has called.
 func (l *Listener) calledAs(from peerAddr) netip.AddrPort {
-	if from.local.IsValid() {
-		return netip.AddrPortFrom(from.local, l.local.Port())
+	if from.Local.IsValid() {
+		return netip.AddrPortFrom(from.Local, l.local.Port())
 	}
 	return l.local
 }
@@ -19,7 +19,7 @@ func (l *Listener) calledAs(from peerAddr) netip.AddrPort {
 func (l *Listener) begin(now time.Time, hello *ProvenHello, from peerAddr) {
 	m, b := l.members, &l.books
 	m.mu.Lock()
-	at := m.conns.At(from.key())
+	at := m.conns.At(from.Key())
 	goes, why, ok := b.makeRoom(l.p, now, from, at, hello.proven)
 	if !ok {
 		m.mu.Unlock()

@@ -83,7 +83,7 @@ func (b *books) release() (last bool) {
 // associations of its address. goes is the handshake that is displaced for it,
 // if any; the caller ends that with the error why.
 func (b *books) makeRoom(p *params, now time.Time, from peerAddr, at roster.At[Conn], proven bool) (goes *Conn, why error, ok bool) {
-	s, prefix, before := &b.stats, from.prefix(), at.Newest()
+	s, prefix, before := &b.stats, from.Prefix(), at.Newest()
 	restart := before != nil && before.standing.stage == stageEstablished // it will replace that one
 	tooMany := s.HandshakesOpen >= p.maxHandshakes ||
 		!restart && p.maxAssociations > 0 && s.HandshakesOpen+s.Associations >= p.maxAssociations
@@ -124,7 +124,7 @@ func (b *books) makeRoom(p *params, now time.Time, from peerAddr, at roster.At[C
 func (b *books) begin(c *Conn, now time.Time) {
 	b.users++
 	b.stats.HandshakesOpen++
-	c.standing.entry = b.crowd.Begin(c, c.peer.prefix(), now)
+	c.standing.entry = b.crowd.Begin(c, c.peer.Prefix(), now)
 	if b.driven {
 		b.offered.Push(c)
 	}
@@ -152,7 +152,7 @@ func (b *books) established(c *Conn) {
 func (b *books) lingers(c *Conn, limit int) (goes *Conn) {
 	b.stats.Associations--
 	b.stats.Lingering++
-	c.standing.entry, goes = b.crowd.Linger(c, c.peer.prefix(), limit)
+	c.standing.entry, goes = b.crowd.Linger(c, c.peer.Prefix(), limit)
 	return goes
 }
 
@@ -185,7 +185,7 @@ func (b *books) left(c *Conn) {
 }
 
 func (b *books) leaveCrowd(c *Conn) {
-	b.crowd.Leave(c.standing.entry, c.peer.prefix())
+	b.crowd.Leave(c.standing.entry, c.peer.Prefix())
 	c.standing.entry = nil
 }
 

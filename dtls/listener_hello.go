@@ -161,7 +161,7 @@ func (j *helloJobs) counted(s *ListenerStats) {
 // chooseConfig has GetConfigForClient called for a hello, or answers it at once.
 // The reader of the socket calls it; dst is its buffer.
 func (l *Listener) chooseConfig(q *question, from peerAddr, door *Door, dst []byte) (reply []byte) {
-	start, now := l.hellos.submit(&helloJob{question: q, peer: from, prefix: from.prefix()})
+	start, now := l.hellos.submit(&helloJob{question: q, peer: from, prefix: from.Prefix()})
 	if start {
 		go l.runHellos(door.clone())
 	}
@@ -178,7 +178,7 @@ func (l *Listener) runHellos(w *replyWriter) {
 	sock := l.members.shard.sock
 	var reply []byte
 	for job := l.hellos.advance(nil, false, l.isClosed()); job != nil; {
-		conn := helloConn{sock.localAddr(), job.peer.netAddr()}
+		conn := helloConn{sock.LocalAddr(), job.peer.NetAddr()}
 		if job.to.IsValid() {
 			conn.local = net.UDPAddrFromAddrPort(job.to)
 		}
@@ -188,7 +188,7 @@ func (l *Listener) runHellos(w *replyWriter) {
 		closed := l.isClosed()
 		next := l.hellos.advance(job, !refused && !closed, closed)
 		if !closed {
-			_ = sock.send(reply, job.peer, nil) // if it is lost, the client repeats its hello
+			_ = sock.Send(reply, job.peer, nil) // if it is lost, the client repeats its hello
 		}
 		job = next
 	}

@@ -408,7 +408,7 @@ func TestHelloJobs(t *testing.T) {
 	var j helloJobs
 	job := func(i, port int, at time.Time) *helloJob {
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), uint16(port))
-		return &helloJob{question: &question{at: at, from: from, body: []byte{1}}, prefix: peerAddr{ap: from}.prefix()}
+		return &helloJob{question: &question{at: at, from: from, body: []byte{1}}, prefix: peerAddr{AP: from}.Prefix()}
 	}
 	for port := range maxHelloJobs/helloShare + 1 {
 		if added, now := j.add(job(1, 1+port, simStart)); added == now || now != (port == maxHelloJobs/helloShare) {

@@ -19,7 +19,7 @@ var owned = map[string][]string{
 		// Parts of the Engine and of its handshake.
 		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "quoteRing", "readEpoch", "reception", "restartWatch", "sealEpoch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
-		"alarm", "deadline", "ending", "inbox", "news", "notices", "opening", "pathHint", "readQueue", "snapshot", "turn",
+		"alarm", "deadline", "ending", "inbox", "news", "opening", "pathHint", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 		// Parts of a Door and of a Config.

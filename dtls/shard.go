@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/roster"
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
@@ -29,9 +30,8 @@ type shard struct {
 func newShard(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *shard {
 	s := &shard{}
 	s.members = &members{shard: s}
-	s.sock = sharedSocket(pc, s.noticed)
-	s.sock.members = s.members
-	s.sock.foreign.take = nonDTLS
+	s.sock = sharedSocket(pc, s.members, s.noticed)
+	s.sock.SetForeign(nonDTLS)
 	return s
 }
 
@@ -40,21 +40,21 @@ func (s *shard) attach(door *Door) { s.door = door }
 
 // read is the reader. It ends when the socket is closed.
 func (s *shard) read() {
-	buf := make([]byte, readBuffer)
-	var slow backOff
+	buf := make([]byte, transport.ReadBuffer)
+	var slow transport.BackOff
 	for {
-		n, from, err := s.sock.receive(buf)
+		n, from, err := s.sock.Receive(buf)
 		switch {
 		case err == nil:
 			slow = 0
 			s.route(time.Now(), buf[:n], from)
 		case s.closed.Load():
 			return // whatever a closed transport calls it
-		case isClosed(err):
-			s.members.fail(&transportError{err: err, closed: true})
+		case transport.IsClosed(err):
+			s.members.fail(&transport.Error{Err: err, Closed: true})
 			return
 		default:
-			slow.pause()
+			slow.Pause()
 		}
 	}
 }
@@ -65,13 +65,13 @@ func (s *shard) close() {
 		return
 	}
 	s.sock.alarms.Stop()
-	_ = s.sock.close()
+	_ = s.sock.Close()
 }
 
 // noticed passes a notice of the network on to the associations it may be about.
 // It is called without locks held.
 func (s *shard) noticed(n udpsock.Notice) {
-	at := s.members.at(peerAddr{ap: n.Peer})
+	at := s.members.at(peerAddr{AP: n.Peer})
 	for _, c := range [...]*Conn{at.Accepted, at.Newcomer, at.Dialed} {
 		if c != nil {
 			c.noticed(n)
@@ -85,12 +85,12 @@ func (s *shard) noticed(n udpsock.Notice) {
 // else to the door; other plaintext to the associations that such messages are
 // sent to; a protected record to the association whose keys open it.
 func (s *shard) route(now time.Time, datagram []byte, from peerAddr) {
-	if s.sock.foreign.takes(datagram, from) {
+	if s.sock.PassForeign(datagram, from) {
 		return
 	}
 	m := s.members
 	m.mu.Lock()
-	at, l, door := m.conns.At(from.key()), m.listening(), s.door
+	at, l, door := m.conns.At(from.Key()), m.listening(), s.door
 	if l != nil {
 		door.SetLoad(l.books.stats.HandshakesOpen)
 	}
@@ -149,7 +149,7 @@ func (s *shard) routeHello(now time.Time, datagram []byte, from peerAddr, mark u
 func (s *shard) routeTail(now time.Time, datagram []byte, from peerAddr, at roster.At[Conn], l *Listener, door *Door) {
 	size := helloSize(datagram)
 	known := at.Newcomer != nil && at.Newcomer.hello.size == size || at.Accepted != nil && at.Accepted.hello.size == size
-	if !known || door.hasBegun(now, datagram, from.key()) {
+	if !known || door.hasBegun(now, datagram, from.Key()) {
 		s.admit(now, datagram, from, l, door)
 	}
 }
@@ -187,19 +187,19 @@ func (s *shard) sharePlaintext(now time.Time, datagram []byte, accepted, dialed 
 // admit passes a datagram to the door, sends what that answers, and begins the
 // handshake of a client that it lets in.
 func (s *shard) admit(now time.Time, datagram []byte, from peerAddr, l *Listener, door *Door) {
-	if from.addr == nil && !from.ap.IsValid() {
+	if from.Net == nil && !from.AP.IsValid() {
 		return // no address to answer
 	}
-	out, hello, q := door.handle(now, datagram, from.key(), l.calledAs(from), s.reply[:0])
+	out, hello, q := door.handle(now, datagram, from.Key(), l.calledAs(from), s.reply[:0])
 	if q != nil {
 		out = l.chooseConfig(q, from, door, s.reply[:0])
 	}
 	if out != nil {
-		_ = s.sock.send(out, from, nil) // if it is lost, the client repeats its hello
+		_ = s.sock.Send(out, from, nil) // if it is lost, the client repeats its hello
 		s.reply = out
 	}
 	if hello != nil {
-		hello.From = from.ap
+		hello.From = from.AP
 		l.begin(now, hello, from)
 	}
 	l.countDoor(door.Stats())

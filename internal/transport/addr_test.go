@@ -1,4 +1,4 @@
-package dtls
+package transport
 
 import (
 	"net/netip"
@@ -6,9 +6,9 @@ import (
 )
 
 func TestPrefixOf(t *testing.T) {
-	udp := func(s string) peerAddr { return peerAddr{ap: netip.MustParseAddrPort(s)} }
+	udp := func(s string) Addr { return Addr{AP: netip.MustParseAddrPort(s)} }
 	for _, test := range []struct {
-		a, b peerAddr
+		a, b Addr
 		same bool
 	}{
 		{udp("192.0.2.1:1"), udp("192.0.2.254:2"), true},
@@ -17,11 +17,17 @@ func TestPrefixOf(t *testing.T) {
 		{udp("[2001:db8:0:100::1]:1"), udp("[2001:db8:0:200::1]:1"), false},
 		{udp("[fe80::1%eth0]:1"), udp("[fe80::1%eth1]:1"), true},
 		{udp("[2001:db8::1]:1"), udp("32.1.13.184:1"), false},
-		{peerAddr{addr: memName("a")}, peerAddr{addr: memName("a")}, true},
-		{peerAddr{addr: memName("a")}, peerAddr{addr: memName("b")}, false},
+		{Addr{Net: name("a")}, Addr{Net: name("a")}, true},
+		{Addr{Net: name("a")}, Addr{Net: name("b")}, false},
 	} {
-		if a, b := test.a.prefix(), test.b.prefix(); (a == b) != test.same || !a.IsValid() {
+		if a, b := test.a.Prefix(), test.b.Prefix(); (a == b) != test.same || !a.IsValid() {
 			t.Errorf("%v is of %v, %v is of %v", test.a, a, test.b, b)
 		}
 	}
 }
+
+// name is an address that is not UDP's.
+type name string
+
+func (name) Network() string  { return "mem" }
+func (n name) String() string { return string(n) }

@@ -1,4 +1,4 @@
-package dtls
+package transport
 
 import (
 	"net"
@@ -7,9 +7,8 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
-// udpSocket is a UDP socket with the notices of its kernel: a *udpsock.Socket, but
-// for tests.
-type udpSocket interface {
+// UDP is a UDP socket with the notices of its kernel: a *udpsock.Socket, but for tests.
+type UDP interface {
 	ReadMsg(b []byte) (n int, from netip.AddrPort, to netip.Addr, err error)
 	WriteMsg(b []byte, to netip.AddrPort, from netip.Addr) error
 	Drain(f func(udpsock.Notice)) (n int)
@@ -18,14 +17,14 @@ type udpSocket interface {
 	Close()
 }
 
-// asUDP returns what a transport is as a UDP socket, nil if it is none. Tests
-// have transports that bring a kernel of their own.
-func asUDP(transport any) udpSocket {
+// asUDP returns what a transport is as a UDP socket, nil if it is none. The transports
+// of tests have a method AsUDP.
+func asUDP(transport any) UDP {
 	switch t := transport.(type) {
 	case *net.UDPConn:
 		return udpsock.New(t, udpsock.Options{Hints: true})
-	case interface{ asUDP() udpSocket }:
-		return t.asUDP()
+	case interface{ AsUDP() UDP }:
+		return t.AsUDP()
 	}
 	return nil
 }
@@ -38,9 +37,8 @@ type notices struct {
 }
 
 // drain reads the notices about earlier datagrams. The kernel's own notices are about
-// the peer that the caller sends to; those of the network go to the associations they
-// are about.
-func (s *socket) drain(to peerAddr) (found notices) {
+// the peer that the caller sends to; those of the network are passed on.
+func (s *Socket) drain(to Addr) (found notices) {
 	if s.udp == nil {
 		return notices{}
 	}
@@ -49,23 +47,24 @@ func (s *socket) drain(to peerAddr) (found notices) {
 		if n.Origin == udpsock.ICMP {
 			found.icmp = true
 			s.noticed(n)
-		} else if s.conn != nil || n.Peer.Addr() == to.ap.Addr() {
+		} else if s.conn != nil || n.Peer.Addr() == to.AP.Addr() {
 			found.link = n.MTU
 		}
 	})
 	return found
 }
 
-// pathMTU is the kernel's path MTU to a peer; see udpsock.Socket.PathMTU.
-func (s *socket) pathMTU(peer peerAddr) (payload int, ok bool) {
+// PathMTU is the kernel's path MTU to a peer; see udpsock.Socket.PathMTU.
+func (s *Socket) PathMTU(peer Addr) (payload int, ok bool) {
 	if s.udp == nil {
 		return 0, false
 	}
-	return s.udp.PathMTU(peer.ap)
+	return s.udp.PathMTU(peer.AP)
 }
 
-// allowCuts sets whether IP may fragment the datagrams of a Conn's own socket.
-func (s *socket) allowCuts(yes bool) {
+// AllowCuts sets whether IP may fragment the datagrams. It does nothing for a shared
+// socket, whose peers are on paths of different MTUs.
+func (s *Socket) AllowCuts(yes bool) {
 	if s.udp == nil || s.conn == nil || s.cut == yes {
 		return
 	}
