@@ -35,7 +35,7 @@ func (e *Engine) handleACK(n recordNumber, body []byte) {
 		// the handshake the two directions have epochs of their own, and a peer
 		// that has not changed its keys must be able to acknowledge our records
 		// under new ones; so there it is what we have sent that counts.
-		highest = max(highest, uint64(e.keys.write))
+		highest = max(highest, uint64(e.keys.Write()))
 	}
 	for i := range list.Len() {
 		if list.At(i).Epoch > highest {
@@ -67,7 +67,7 @@ func (e *Engine) handlePlaintextACK(list message.ACKList) {
 	if e.handshaking() && !e.p.IsClient && list.Len() == 0 && e.missesHello() {
 		return
 	}
-	if !e.handshaking() || e.keys.write > 0 || o.flight.state != flightWaiting || o.plain.hinted || !o.timer.mayAnswerACK(e.now) {
+	if !e.handshaking() || e.keys.Write() > 0 || o.flight.state != flightWaiting || o.plain.hinted || !o.timer.mayAnswerACK(e.now) {
 		e.drops.ACK++
 		return
 	}
@@ -127,7 +127,7 @@ func (e *Engine) missesHello() bool {
 // have come that it cannot open yet. RFC 9147, Section 7: not before DTLS 1.3 is
 // selected, which a HelloRetryRequest does.
 func (e *Engine) awaitsHello() {
-	if e.p.IsClient && e.speaks13() && e.keys.write == 0 {
+	if e.p.IsClient && e.speaks13() && e.keys.Write() == 0 {
 		e.acks.begin(e.now, e.out.timer.rto/4)
 	}
 }
@@ -317,7 +317,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 	case n.Epoch == 0:
 		// Anybody may have sent what a record in the clear holds, so it is named
 		// only once its message has proved right, and what follows is awaited.
-		if !e.p.IsClient || e.keys.write == 0 || !got.fresh {
+		if !e.p.IsClient || e.keys.Write() == 0 || !got.fresh {
 			return
 		}
 	}
@@ -364,7 +364,7 @@ const (
 func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	a := &e.acks
 	a.now = false
-	s := e.keys.sealer()
+	s := e.keys.Sealer()
 	room := min(e.path.room(), maxUDPPayload) - s.Overhead() - ackHeaderLen
 	if room < 0 {
 		return dst, false

@@ -66,8 +66,8 @@ func TestLyingACKs(t *testing.T) {
 				}
 				return
 			}
-			if e.Err() != nil || (len(e.out.flight.msgs) == 0) != test.done || (e.keys.write == 4) != test.done {
-				t.Errorf("%v, %d outstanding, epoch %d", e, len(e.out.flight.msgs), e.keys.write)
+			if e.Err() != nil || (len(e.out.flight.msgs) == 0) != test.done || (e.keys.Write() == 4) != test.done {
+				t.Errorf("%v, %d outstanding, epoch %d", e, len(e.out.flight.msgs), e.keys.Write())
 			}
 			if test.done {
 				return
@@ -174,7 +174,7 @@ func (s *sim) ackedIn(datagram []byte) (list []record.Number) {
 	if err != nil {
 		s.t.Fatalf("no ACK but %s", describeDatagram(datagram))
 	}
-	typ, plain, _, err := s.eng[serverSide].keys.openerByBits(u.EpochBits).Open(u)
+	typ, plain, _, err := s.eng[serverSide].keys.OpenerByBits(u.EpochBits).Open(u)
 	if err != nil || typ != record.TypeACK {
 		s.t.Fatalf("no ACK but %v, %v", typ, err)
 	}

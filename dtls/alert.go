@@ -94,7 +94,7 @@ func (e *Engine) sendAlert(level alert.Level, a alert.Alert) {
 // appendAlert seals the next alert in the present epoch and appends it to dst.
 func (e *Engine) appendAlert(dst []byte) ([]byte, bool) {
 	next := e.alerts.next()
-	s := e.keys.sealer()
+	s := e.keys.Sealer()
 	if s == nil {
 		return dst, false
 	}

@@ -134,6 +134,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/dtlstest":    {}, // for tests only
 		"internal/ring":        {},
 		"internal/roster":      {},
+		"internal/epochs":      {"internal/keys", "internal/suite", "record"},
 		"internal/reassembly":  {"internal/interval", "internal/message"},
 		"internal/handshake": {
 			"internal/alert", "internal/auth", "internal/kex", "internal/keys",

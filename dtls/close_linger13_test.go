@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/epochs"
 )
 
 // In DTLS 1.3 either side may have something outstanding when it closes.
@@ -53,7 +54,7 @@ func (c closer13) ends(what ...any) {
 			c.t.Fatalf("%v: the %v ended with %v\n%s", what, side(at), err, c.history())
 		}
 	}
-	if err := c.eng[c.by].Err(); c.eng[c.by].keys != (epochs{}) || c.eng[c.by].out.flight.msgs != nil {
+	if err := c.eng[c.by].Err(); c.eng[c.by].keys != (epochs.Epochs{}) || c.eng[c.by].out.flight.msgs != nil {
 		c.t.Fatalf("%v: something is left, %v", what, err)
 	}
 }
@@ -183,7 +184,7 @@ func TestLingerEnds13(t *testing.T) {
 				t.Errorf("%d datagrams, want %d at most\n%s", sent, most, s.history())
 			}
 			s.flush(by)
-			if e := s.eng[by]; e.out.flight.msgs != nil || e.keys != (epochs{}) || !e.NextTimeout().IsZero() {
+			if e := s.eng[by]; e.out.flight.msgs != nil || e.keys != (epochs.Epochs{}) || !e.NextTimeout().IsZero() {
 				t.Error("something is left")
 			}
 		})

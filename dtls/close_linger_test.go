@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/epochs"
 )
 
 // lingering is a sim whose server closes as soon as its handshake is complete.
@@ -148,7 +149,7 @@ func TestLingerEnds(t *testing.T) {
 		if !s.run(time.Hour, func() bool { return s.eng[serverSide].Err() != nil }) {
 			t.Fatalf("it lingers for ever\n%s", s.history())
 		}
-		if e := s.eng[serverSide]; e.out.flight.msgs != nil || e.keys != (epochs{}) || !e.NextTimeout().IsZero() {
+		if e := s.eng[serverSide]; e.out.flight.msgs != nil || e.keys != (epochs.Epochs{}) || !e.NextTimeout().IsZero() {
 			t.Error("something is left")
 		}
 		if lasted := s.now.Sub(s.start); lasted < 2*time.Minute || lasted > 2*time.Minute+time.Second {

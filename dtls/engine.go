@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 )
@@ -48,7 +49,7 @@ type Engine struct {
 	path path
 	out  outbox
 	acks acker
-	keys epochs
+	keys epochs.Epochs
 	post *post13 // what DTLS 1.3 goes on with after the handshake, else nil
 
 	restart *restartWatch // server that nobody else takes hellos for, else nil
@@ -161,7 +162,7 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 
 func newEngine(p *params, now time.Time) (*Engine, error) {
 	e := &Engine{p: p, now: now, path: newPath(p, now), trace: p.trace}
-	if err := e.keys.openPlaintext(); err != nil {
+	if err := e.keys.OpenPlaintext(); err != nil {
 		return nil, err
 	}
 	e.begin(newHandshake(e, now))
@@ -181,7 +182,7 @@ func (e *Engine) admit(hello *ProvenHello) {
 	}
 	// RFC 6347, Section 4.2.1: the HelloVerifyRequest carried the record
 	// number of the hello it answered; ours go on behind it.
-	e.keys.skipTo(hello.recordSeq)
+	e.keys.SkipTo(hello.recordSeq)
 }
 
 // cookieAddr is what cookies are bound to. A peer that is nowhere shares it with all
@@ -254,7 +255,7 @@ func (e *Engine) NextTimeout() time.Time {
 	if e.handshaking() {
 		t = earliest(t, e.hs.nextTimeout())
 	}
-	t = earliest(earliest(t, e.keys.retire), e.restart.nextTimeout())
+	t = earliest(earliest(t, e.keys.Retirement()), e.restart.nextTimeout())
 	return earliest(t, e.closing.nextTimeout())
 }
 
@@ -359,7 +360,7 @@ func (e *Engine) end(err error) {
 	keys.Wipe(e.secrets.master)
 	e.secrets.master = nil
 	if e.alerts.empty() {
-		e.keys.wipe() // else behind the last alert
+		e.keys.Wipe() // else behind the last alert
 	}
 }
 

@@ -66,7 +66,7 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 		e.hs.hold(raw)
 		return
 	}
-	opener := e.keys.opener(h.Epoch)
+	opener := e.keys.Opener(h.Epoch)
 	if opener == nil {
 		e.drops.UnknownEpoch++
 		return
@@ -86,7 +86,7 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 		e.awaitsHello()
 		return
 	}
-	opener := e.keys.openerByBits(u.EpochBits)
+	opener := e.keys.OpenerByBits(u.EpochBits)
 	if opener == nil {
 		e.drops.UnknownEpoch++
 		return
@@ -151,14 +151,14 @@ func (e *Engine) recognizes(datagram []byte) bool {
 		if err != nil {
 			return false
 		}
-		opener := e.keys.openerByBits(u.EpochBits)
+		opener := e.keys.OpenerByBits(u.EpochBits)
 		return opener != nil && opener.Authentic(u)
 	}
 	h, fragment, _, err := record.Next(datagram)
 	if err != nil || h.Epoch == 0 {
 		return false
 	}
-	opener := e.keys.opener(h.Epoch)
+	opener := e.keys.Opener(h.Epoch)
 	return opener != nil && opener.Authentic(h, fragment)
 }
 
@@ -182,7 +182,7 @@ func (e *Engine) holdsEarly(h record.Header) bool {
 	if !e.handshaking() || h.Epoch != 1 || e.speaks13() {
 		return false
 	}
-	return e.keys.opener(1) == nil || h.Type == record.TypeApplicationData
+	return e.keys.Opener(1) == nil || h.Type == record.TypeApplicationData
 }
 
 // holdsEarly13 does so for DTLS 1.3: records of the handshake that overtook the
@@ -192,7 +192,7 @@ func (e *Engine) holdsEarly13(u record.Unified) bool {
 	if !e.handshaking() || e.p.MaxVersion != VersionDTLS13 || e.state.Version == VersionDTLS12 {
 		return false
 	}
-	return (u.EpochBits == epochHandshake || u.EpochBits == epochData) && e.keys.openerByBits(u.EpochBits) == nil
+	return (u.EpochBits == epochHandshake || u.EpochBits == epochData) && e.keys.OpenerByBits(u.EpochBits) == nil
 }
 
 func (e *Engine) recordFault(err error, protected bool) {
@@ -244,7 +244,7 @@ func (e *Engine) confirmLastFlight() {
 		return // nothing was sent yet that it could prove: the data came early
 	}
 	e.flightConfirmed()
-	e.keys.forgetSealBefore(1)
+	e.keys.ForgetSealBefore(1)
 }
 
 // handleHandshakeRecord takes the fragments of a record: several may share one.

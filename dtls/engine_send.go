@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -46,7 +47,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 		return Transmit{}, false
 	}
 	if e.over() && e.alerts.empty() {
-		e.keys.wipe() // that was the last word
+		e.keys.Wipe() // that was the last word
 	}
 	e.nextID++
 	tx.ID = e.nextID
@@ -120,13 +121,13 @@ type datagram struct {
 
 // room is what the record being collected can still take. RFC 6347, Section
 // 4.1: no record has more than 2^14 bytes, however large the datagram.
-func (d *datagram) room(s sealer) int {
+func (d *datagram) room(s epochs.Sealer) int {
 	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), d.e.maxContent(s)) - len(d.shared)
 }
 
 // maxContent is the longest content of a record: RFC 8449, Section 4 has the
 // peer's limit bind protected records only.
-func (e *Engine) maxContent(s sealer) int {
+func (e *Engine) maxContent(s epochs.Sealer) int {
 	if e.peerLimit > 0 && s.AEAD() != record.None {
 		return e.peerLimit
 	}
@@ -137,7 +138,7 @@ func (e *Engine) maxContent(s sealer) int {
 // message is done, so that the next may follow.
 func (d *datagram) put(i int) bool {
 	m := d.e.out.flight.message(i)
-	s := d.e.keys.sealerOf(m.epoch)
+	s := d.e.keys.SealerOf(m.epoch)
 	if m.ccs {
 		return d.putCCS(i, s)
 	}
@@ -170,11 +171,11 @@ func (d *datagram) put(i int) bool {
 // time. In a record of its own is every fragment, and what is repeated: NSS 3.125
 // passes over the rest of a record behind something that it has already. It would
 // do so for ever if the record was always made in the same way.
-func (d *datagram) shares(m *outMessage, s sealer) bool {
+func (d *datagram) shares(m *outMessage, s epochs.Sealer) bool {
 	return m.sent.Bytes() == 0 && d.e.out.sent.number == 1 && message.HeaderLen+len(m.body) <= d.room(s)
 }
 
-func (d *datagram) putCCS(i int, s sealer) bool {
+func (d *datagram) putCCS(i int, s epochs.Sealer) bool {
 	if !d.flush() || d.room(s) < 1 {
 		return false
 	}
@@ -192,12 +193,12 @@ func (d *datagram) flush() bool {
 	if len(d.shared) == 0 {
 		return true
 	}
-	ok := d.seal(d.e.keys.sealerOf(d.epoch), record.TypeHandshake, d.shared)
+	ok := d.seal(d.e.keys.SealerOf(d.epoch), record.TypeHandshake, d.shared)
 	d.shared = d.shared[:0]
 	return ok
 }
 
-func (d *datagram) seal(s sealer, typ record.ContentType, payload []byte) bool {
+func (d *datagram) seal(s epochs.Sealer, typ record.ContentType, payload []byte) bool {
 	buf, n, err := s.Seal(d.buf, typ, d.e.recordVersion(), payload)
 	if err != nil {
 		d.e.end(d.e.exhausted())
@@ -233,7 +234,7 @@ func (e *Engine) MaxData() int {
 
 // maxDataIn is the largest Write whose datagram has at most n bytes.
 func (e *Engine) maxDataIn(n int) int {
-	n = maxPayload(e.keys.sealer(), n)
+	n = min(max(n-e.keys.Sealer().Overhead(), 0), record.MaxPlaintext)
 	if e.maxData > 0 {
 		n = min(n, e.maxData)
 	}
@@ -277,13 +278,13 @@ func (e *Engine) mayWrite(n int) error {
 	case e.closing.begun():
 		return errEngineClosed
 	case n > e.MaxData():
-		s := e.keys.sealer()
+		s := e.keys.Sealer()
 		return &LargePacketError{
 			Op: "write", Size: n + s.Overhead(), MTU: e.path.limit(), PathMTU: e.path.limit(),
 			MaxData: e.MaxData(), Source: e.path.source,
 		}
 	case e.path.notice > 0: // else without a look at the keys
-		if size := n + e.keys.sealer().Overhead(); e.tooLarge(size) {
+		if size := n + e.keys.Sealer().Overhead(); e.tooLarge(size) {
 			return e.tooLargeError(size, nil)
 		}
 	}
@@ -296,7 +297,7 @@ func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
 	if err := e.mayWrite(len(p)); err != nil {
 		return dst, err
 	}
-	s := e.keys.sealer()
+	s := e.keys.Sealer()
 	if e.post != nil && s.Remaining() < rekeyBefore {
 		e.rekey()
 	}

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
-	"github.com/flightpath-dtls/flightpath/internal/keys"
-	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -20,32 +18,6 @@ const (
 
 // speaks13 reports whether DTLS 1.3 is agreed on, or asked for by the server.
 func (e *Engine) speaks13() bool { return e.state.Version == VersionDTLS13 }
-
-// installWrite13 and installRead13 derive the keys of an epoch from its traffic
-// secret (RFC 8446, Section 7.3).
-func (k *epochs) installWrite13(s *suite.Suite, epoch uint16, secret []byte) error {
-	t := keys.TrafficKeys13(s.Hash, secret, s.AEAD.KeyLen())
-	defer t.Wipe()
-	seal, err := record.NewSealer13(s.AEAD, t.Key, t.IV, t.SN, uint64(epoch))
-	if err == nil {
-		k.setSeal(epoch, sealer13{seal})
-	}
-	return err
-}
-
-func (k *epochs) installRead13(s *suite.Suite, epoch uint16, secret []byte, window int) error {
-	open, err := newOpener13(s, epoch, secret, window)
-	if err == nil {
-		k.setRead(readEpoch{epoch: epoch, v13: open})
-	}
-	return err
-}
-
-func newOpener13(s *suite.Suite, epoch uint16, secret []byte, window int) (*record.Opener13, error) {
-	t := keys.TrafficKeys13(s.Hash, secret, s.AEAD.KeyLen())
-	defer t.Wipe()
-	return record.NewOpener13(s.AEAD, t.Key, t.IV, t.SN, uint64(epoch), window)
-}
 
 // limitRecords13: both sides have sent record_size_limit, the peer with that
 // value; 0: it has not. RFC 8449, Section 4: in DTLS 1.3 the limit counts the
@@ -84,15 +56,15 @@ func (e *Engine) opened13(n recordNumber) {
 	updated := e.post.seenEpoch >= epochData
 	e.post.seenEpoch = uint16(n.Epoch)
 	if updated {
-		e.keys.retire = e.now.Add(keepOld)
+		e.keys.RetireAt(e.now.Add(keepOld))
 	}
 }
 
 // retireKeys ends the keys whose time has come.
 func (e *Engine) retireKeys(now time.Time) {
-	if e.keys.retire.IsZero() || now.Before(e.keys.retire) || e.post == nil {
+	if at := e.keys.Retirement(); at.IsZero() || now.Before(at) || e.post == nil {
 		return
 	}
-	e.keys.retire = time.Time{}
-	e.keys.closeReadBefore(max(e.post.seenEpoch, epochData))
+	e.keys.RetireAt(time.Time{})
+	e.keys.CloseReadBefore(max(e.post.seenEpoch, epochData))
 }

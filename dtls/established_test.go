@@ -31,7 +31,7 @@ func established(t testing.TB) *sim {
 
 // authentic is a record with the keys of a side.
 func (s *sim) authentic(from side, typ record.ContentType, payload ...byte) []byte {
-	out, _, err := s.eng[from].keys.sealer().Seal(nil, typ, VersionDTLS12, payload)
+	out, _, err := s.eng[from].keys.Sealer().Seal(nil, typ, VersionDTLS12, payload)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func (s *sim) says(at side) (alerts []alert.Alert) {
 		if err != nil || h.Type != record.TypeAlert || h.Epoch != 1 {
 			s.t.Fatalf("%s sends %s", at, describeDatagram(tx.Data))
 		}
-		plain, err := s.eng[at.other()].keys.opener(1).Open(h, fragment)
+		plain, err := s.eng[at.other()].keys.Opener(1).Open(h, fragment)
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -193,11 +193,9 @@ func (p *postScript) judge(to side, datagram []byte, fault error) {
 	}
 }
 
-// hears reports whether a side has keys for what its peer writes now.
+// hears reports whether a side has read keys for the epoch its peer writes in.
 func (p *postScript) hears(to side) bool {
-	return slices.ContainsFunc(p.eng[to].keys.read[:], func(r readEpoch) bool {
-		return r.v13 != nil && r.epoch == p.eng[to.other()].keys.write
-	})
+	return slices.Contains(p.eng[to].keys.Readable(), p.eng[to.other()].keys.Write())
 }
 
 // must takes no error of an honest association.
@@ -213,7 +211,7 @@ func (p *postScript) sendACK(to side) {
 	e, peer := p.eng[to], p.eng[to.other()]
 	var list []record.Number
 	for range p.next() % 6 {
-		switch write := uint64(e.keys.write); p.next() % 6 {
+		switch write := uint64(e.keys.Write()); p.next() % 6 {
 		case 0:
 			list = append(list, record.Number{Epoch: write, Seq: uint64(p.number())})
 		case 1:
@@ -238,7 +236,7 @@ func (p *postScript) sendACK(to side) {
 	acked, err := message.ParseACK(body)
 	for i := range acked.Len() {
 		n := acked.At(i)
-		if n.Epoch > uint64(max(e.keys.write, peer.keys.write)) {
+		if n.Epoch > uint64(max(e.keys.Write(), peer.keys.Write())) {
 			err = alert.Errorf(alert.IllegalParameter, "ACK of epoch %d", n.Epoch)
 		}
 	}
@@ -296,14 +294,14 @@ func (p *postScript) sendMessage(to side) {
 		peer.out.flight.nextSeq++
 		if typ == message.TypeKeyUpdate {
 			p.nextKeys(to.other())
-			peer.keys.forgetSealBefore(peer.keys.write)
+			peer.keys.ForgetSealBefore(peer.keys.Write())
 		}
 	}
 }
 
 // faultOf is what is wrong with the next message of an epoch, nil: nothing.
 func (p *postScript) faultOf(to side, typ message.Type, body []byte) error {
-	if p.eng[to.other()].keys.write != p.eng[to].post.peerEpoch {
+	if p.eng[to.other()].keys.Write() != p.eng[to].post.peerEpoch {
 		return alert.Errorf(alert.UnexpectedMessage, "%v behind a key_update", typ)
 	}
 	if typ != message.TypeKeyUpdate && (typ != message.TypeNewSessionTicket || to != clientSide) {
@@ -403,8 +401,8 @@ func (p *postScript) bounds() {
 		if len(e.out.ledger.records) > maxLedger || len(e.acks.numbers) > maxACK || len(e.post.sessions) > maxSessions {
 			p.t.Fatalf("%v keeps %d records, %d numbers, %d sessions", side(at), len(e.out.ledger.records), len(e.acks.numbers), len(e.post.sessions))
 		}
-		if e.keys.sealer() == nil || e.keys.openerByBits(uint8(e.post.peerEpoch&3)) == nil {
-			p.t.Fatalf("%v has no keys of epochs %d and %d\n%s", side(at), e.keys.write, e.post.peerEpoch, p.history())
+		if e.keys.Sealer() == nil || e.keys.OpenerByBits(uint8(e.post.peerEpoch&3)) == nil {
+			p.t.Fatalf("%v has no keys of epochs %d and %d\n%s", side(at), e.keys.Write(), e.post.peerEpoch, p.history())
 		}
 	}
 }
@@ -437,12 +435,7 @@ func (p *postScript) ends() {
 	p.echo("after it all")
 	p.pass(2 * keepHandshake)
 	for at, e := range p.eng {
-		live := 0
-		for i := range e.keys.read {
-			if !e.keys.read[i].empty() {
-				live++
-			}
-		}
+		live := len(e.keys.Readable())
 		if live != 1 || len(e.out.flight.msgs) > 0 || e.post.in.Len() > 0 {
 			p.t.Fatalf("%v keeps %d epochs, %s, %d messages\n%s", side(at), live, e.out.flight.names(), e.post.in.Len(), p.history())
 		}

@@ -185,9 +185,9 @@ func (hs *driver) finish() {
 	e.complete()
 	if !e.out.flight.last {
 		e.flightConfirmed()
-		e.keys.forgetSealBefore(1)
+		e.keys.ForgetSealBefore(1)
 	}
-	e.keys.closeReadBefore(1)
+	e.keys.CloseReadBefore(1)
 	hs.announce()
 }
 

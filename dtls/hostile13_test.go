@@ -18,7 +18,7 @@ import (
 
 // authenticIn is a record with the keys of a side in an epoch.
 func (s *sim) authenticIn(from side, epoch uint16, typ record.ContentType, payload ...byte) []byte {
-	k := s.eng[from].keys.sealerOf(epoch)
+	k := s.eng[from].keys.SealerOf(epoch)
 	if k == nil {
 		s.t.Fatalf("%v has no keys of epoch %d", from, epoch)
 	}
@@ -34,11 +34,11 @@ func (s *sim) authenticIn(from side, epoch uint16, typ record.ContentType, paylo
 func (s *sim) nextKeys(from side) {
 	e := s.eng[from]
 	next := keys.NextTraffic13(e.post.suite.Hash, e.post.write)
-	if err := e.keys.installWrite13(e.post.suite, e.keys.write+1, next); err != nil {
+	if err := e.keys.InstallWrite13(e.post.suite, e.keys.Write()+1, next); err != nil {
 		s.t.Fatal(err)
 	}
 	e.post.write = next
-	e.keys.startWriting(e.keys.write + 1)
+	e.keys.StartWriting(e.keys.Write() + 1)
 }
 
 // says13 are the alerts that an engine wants to send, opened by the other one.
@@ -53,7 +53,7 @@ func (s *sim) says13(at side) (alerts []alert.Alert) {
 		if err != nil {
 			s.t.Fatalf("%v sends %s", at, describeDatagram(tx.Data))
 		}
-		typ, plain, _, err := s.eng[at.other()].keys.openerByBits(u.EpochBits).Open(u)
+		typ, plain, _, err := s.eng[at.other()].keys.OpenerByBits(u.EpochBits).Open(u)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestAuthenticRecords13(t *testing.T) {
 	} {
 		for to := range side(2) {
 			s := established13(t)
-			raw, _, err := s.eng[to.other()].keys.sealer().Seal(nil, test.typ, VersionDTLS12, test.payload)
+			raw, _, err := s.eng[to.other()].keys.Sealer().Seal(nil, test.typ, VersionDTLS12, test.payload)
 			if err != nil {
 				continue // no sealer makes it: record tests open what others made
 			}
@@ -164,7 +164,7 @@ func TestDataUnderHandshakeKeys(t *testing.T) {
 			s := newSim(t, client, server)
 			done := func() bool {
 				e := s.eng[to.other()]
-				return e.keys.sealerOf(epochHandshake) != nil && s.eng[to].keys.openerByBits(epochHandshake) != nil &&
+				return e.keys.SealerOf(epochHandshake) != nil && s.eng[to].keys.OpenerByBits(epochHandshake) != nil &&
 					(!complete || s.eng[to].Established())
 			}
 			if !s.run(time.Minute, done) {
@@ -255,7 +255,7 @@ func TestPostHandshakeFloods(t *testing.T) {
 			buf, handled, sent := make([]byte, 0, 2048), 0, 0
 			for e.Err() == nil && handled <= most {
 				h := message.Header{Type: test.typ, Length: uint32(len(test.body)), Seq: e.post.in.Awaited(), FragmentLength: uint32(len(test.body))}
-				d, _, err := peer.keys.sealer().Seal(buf, record.TypeHandshake, VersionDTLS12, append(h.Append(nil), test.body...))
+				d, _, err := peer.keys.Sealer().Seal(buf, record.TypeHandshake, VersionDTLS12, append(h.Append(nil), test.body...))
 				if err != nil {
 					t.Fatal(err)
 				}

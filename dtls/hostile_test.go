@@ -270,7 +270,7 @@ func TestEarlyDataOfClient(t *testing.T) {
 	s := newSim(t, client, server)
 	var finished []byte
 	s.onDeliver = func(to side, d []byte) []byte {
-		if to == serverSide && finished == nil && s.eng[clientSide].keys.write == 1 {
+		if to == serverSide && finished == nil && s.eng[clientSide].keys.Write() == 1 {
 			recs := records(t, d)
 			finished = recs[len(recs)-1]
 			d = d[:len(d)-len(finished)]
@@ -278,7 +278,7 @@ func TestEarlyDataOfClient(t *testing.T) {
 		return d
 	}
 	s.run(time.Second/10+time.Millisecond, func() bool { return finished != nil })
-	data, _, err := s.eng[clientSide].keys.sealer().Seal(nil, record.TypeApplicationData, VersionDTLS12, []byte("early"))
+	data, _, err := s.eng[clientSide].keys.Sealer().Seal(nil, record.TypeApplicationData, VersionDTLS12, []byte("early"))
 	if err != nil {
 		t.Fatal(err)
 	}

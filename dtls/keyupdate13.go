@@ -62,7 +62,7 @@ func (p *post13) peerUpdates(e *Engine, requested bool) error {
 		return alert.Errorf(alert.UnexpectedMessage, "more than %d key updates", lastEpoch-epochData)
 	}
 	next := keys.NextTraffic13(p.suite.Hash, p.read)
-	if err := e.keys.installRead13(p.suite, p.peerEpoch+1, next, e.p.replayWindow); err != nil {
+	if err := e.keys.InstallRead13(p.suite, p.peerEpoch+1, next, e.p.replayWindow); err != nil {
 		return err
 	}
 	keys.Wipe(p.read)
@@ -114,7 +114,7 @@ func (e *Engine) startUpdate(request bool) error {
 		e.resume()
 		return nil
 	}
-	if e.keys.write == lastEpoch || e.out.flight.nextSeq == lastSeq {
+	if e.keys.Write() == lastEpoch || e.out.flight.nextSeq == lastSeq {
 		return errTooManyUpdates
 	}
 	m := message.KeyUpdate{RequestUpdate: request}
@@ -138,10 +138,10 @@ func (e *Engine) messagesArrived() {
 	if p == nil {
 		return
 	}
-	e.keys.forgetSealBefore(epochData)
+	e.keys.ForgetSealBefore(epochData)
 	if e.p.IsClient {
 		// The server has our last flight, and repeats its own no more.
-		e.keys.closeReadBefore(epochData)
+		e.keys.CloseReadBefore(epochData)
 	}
 	if !p.update.out {
 		return
@@ -149,15 +149,15 @@ func (e *Engine) messagesArrived() {
 	again, request := p.update.again, p.update.request
 	p.update = keyUpdate{}
 	next := keys.NextTraffic13(p.suite.Hash, p.write)
-	epoch := e.keys.write + 1
-	if err := e.keys.installWrite13(p.suite, epoch, next); err != nil {
+	epoch := e.keys.Write() + 1
+	if err := e.keys.InstallWrite13(p.suite, epoch, next); err != nil {
 		e.fail(err)
 		return
 	}
 	keys.Wipe(p.write)
 	p.write = next
-	e.keys.startWriting(epoch)
-	e.keys.forgetSealBefore(epoch)
+	e.keys.StartWriting(epoch)
+	e.keys.ForgetSealBefore(epoch)
 	e.logTraffic(e.p.IsClient, int(epoch-epochData), next)
 	e.trace.keys(epoch, p.suite.ID)
 	e.events.push(Event{Kind: EventKeysUpdated})
@@ -171,7 +171,7 @@ func (e *Engine) keysUpdated() int {
 	if e.post == nil {
 		return 0
 	}
-	return int(e.keys.write)
+	return int(e.keys.Write())
 }
 
 func (e *Engine) logTraffic(client bool, generation int, secret []byte) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -59,8 +60,8 @@ func TestKeyUpdateNotAcknowledged(t *testing.T) {
 		s.run(time.Minute, func() bool { return false })
 	}
 	e := s.eng[clientSide]
-	if e.Err() != nil || e.keys.write != 3 || s.eng[serverSide].post.peerEpoch != 4 || !e.keysKept() || !e.NextTimeout().IsZero() {
-		t.Errorf("%v writes in epoch %d, next time-out %v\n%s", e, e.keys.write, e.NextTimeout(), s.history())
+	if e.Err() != nil || e.keys.Write() != 3 || s.eng[serverSide].post.peerEpoch != 4 || !e.keysKept() || !e.NextTimeout().IsZero() {
+		t.Errorf("%v writes in epoch %d, next time-out %v\n%s", e, e.keys.Write(), e.NextTimeout(), s.history())
 	}
 	if n := e.out.sent.number; n != 8 {
 		t.Errorf("sent %d times", n)
@@ -71,8 +72,8 @@ func TestKeyUpdateNotAcknowledged(t *testing.T) {
 	s.update(clientSide, false)
 	s.settle()
 	s.echo("with new keys")
-	if e.keys.write != 4 || s.count(clientSide, EventKeysUpdated) != 1 {
-		t.Errorf("%v writes in epoch %d\n%s", e, e.keys.write, s.history())
+	if e.keys.Write() != 4 || s.count(clientSide, EventKeysUpdated) != 1 {
+		t.Errorf("%v writes in epoch %d\n%s", e, e.keys.Write(), s.history())
 	}
 }
 
@@ -92,8 +93,8 @@ func TestKeyUpdateAcknowledgedLate(t *testing.T) {
 	s.flush(serverSide)
 	s.settle()
 	s.echo("with new keys")
-	if e.keys.write != 4 {
-		t.Errorf("%v writes in epoch %d\n%s", e, e.keys.write, s.history())
+	if e.keys.Write() != 4 {
+		t.Errorf("%v writes in epoch %d\n%s", e, e.keys.Write(), s.history())
 	}
 }
 
@@ -102,8 +103,8 @@ func TestKeyUpdateAcknowledgedLate(t *testing.T) {
 func TestAnswerIsNoACK(t *testing.T) {
 	s := keysKept13(t, clientSide, true)
 	e := s.eng[clientSide]
-	if e.keys.write != 3 || e.post.peerEpoch != 4 {
-		t.Errorf("client writes in epoch %d and reads in %d", e.keys.write, e.post.peerEpoch)
+	if e.keys.Write() != 3 || e.post.peerEpoch != 4 {
+		t.Errorf("client writes in epoch %d and reads in %d", e.keys.Write(), e.post.peerEpoch)
 	}
 	// Nor may another one go out, though the peer asks for it (Section 5.8.4).
 	s.muteACKs(serverSide, false)
@@ -112,8 +113,8 @@ func TestAnswerIsNoACK(t *testing.T) {
 	}
 	s.settle()
 	s.echo("with new keys")
-	if e.keys.write != 5 || s.eng[serverSide].keys.write != 5 {
-		t.Errorf("epochs %d and %d\n%s", e.keys.write, s.eng[serverSide].keys.write, s.history())
+	if e.keys.Write() != 5 || s.eng[serverSide].keys.Write() != 5 {
+		t.Errorf("epochs %d and %d\n%s", e.keys.Write(), s.eng[serverSide].keys.Write(), s.history())
 	}
 }
 
@@ -123,7 +124,7 @@ func TestKeyUpdateAtTheLimit(t *testing.T) {
 	s := keysKept13(t, clientSide, false)
 	e := s.eng[clientSide]
 	tries := e.out.sent.number
-	k := e.keys.sealer().(sealer13)
+	k := e.keys.Sealer().(epochs.Sealer13)
 	k.SetLimit(k.Next() + rekeyBefore + 10)
 	for range 10 {
 		s.echo("one of many")
@@ -201,7 +202,7 @@ func TestRestartAsksInTime(t *testing.T) {
 			e.tick(s.now)
 			e.suspectRestart()
 			s.run(time.Minute, func() bool { return false })
-			if e.Err() != nil || e.keys.write != 4 {
+			if e.Err() != nil || e.keys.Write() != 4 {
 				t.Errorf("%s, %s timers: %v\n%s", name, policy, e, s.history())
 			}
 		}
@@ -281,7 +282,7 @@ func TestKeyUpdateBehindTickets(t *testing.T) {
 	}
 	began := s.now
 	s.update(serverSide, false)
-	s.run(time.Hour, func() bool { return e.keys.write == 4 || e.Err() != nil })
+	s.run(time.Hour, func() bool { return e.keys.Write() == 4 || e.Err() != nil })
 	if took := s.now.Sub(began); e.Err() != nil || took > 4*time.Second {
 		t.Errorf("%v after %v\n%s", e, took, s.history())
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/epochs"
 )
 
 // established13 is a pair of DTLS 1.3 with nothing outstanding.
@@ -68,8 +69,8 @@ func TestKeyUpdate(t *testing.T) {
 			s.settle()
 			s.echo("done")
 			for i, e := range s.eng {
-				if e.keys.write != test.want[i] {
-					t.Errorf("%v writes in epoch %d, want %d\n%s", side(i), e.keys.write, test.want[i], s.history())
+				if e.keys.Write() != test.want[i] {
+					t.Errorf("%v writes in epoch %d, want %d\n%s", side(i), e.keys.Write(), test.want[i], s.history())
 				}
 				if d := e.Drops(); d.Total() != 0 {
 					t.Errorf("%v dropped %v", side(i), d)
@@ -101,8 +102,8 @@ func TestKeyUpdateLoss(t *testing.T) {
 		s.settle()
 		s.echo("after it all")
 		for i, e := range s.eng {
-			if e.keys.write < 4 {
-				t.Fatalf("%v: %v still writes in epoch %d\n%s", list, side(i), e.keys.write, s.history())
+			if e.keys.Write() < 4 {
+				t.Fatalf("%v: %v still writes in epoch %d\n%s", list, side(i), e.keys.Write(), s.history())
 			}
 		}
 		return [2]int{s.sent[0] - first[0], s.sent[1] - first[1]}
@@ -138,13 +139,8 @@ func TestManyKeyUpdates(t *testing.T) {
 	}
 	s.echo("after a thousand")
 	for i, e := range s.eng {
-		live := 0
-		for j := range e.keys.read {
-			if !e.keys.read[j].empty() {
-				live++
-			}
-		}
-		if live > maxEpochs {
+		live := len(e.keys.Readable())
+		if live > epochs.Max {
 			t.Errorf("%v keeps %d epochs", side(i), live)
 		}
 	}
@@ -153,12 +149,7 @@ func TestManyKeyUpdates(t *testing.T) {
 		if !e.NextTimeout().IsZero() {
 			t.Errorf("%v still has a time-out", side(i))
 		}
-		live := 0
-		for j := range e.keys.read {
-			if !e.keys.read[j].empty() {
-				live++
-			}
-		}
+		live := len(e.keys.Readable())
 		if live != 1 {
 			t.Errorf("%v keeps %d read epochs for ever", side(i), live)
 		}
@@ -170,13 +161,13 @@ func TestManyKeyUpdates(t *testing.T) {
 func TestRekey(t *testing.T) {
 	s := established13(t)
 	e := s.eng[clientSide]
-	e.keys.sealer().(sealer13).SetLimit(e.keys.sealer().Next() + rekeyBefore + 10)
+	e.keys.Sealer().(epochs.Sealer13).SetLimit(e.keys.Sealer().Next() + rekeyBefore + 10)
 	for range 20 {
 		s.echo("one of many")
 	}
 	s.settle()
-	if e.keys.write != 4 {
-		t.Errorf("client writes in epoch %d", e.keys.write)
+	if e.keys.Write() != 4 {
+		t.Errorf("client writes in epoch %d", e.keys.Write())
 	}
 }
 
@@ -185,7 +176,7 @@ func TestRekey(t *testing.T) {
 func TestForgeriesAskForKeys(t *testing.T) {
 	s := established13(t)
 	e := s.eng[serverSide]
-	e.keys.openerByBits(epochData).SetLimit(100)
+	e.keys.OpenerByBits(epochData).SetLimit(100)
 	forged := bytes.Repeat([]byte{0x2f}, 60)
 	forged[3], forged[4] = 0, 55
 	for i := range 99 {

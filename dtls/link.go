@@ -34,21 +34,21 @@ func (hs *driver) Add(typ message.Type, body []byte) (seq uint16) {
 }
 
 func (hs *driver) AddCCS() {
-	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.writeEpoch()})
+	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.Write()})
 }
 
 func (hs *driver) SendFlight(last bool)       { hs.sendFlight(last) }
 func (hs *driver) FlightAnswered(sample bool) { hs.e.flightAnswered(sample) }
-func (hs *driver) NextRecord() uint64         { return hs.e.keys.nextPlaintext() }
+func (hs *driver) NextRecord() uint64         { return hs.e.keys.NextPlaintext() }
 
 func (hs *driver) InstallRead(k handshake.Keys) (err error) {
 	e, epoch := hs.e, k.Epoch
 	if epoch == 0 {
-		epoch = e.keys.writeEpoch() + 1
-		err = e.keys.installRead12(k.Suite.AEAD, epoch, k.Key, k.IV, e.p.replayWindow)
+		epoch = e.keys.Write() + 1
+		err = e.keys.InstallRead12(k.Suite.AEAD, epoch, k.Key, k.IV, e.p.replayWindow)
 		keys.Wipe(k.Key, k.IV)
 	} else {
-		err = e.keys.installRead13(k.Suite, epoch, k.Secret, e.p.replayWindow)
+		err = e.keys.InstallRead13(k.Suite, epoch, k.Secret, e.p.replayWindow)
 	}
 	if err == nil && epoch != epochData {
 		e.trace.keys(epoch, k.Suite.ID)
@@ -60,14 +60,14 @@ func (hs *driver) InstallRead(k handshake.Keys) (err error) {
 func (hs *driver) InstallWrite(k handshake.Keys) (err error) {
 	e, epoch := hs.e, k.Epoch
 	if epoch == 0 {
-		epoch = e.keys.writeEpoch() + 1
-		err = e.keys.installWrite12(k.Suite.AEAD, epoch, k.Key, k.IV)
+		epoch = e.keys.Write() + 1
+		err = e.keys.InstallWrite12(k.Suite.AEAD, epoch, k.Key, k.IV)
 		keys.Wipe(k.Key, k.IV)
 	} else {
-		err = e.keys.installWrite13(k.Suite, epoch, k.Secret)
+		err = e.keys.InstallWrite13(k.Suite, epoch, k.Secret)
 	}
 	if err == nil {
-		e.keys.startWriting(epoch)
+		e.keys.StartWriting(epoch)
 	}
 	return err
 }

@@ -76,8 +76,8 @@ func TestRandomPaths13(t *testing.T) {
 				}
 				s.echoLast("data")
 				for at, e := range s.eng {
-					if e.keys.write < 4 {
-						t.Fatalf("seed %d: %v writes in epoch %d\n%s", seed, side(at), e.keys.write, s.history())
+					if e.keys.Write() < 4 {
+						t.Fatalf("seed %d: %v writes in epoch %d\n%s", seed, side(at), e.keys.Write(), s.history())
 					}
 				}
 			}

@@ -146,7 +146,7 @@ func TestHandshakeMemoryIsFreed(t *testing.T) {
 func TestLastFlightIsFreed(t *testing.T) {
 	s := established(t)
 	for at, e := range s.eng {
-		if e.out.flight.msgs != nil || e.handshaking() || e.keys.opener(0) != nil || e.keys.sealerOf(0) != nil {
+		if e.out.flight.msgs != nil || e.handshaking() || e.keys.Opener(0) != nil || e.keys.SealerOf(0) != nil {
 			t.Errorf("%s keeps a flight or plaintext keys", side(at))
 		}
 	}

@@ -176,7 +176,7 @@ func TestACKRefused(t *testing.T) {
 
 // crumb is the next byte of a ticket that never ends, of the server.
 func (s *sim) crumb() []byte {
-	k := s.eng[serverSide].keys.sealer()
+	k := s.eng[serverSide].keys.Sealer()
 	h := ticketHeader(s.eng[clientSide].post.in.Awaited(), 3000, uint32(k.Next()%1500)*2)
 	return s.authentic(serverSide, 22, append(h, 7)...)
 }

@@ -126,16 +126,16 @@ func TestHintManualData(t *testing.T) {
 	if e.MTU() != defaultMTU || e.MaxData() != most {
 		t.Errorf("the limit is %d, MaxData %d", e.MTU(), e.MaxData())
 	}
-	fits := 900 - e.keys.sealer().Overhead()
+	fits := 900 - e.keys.Sealer().Overhead()
 	sendData(t, e, fits)
-	next := e.keys.sealer().Next()
+	next := e.keys.Sealer().Next()
 	var lp *LargePacketError
 	if err := e.Write(s.now, make([]byte, fits+1)); !errors.As(err, &lp) || IsFatal(err) || *lp != (LargePacketError{
 		Op: "write", Size: 901, MTU: defaultMTU, PathMTU: 900, MaxData: fits, Source: FromICMP,
 	}) {
 		t.Errorf("the next Write: %v, %+v", err, lp)
 	}
-	if e.keys.sealer().Next() != next {
+	if e.keys.Sealer().Next() != next {
 		t.Error("it used a record number")
 	}
 	sendData(t, e, most) // whoever insists, means it

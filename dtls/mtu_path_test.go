@@ -307,12 +307,12 @@ func fillMTU(t *testing.T, e *Engine, mtu int, data, buf []byte) {
 	if err := e.SetMTU(mtu); err != nil {
 		t.Fatal(err)
 	}
-	n, next := e.MaxData(), e.keys.sealer().Next()
+	n, next := e.MaxData(), e.keys.Sealer().Next()
 	var lp *LargePacketError
 	if err := e.Write(simStart, data[:n+1]); !errors.As(err, &lp) || lp.MaxData != n || lp.MTU != mtu || lp.Size != mtu+1 || lp.Op != "write" {
 		t.Fatalf("MTU %d: Write(MaxData()+1): %v, %+v", mtu, err, lp)
 	}
-	if _, ok := e.PollTransmit(simStart, buf); ok || e.keys.sealer().Next() != next {
+	if _, ok := e.PollTransmit(simStart, buf); ok || e.keys.Sealer().Next() != next {
 		t.Fatalf("MTU %d: the refused Write used a record number", mtu)
 	}
 	if err := e.Write(simStart, data[:n]); err != nil {
@@ -336,8 +336,8 @@ func TestWriteOvertakenBySetMTU(t *testing.T) {
 	if err := e.SetMTU(500); err != nil {
 		t.Fatal(err)
 	}
-	next := e.keys.sealer().Next()
-	if tx, ok := e.PollTransmit(s.now, nil); ok || e.keys.sealer().Next() != next {
+	next := e.keys.Sealer().Next()
+	if tx, ok := e.PollTransmit(s.now, nil); ok || e.keys.Sealer().Next() != next {
 		t.Errorf("sent %d bytes", len(tx.Data))
 	}
 	ev, _ := e.PollEvent()

@@ -17,7 +17,7 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "quoteRing", "readEpoch", "reception", "restartWatch", "sealEpoch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
+		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "quoteRing", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "deadline", "ending", "inbox", "news", "opening", "pathHint", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
@@ -35,6 +35,7 @@ var owned = map[string][]string{
 		"awaitServerCertificateVerify13", "awaitServerFinished12", "awaitServerFinished13", "awaitServerHelloDone12",
 		"awaitServerKeyExchange12",
 	},
+	"../internal/epochs":     {"Epochs", "readEpoch", "sealEpoch"},
 	"../internal/reassembly": {"Joiner", "Message", "partial"},
 	"../internal/ring":       {"Ring"},
 	"../internal/roster":     {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},

@@ -54,13 +54,13 @@ func (hs *driver) finish13(r handshake.Result) {
 	e.complete()
 	e.post = post
 	post.in = hs.in
-	e.keys.closeReadBefore(epochHandshake)
+	e.keys.CloseReadBefore(epochHandshake)
 	if !e.p.IsClient {
 		// RFC 9147, Section 5.8.1: the client's Finished acknowledges ours; a
 		// client that repeats it misses our ACK.
 		e.flightConfirmed()
-		e.keys.forgetSealBefore(epochData)
-		e.keys.retire = e.now.Add(keepHandshake)
+		e.keys.ForgetSealBefore(epochData)
+		e.keys.RetireAt(e.now.Add(keepHandshake))
 		e.path.addressProven(true)
 		e.sendTickets13(hs.m.Config)
 	}

@@ -526,7 +526,7 @@ func (e *Engine) setMessageSeq(seq uint16) { e.out.flight.setNextSeq(seq) }
 // newMessage numbers a message of ours, for the epoch that is written now.
 func (e *Engine) newMessage(typ message.Type, body []byte) outMessage {
 	return outMessage{
-		typ: typ, seq: e.out.flight.takeSeq(), epoch: e.keys.writeEpoch(), body: body,
+		typ: typ, seq: e.out.flight.takeSeq(), epoch: e.keys.Write(), body: body,
 		// Many peers cannot join the fragments of these.
 		whole: typ == message.TypeClientHello || typ == message.TypeServerHello || typ == message.TypeHelloVerifyRequest,
 	}

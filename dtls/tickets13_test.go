@@ -38,7 +38,7 @@ func TestUnacknowledgedTickets(t *testing.T) {
 	s.update(serverSide, true)
 	s.settle()
 	s.echo("with new keys")
-	if n := s.eng[serverSide].keys.write; n != epochData+1 {
+	if n := s.eng[serverSide].keys.Write(); n != epochData+1 {
 		t.Errorf("the server writes in epoch %d", n)
 	}
 }
