@@ -300,7 +300,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 	if !e.speaks13() || e.over() || !got.kept {
 		return
 	}
-	if e.post != nil {
+	if e.established() {
 		// RFC 9147, Section 7.1: "All other flights MUST be ACKed", also when
 		// they are repeated. A server's flight is answered by the client's.
 		if got.lost || answered || n.Epoch < epochData && e.p.IsClient {

@@ -76,7 +76,7 @@ func (e *Engine) peerClosed(n recordNumber) {
 	case e.closing.received:
 		return
 	}
-	if e.post == nil {
+	if !e.speaks13() {
 		e.confirmLastFlight()
 	}
 	e.closing.received, e.closing.number = true, n
@@ -116,7 +116,7 @@ func (e *Engine) Linger(now time.Time) bool {
 	}
 	e.closing.sent = true
 	e.closing.until = e.now.Add(e.p.linger)
-	if e.post != nil {
+	if e.speaks13() {
 		e.closing.again = e.now.Add(e.out.timer.rto)
 	}
 	if !e.out.flight.unsent() && !e.acks.now { // else behind these
@@ -133,7 +133,7 @@ func (e *Engine) Linger(now time.Time) bool {
 // mayLackFlight reports whether a flight of the handshake, or the ACK of one, may not
 // have arrived.
 func (e *Engine) mayLackFlight() bool {
-	if e.post == nil {
+	if !e.speaks13() {
 		return len(e.out.flight.msgs) > 0
 	}
 	// The ACK of a client's Finished has no ACK; a record of the client under the
@@ -160,12 +160,12 @@ func (e *Engine) continueLinger() {
 	e.events = events{}
 	switch {
 	case e.closing.received:
-	case e.post != nil:
+	case e.speaks13():
 		e.repeatCloseNotify13()
 	case !e.mayLackFlight():
 		e.sendAlert(alert.Warning, alert.CloseNotify) // the peer still sends: the first was lost
 	}
-	waits := e.mayLackFlight() || e.post != nil && !e.closing.received && e.closing.repeats < maxCloseNotifyRepeats
+	waits := e.mayLackFlight() || e.speaks13() && !e.closing.received && e.closing.repeats < maxCloseNotifyRepeats
 	if !waits || !e.now.Before(e.closing.until) {
 		e.end(errEngineClosed)
 	}

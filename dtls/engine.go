@@ -173,7 +173,7 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
 	e.hs.m.StartServer(hello.cookie, hello.chosen, hello.retry)
-	e.hs.cookie, e.hs.vouched = hello.cookie != nil, hello.cookie != nil && hello.whole
+	e.hs.cookie, e.hs.whole = hello.cookie != nil, hello.cookie != nil && hello.whole
 	e.source.Local = hello.local
 	e.path.addressProven(hello.proven)
 	e.path.setAddr(hello.From)
@@ -213,7 +213,7 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	}
 	e.path.credit.received(len(datagram))
 	if e.handshaking() {
-		e.hs.heard++
+		e.hs.received++
 	}
 	e.out.pacer.restart() // an arrival lets the next burst go
 	before := e.drops

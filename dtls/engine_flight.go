@@ -16,6 +16,6 @@ func (hs *driver) sendFlight(last bool) {
 // transportSaid notes an error that may explain why nothing comes.
 func (e *Engine) transportSaid(err error) {
 	if e.handshaking() {
-		e.hs.trouble = err
+		e.hs.transport = err
 	}
 }

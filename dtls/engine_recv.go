@@ -175,14 +175,14 @@ func (e *Engine) versionFits(h record.Header) bool {
 	return h.Version == VersionDTLS12 || h.Version == message.Version10 && (e.state.Version == 0 || repeats)
 }
 
-// holdsEarly reports whether a record of the epoch to come, or data that
-// overtook the Finished, should wait for it (THREATS: never delivered before
-// the Finished verifies, never fatal).
+// holdsEarly reports whether a record of the epoch to come, or application data that
+// came before the Finished, has to wait for it: it is not delivered before the
+// Finished is verified, nor is it fatal.
 func (e *Engine) holdsEarly(h record.Header) bool {
-	if !e.handshaking() || h.Epoch != 1 || e.speaks13() {
+	if !e.handshaking() || h.Epoch != uint64(e.hs.next) || e.speaks13() {
 		return false
 	}
-	return e.keys.Opener(1) == nil || h.Type == record.TypeApplicationData
+	return e.keys.Opener(h.Epoch) == nil || h.Type == record.TypeApplicationData
 }
 
 // holdsEarly13 does so for DTLS 1.3: records of the handshake that overtook the
@@ -230,7 +230,7 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 	case e.peerOverLimit(len(plaintext)):
 		e.fail(alert.Errorf(alert.RecordOverflow, "record of %d bytes, RecordSizeLimit is %d", len(plaintext), e.p.RecordSizeLimit))
 	default:
-		if e.post == nil {
+		if !e.speaks13() {
 			e.confirmLastFlight()
 		}
 		e.events.push(Event{Kind: EventData, Data: plaintext})
@@ -244,7 +244,7 @@ func (e *Engine) confirmLastFlight() {
 		return // nothing was sent yet that it could prove: the data came early
 	}
 	e.flightConfirmed()
-	e.keys.ForgetSealBefore(1)
+	e.keys.ForgetSealBefore(e.keys.Write())
 }
 
 // handleHandshakeRecord takes the fragments of a record: several may share one.
@@ -273,7 +273,7 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 		switch {
 		case e.handshaking():
 			v, disorder = e.hs.handleFragment(epoch, h, body)
-		case e.post != nil:
+		case e.speaks13():
 			v, disorder = e.post.handleFragment(e, epoch, h, body)
 		default:
 			e.handlePostHandshake12(epoch, h, body)

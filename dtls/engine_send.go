@@ -298,7 +298,7 @@ func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
 		return dst, err
 	}
 	s := e.keys.Sealer()
-	if e.post != nil && s.Remaining() < rekeyBefore {
+	if e.speaks13() && s.Remaining() < rekeyBefore {
 		e.rekey()
 	}
 	out, _, err := s.Seal(dst, record.TypeApplicationData, VersionDTLS12, p)
@@ -370,7 +370,7 @@ func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) 
 		return nil, e.err
 	case !e.established():
 		return nil, errHandshakeOngoing
-	case e.post != nil:
+	case e.speaks13():
 		return keys.Exporter13(e.post.suite.Hash, e.post.exporter, label, context, length)
 	case !e.state.ExtendedMasterSecret:
 		return nil, errExporterNeedsEMS

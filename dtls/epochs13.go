@@ -16,9 +16,6 @@ const (
 	epochData      = handshake.EpochData // the first of those for data
 )
 
-// speaks13 reports whether DTLS 1.3 is agreed on, or asked for by the server.
-func (e *Engine) speaks13() bool { return e.state.Version == VersionDTLS13 }
-
 // limitRecords13: both sides have sent record_size_limit, the peer with that
 // value; 0: it has not. RFC 8449, Section 4: in DTLS 1.3 the limit counts the
 // content type, which stands in each record.
@@ -50,7 +47,7 @@ const (
 // Those of the handshake have a time of their own: that data comes, after a
 // Finished that was repeated, does not say that the ACK of it has arrived.
 func (e *Engine) opened13(n recordNumber) {
-	if e.post == nil || uint16(n.Epoch) <= e.post.seenEpoch {
+	if !e.established13() || uint16(n.Epoch) <= e.post.seenEpoch {
 		return
 	}
 	updated := e.post.seenEpoch >= epochData
@@ -62,7 +59,7 @@ func (e *Engine) opened13(n recordNumber) {
 
 // retireKeys ends the keys whose time has come.
 func (e *Engine) retireKeys(now time.Time) {
-	if at := e.keys.Retirement(); at.IsZero() || now.Before(at) || e.post == nil {
+	if at := e.keys.Retirement(); at.IsZero() || now.Before(at) || !e.established13() {
 		return
 	}
 	e.keys.RetireAt(time.Time{})

@@ -17,34 +17,35 @@ type driver struct {
 	e *Engine
 	m *handshake.Handshake
 
-	began  time.Time
-	heard  int    // datagrams
-	record uint64 // number of the record at hand
-	in     reassembly.Joiner
-	flight []outMessage // under preparation
+	began    time.Time
+	received int    // datagrams
+	record   uint64 // number of the record that is being handled
+	next     uint16 // DTLS 1.2: epoch of the keys that this handshake makes
+	in       reassembly.Joiner
+	flight   []outMessage // under preparation
 
-	cookie    bool // the door accepted the hello for its cookie
-	vouched   bool // and saw the whole of it in one datagram
+	cookie    bool // the door accepted the ClientHello for its cookie
+	whole     bool // and received all of it in one datagram
 	suspicion suspicion
 	warned    bool // a plaintext warning was reported
-	ccs       int
+	ccs       int  // change_cipher_spec received
 
-	held      [][]byte // records that came before their keys
+	held      [][]byte // records received before their keys
 	heldBytes int
 	retryHeld bool
 
-	trouble error // what the transport said last, for the error of a time-out
+	transport error // last error of the transport, for the text of a time-out
 }
 
-// suspicion is a fault in unauthenticated plaintext. It is believed if no
-// valid progress follows until its deadline, see PlaintextAlerts.
+// suspicion is a fault in plaintext, which may be forged. It ends the handshake if
+// no valid message follows until its deadline, see PlaintextAlerts.
 type suspicion struct {
 	err      error
 	deadline time.Time
 }
 
 func newHandshake(e *Engine, now time.Time) *driver {
-	hs := &driver{e: e, began: now}
+	hs := &driver{e: e, began: now, next: e.keys.Write() + 1}
 	hs.m = handshake.New(&e.p.Config, hs)
 	begins := message.SetOf(message.TypeClientHello)
 	if e.p.IsClient {
@@ -83,17 +84,20 @@ func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v
 	return v, disorder
 }
 
-// epochFits: a message comes in the epoch its place in the handshake has.
+// epochFits reports whether a message has its place in the epoch of its record.
 func (hs *driver) epochFits(t message.Type, epoch uint16) bool {
-	if epoch >= epochHandshake || hs.e.speaks13() {
+	if hs.e.speaks13() {
 		// RFC 9147, Section 6.1: "There are three unencrypted messages in DTLS,
 		// namely ClientHello, ServerHello, and HelloRetryRequest."
 		plain := t == message.TypeClientHello || t == message.TypeServerHello || t == message.TypeHelloVerifyRequest
 		return plain == (epoch == 0) && (epoch == 0 || epoch == epochHandshake)
 	}
-	// RFC 5246, Section 7.4.9: Finished is the first message under the new
-	// keys, and in a first handshake the only one.
-	return (t == message.TypeFinished) == (epoch == 1)
+	// RFC 5246, Section 7.4.9: Finished is the first message under the new keys,
+	// and the only one of the handshake.
+	if t == message.TypeFinished {
+		return epoch == hs.next
+	}
+	return epoch == hs.next-1
 }
 
 // drive takes the messages that are complete, in order.
@@ -130,9 +134,9 @@ func (hs *driver) drive() {
 	}
 }
 
-// fault deals with a message that cannot be right. What a key vouched for, or
-// what is our own failure, ends the handshake; plaintext is put aside, and so
-// is the suspicion until it proves true.
+// fault handles an illegal message. An authentic one ends the handshake, and so does
+// a failure of this side. One in plaintext may be forged: it is rejected, and its
+// fault noted as a suspicion.
 func (hs *driver) fault(m *reassembly.Message, err error) {
 	var peers *alert.Error
 	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.Epoch > 0 || hs.broughtCookie(m) {
@@ -144,14 +148,14 @@ func (hs *driver) fault(m *reassembly.Message, err error) {
 	hs.suspect(err)
 }
 
-// broughtCookie reports whether m is the very hello that the door let in: nobody
-// else knows its cookie. If it came in several datagrams, some of its fragments
-// may be another's all the same.
+// broughtCookie reports whether m is the ClientHello that the door accepted: its
+// cookie is not known to others. Of a hello in several datagrams some fragments may
+// be forged all the same.
 func (hs *driver) broughtCookie(m *reassembly.Message) bool {
-	return hs.vouched && hs.m.AwaitsHello() && hs.m.HasCookie(m.Body())
+	return hs.whole && hs.m.AwaitsHello() && hs.m.HasCookie(m.Body())
 }
 
-// suspect notes an unauthenticated reason to end the handshake.
+// suspect notes a reason to end the handshake that may be forged.
 func (hs *driver) suspect(err error) {
 	switch hs.params().plaintextAlerts {
 	case AlertsImmediate:
@@ -159,12 +163,12 @@ func (hs *driver) suspect(err error) {
 	case AlertsDelayed:
 		wait := hs.e.out.timer.reaction()
 		if hs.cookie && hs.e.out.sent.number == 0 {
-			// It is the client's timer that brings the rest of the hello again.
-			// That has learned nothing of ours, and begins with Initial as a rule.
+			// The timer of the client repeats the rest of its hello. It has no round
+			// trip to go by, and is the initial one as a rule.
 			wait = max(wait, 2*hs.m.Config.FirstTimer)
 		}
 		if hs.m.AwaitsSecondHello() {
-			wait *= 2 // likewise, and our own timer first, which tells it what was asked for
+			wait *= 2 // likewise, after our timer has repeated the HelloRetryRequest
 		}
 		if hs.suspicion.err == nil {
 			hs.suspicion = suspicion{err, hs.e.now.Add(wait)}
@@ -173,7 +177,7 @@ func (hs *driver) suspect(err error) {
 	}
 }
 
-// finish leaves the handshake behind: the association is established.
+// finish ends the handshake: the association is established.
 func (hs *driver) finish() {
 	e, r := hs.e, hs.m.Result
 	if e.speaks13() {
@@ -185,13 +189,13 @@ func (hs *driver) finish() {
 	e.complete()
 	if !e.out.flight.last {
 		e.flightConfirmed()
-		e.keys.ForgetSealBefore(1)
+		e.keys.ForgetSealBefore(hs.next)
 	}
-	e.keys.CloseReadBefore(1)
+	e.keys.CloseReadBefore(hs.next)
 	hs.announce()
 }
 
-// announce tells the world, and goes on with what came early.
+// announce reports the completed handshake, and handles the records that were held.
 func (hs *driver) announce() {
 	e := hs.e
 	e.trace.established(e.state)
@@ -215,13 +219,13 @@ func (hs *driver) handleTimeout(now time.Time) {
 		return
 	}
 	if s := hs.suspicion; s.err != nil && !now.Before(s.deadline) {
-		hs.believe(s.err)
+		hs.conclude(s.err)
 	}
 }
 
-// believe ends the handshake, unless the present state can restart it. Then the
+// conclude ends the handshake, unless the present state can restart it. Then the
 // reason is kept, for the case that the server answers nothing from here on.
-func (hs *driver) believe(err error) {
+func (hs *driver) conclude(err error) {
 	if hs.m.Restart() {
 		hs.suspicion = suspicion{err, hs.e.now.Add(restartPatience * hs.m.Config.FirstTimer)}
 		return
@@ -236,7 +240,7 @@ const restartPatience = 4
 // maxHeld bounds the records that wait for their keys, in bytes.
 const maxHeld = 4096
 
-// hold keeps a record that overtook what its keys are made of.
+// hold keeps a record whose keys are not installed yet.
 func (hs *driver) hold(raw []byte) {
 	if hs.heldBytes+len(raw) > maxHeld {
 		hs.e.drops.Memory++
@@ -246,7 +250,7 @@ func (hs *driver) hold(raw []byte) {
 	hs.held = append(hs.held, bytes.Clone(raw))
 }
 
-// handleHeld tries what was held; some of it may be held once more.
+// handleHeld handles the records that were held; some may be held once more.
 func (hs *driver) handleHeld() {
 	held := hs.held
 	hs.held, hs.heldBytes = nil, 0

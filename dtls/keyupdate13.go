@@ -92,7 +92,7 @@ func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
 		return e.err
 	case !e.established():
 		return errHandshakeOngoing
-	case e.post == nil:
+	case !e.speaks13():
 		return errNoKeyUpdate
 	case e.closing.begun():
 		return errEngineClosed
@@ -129,7 +129,7 @@ func (e *Engine) startUpdate(request bool) error {
 
 // keysKept reports whether a KeyUpdate is suspended.
 func (e *Engine) keysKept() bool {
-	return e.post != nil && e.post.update.out && e.out.suspended()
+	return e.established13() && e.post.update.out && e.out.suspended()
 }
 
 // messagesArrived follows the acknowledgement of all messages after the handshake.
@@ -168,7 +168,7 @@ func (e *Engine) messagesArrived() {
 
 // keysUpdated grows with each change of our own keys.
 func (e *Engine) keysUpdated() int {
-	if e.post == nil {
+	if !e.established13() {
 		return 0
 	}
 	return int(e.keys.Write())
@@ -193,7 +193,7 @@ func (e *Engine) rekey() {
 
 // exhausted is the error when the keys in use cannot protect another record.
 func (e *Engine) exhausted() error {
-	if e.post == nil || !e.post.update.out {
+	if !e.established13() || !e.post.update.out {
 		return errKeysExhausted
 	}
 	return fmt.Errorf("%w: peer has not acknowledged key_update, sent %d times in %v",
@@ -203,7 +203,7 @@ func (e *Engine) exhausted() error {
 // rekeyPeer requests new keys of the peer, once for each epoch, after half of the
 // forgeries that the keys in use may refuse (RFC 9147, Section 4.5.3).
 func (e *Engine) rekeyPeer() {
-	if e.post != nil && e.post.asked != e.post.peerEpoch {
+	if e.established13() && e.post.asked != e.post.peerEpoch {
 		e.post.asked = e.post.peerEpoch
 		_ = e.startUpdate(true)
 	}

@@ -44,7 +44,7 @@ func (hs *driver) NextRecord() uint64         { return hs.e.keys.NextPlaintext()
 func (hs *driver) InstallRead(k handshake.Keys) (err error) {
 	e, epoch := hs.e, k.Epoch
 	if epoch == 0 {
-		epoch = e.keys.Write() + 1
+		epoch = hs.next
 		err = e.keys.InstallRead12(k.Suite.AEAD, epoch, k.Key, k.IV, e.p.replayWindow)
 		keys.Wipe(k.Key, k.IV)
 	} else {
@@ -60,7 +60,7 @@ func (hs *driver) InstallRead(k handshake.Keys) (err error) {
 func (hs *driver) InstallWrite(k handshake.Keys) (err error) {
 	e, epoch := hs.e, k.Epoch
 	if epoch == 0 {
-		epoch = e.keys.Write() + 1
+		epoch = hs.next
 		err = e.keys.InstallWrite12(k.Suite.AEAD, epoch, k.Key, k.IV)
 		keys.Wipe(k.Key, k.IV)
 	} else {

@@ -64,3 +64,10 @@ func (p *phase) established() bool { return p.at == phaseEstablished || p.at == 
 // maySendData reports whether application data can be protected. RFC 8446, Section
 // 2.3 would allow a client early data before; it is not implemented.
 func (p *phase) maySendData() bool { return p.established() }
+
+// speaks13 reports whether DTLS 1.3 is agreed on, or asked for by a
+// HelloRetryRequest. It is the only place that tells the versions apart.
+func (e *Engine) speaks13() bool { return e.state.Version == VersionDTLS13 }
+
+// established13 reports whether post is there: the handshake of DTLS 1.3 is complete.
+func (e *Engine) established13() bool { return e.established() && e.speaks13() }

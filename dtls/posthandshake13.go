@@ -136,7 +136,7 @@ func (p *post13) take(e *Engine, m *reassembly.Message) error {
 // later ones are useless to a peer without them, and have all of them sent again.
 func (e *Engine) suspend() bool {
 	switch {
-	case e.post == nil:
+	case !e.established13():
 		return false
 	case e.lingers():
 	case e.post.update.out && !e.heard.After(e.out.timer.since):
@@ -262,7 +262,7 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 // for one association (RFC 8446, Appendix C.4). ErrNoSession: the server has
 // given none, or not yet; they come after the handshake.
 func (e *Engine) Session() ([]byte, error) {
-	if e.post == nil || len(e.post.sessions) == 0 {
+	if !e.established13() || len(e.post.sessions) == 0 {
 		return nil, ErrNoSession
 	}
 	last := len(e.post.sessions) - 1

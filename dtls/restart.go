@@ -91,7 +91,7 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 // association itself began with, late or repeated by somebody.
 func (e *Engine) ownHello(datagram []byte) bool {
 	random := e.secrets.clientRandom
-	if e.post != nil {
+	if e.speaks13() {
 		random = e.post.clientRandom
 	}
 	const at = record.HeaderLen + message.HeaderLen + 2 // after client_version
@@ -152,7 +152,7 @@ func (e *Engine) suspectRestart() {
 // asksForLife has the peer acknowledge something, and reports whether that can be
 // done: DTLS 1.3 has KeyUpdates, 1.2 has nothing that every peer answers.
 func (e *Engine) asksForLife() bool {
-	if e.post == nil {
+	if !e.speaks13() {
 		return false
 	}
 	if !e.post.update.out {

@@ -275,6 +275,6 @@ func (e *Engine) timeoutError() error {
 	}
 	return &handshakeTimeoutError{
 		sent: e.out.flight.names(), awaited: e.hs.awaited(), tries: e.out.sent.number, elapsed: e.now.Sub(e.hs.began),
-		mtu: e.path.limit(), heard: e.hs.heard, transport: e.hs.trouble,
+		mtu: e.path.limit(), heard: e.hs.received, transport: e.hs.transport,
 	}
 }
