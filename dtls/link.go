@@ -37,7 +37,20 @@ func (hs *driver) AddCCS() {
 	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.Write()})
 }
 
-func (hs *driver) SendFlight(last bool)       { hs.sendFlight(last) }
+// SendFlight begins with the flight that was prepared. The peer's flight is complete,
+// which acknowledges our flight before it; this flight acknowledges the peer's (RFC
+// 9147, Section 7.1).
+func (hs *driver) SendFlight(last bool) {
+	e := hs.e
+	e.flightAnswered(true)
+	e.out.load(hs.flight, last)
+	if e.path.follow(e.out.flight.hello() != nil, e.now) {
+		e.pathChanged()
+	}
+	hs.flight = nil
+	e.acks.clear()
+}
+
 func (hs *driver) FlightAnswered(sample bool) { hs.e.flightAnswered(sample) }
 func (hs *driver) NextRecord() uint64         { return hs.e.keys.NextPlaintext() }
 

@@ -268,6 +268,13 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 	e.sendAgain(flightTimer, TimerExpired)
 }
 
+// transportSaid notes an error of the transport for timeoutError.
+func (e *Engine) transportSaid(err error) {
+	if e.handshaking() {
+		e.hs.transport = err
+	}
+}
+
 // timeoutError is the error of an association whose tries are used up.
 func (e *Engine) timeoutError() error {
 	if !e.handshaking() {
