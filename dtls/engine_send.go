@@ -60,7 +60,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 // flightMayGo reports whether nothing holds the flight back now.
 func (e *Engine) flightMayGo() bool { return !e.out.sent.stalled && !e.out.pacer.pauses(e.now) }
 
-// pollFlight fills a datagram with what the flight has still to send, in order.
+// pollFlight fills a datagram with the unsent part of the flight, in order.
 func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	o := &e.out
 	whole := e.flightLimit()
@@ -88,10 +88,10 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	return tx, true
 }
 
-// flightLimit is how large the next datagram of the flight may be. A hello that
-// needs several anyway, as one with a post-quantum share does, is cut for the
-// fallback from the start: that costs a datagram more where the path is wide, and
-// saves the time-outs that find out where it is not.
+// flightLimit is how large the next datagram of the flight may be. A ClientHello that
+// needs several datagrams anyway, as with a post-quantum share, is cut for the
+// fallback from the start: one datagram more on a wide path saves the time-outs on a
+// narrow one.
 func (e *Engine) flightLimit() int {
 	limit := e.path.limit()
 	hello := e.out.flight.hello()
@@ -104,13 +104,13 @@ func (e *Engine) flightLimit() int {
 	return limit
 }
 
-// datagram is one that is being filled.
+// datagram is filled with records of the flight.
 type datagram struct {
 	e     *Engine
 	start int // of this datagram in buf
 	buf   []byte
 	limit int
-	whole int // limit but for the credit, which grows: not a reason to cut again
+	whole int // limit without the credit, which grows: it is no reason to cut
 	parts []sentPart
 
 	shared  []byte // fragments that share the record being collected, epoch > 0
@@ -119,38 +119,38 @@ type datagram struct {
 	records []sentRecord
 }
 
-// room is what the record being collected can still take. RFC 6347, Section
+// room is how much the record being collected has left. RFC 6347, Section
 // 4.1: no record has more than 2^14 bytes, however large the datagram.
-func (d *datagram) room(s epochs.Sealer) int {
-	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), d.e.maxContent(s)) - len(d.shared)
+func (d *datagram) room(m *outMessage, s epochs.Sealer) int {
+	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), d.e.maxContent(m.epoch)) - len(d.shared)
 }
 
-// maxContent is the longest content of a record: RFC 8449, Section 4 has the
-// peer's limit bind protected records only.
-func (e *Engine) maxContent(s epochs.Sealer) int {
-	if e.peerLimit > 0 && s.AEAD() != record.None {
+// maxContent is the longest content of a record. RFC 8449, Section 4: the limit of
+// the peer applies to protected records only, those after epoch 0.
+func (e *Engine) maxContent(epoch uint16) int {
+	if e.peerLimit > 0 && epoch > 0 {
 		return e.peerLimit
 	}
 	return record.MaxPlaintext
 }
 
-// put adds what fits of message i, all its fragments. It reports whether the
-// message is done, so that the next may follow.
+// put adds the unsent fragments of message i that fit. It reports whether none is
+// left, so that the next message may follow.
 func (d *datagram) put(i int) bool {
 	m := d.e.out.flight.message(i)
 	s := d.e.keys.SealerOf(m.epoch)
 	if m.ccs {
-		return d.putCCS(i, s)
+		return d.putCCS(i, m, s)
 	}
 	if len(d.shared) > 0 && m.epoch != d.epoch && !d.flush() {
 		return false
 	}
-	fresh := min(d.whole-s.Overhead(), d.e.maxContent(s)) - message.HeaderLen
+	fresh := min(d.whole-s.Overhead(), d.e.maxContent(m.epoch)) - message.HeaderLen
 	for !m.done() {
 		if len(d.shared) > 0 && !d.shares(m, s) && !d.flush() {
 			return false
 		}
-		lo, hi, ok := m.next(d.room(s)-message.HeaderLen, fresh, d.e.out.backwards())
+		lo, hi, ok := m.next(d.room(m, s)-message.HeaderLen, fresh, d.e.out.backwards())
 		if !ok {
 			return false
 		}
@@ -166,23 +166,22 @@ func (d *datagram) put(i int) bool {
 	return true
 }
 
-// shares reports whether a message may go into the record that is being
-// collected: whole messages of an epoch above 0 when they are sent for the first
-// time. In a record of its own is every fragment, and what is repeated: NSS 3.125
-// passes over the rest of a record behind something that it has already. It would
-// do so for ever if the record was always made in the same way.
+// shares reports whether a message may go into the record that is being collected:
+// whole messages of an epoch above 0 in the first transmission. Fragments and
+// retransmissions have a record each: NSS 3.125 skips the rest of a record behind a
+// message that it has already, and would do so for ever with the same record.
 func (d *datagram) shares(m *outMessage, s epochs.Sealer) bool {
-	return m.sent.Bytes() == 0 && d.e.out.sent.number == 1 && message.HeaderLen+len(m.body) <= d.room(s)
+	return m.sent.Bytes() == 0 && d.e.out.sent.number == 1 && message.HeaderLen+len(m.body) <= d.room(m, s)
 }
 
-func (d *datagram) putCCS(i int, s epochs.Sealer) bool {
-	if !d.flush() || d.room(s) < 1 {
+func (d *datagram) putCCS(i int, m *outMessage, s epochs.Sealer) bool {
+	if !d.flush() || d.room(m, s) < 1 {
 		return false
 	}
 	if !d.seal(s, record.TypeChangeCipherSpec, []byte{1}) {
 		return false
 	}
-	d.e.out.flight.message(i).markSent(0, 0)
+	m.markSent(0, 0)
 	d.parts = append(d.parts, sentPart{msg: i})
 	return true
 }

@@ -54,7 +54,6 @@ func (r *readEpoch) wipe() {
 type Sealer interface {
 	Seal(dst []byte, typ record.ContentType, version uint16, payload []byte) (out []byte, n record.Number, err error)
 	Overhead() int
-	AEAD() record.AEAD
 	Next() uint64      // number of the next record
 	Remaining() uint64 // records before the limit of the keys
 	Wipe()
