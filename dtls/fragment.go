@@ -8,18 +8,18 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// Fragmenting and joining handshake messages (RFC 6347, Section 4.2.3). One
-// type, interval.Set, answers both "which bytes arrived" and "which bytes were
-// handed to the network".
+// Fragmentation and reassembly of handshake messages (RFC 6347, Section 4.2.3; RFC
+// 9147, Section 5.5). An interval.Set holds which bytes arrived, and another which
+// bytes were handed to the network.
 
-// minFragment is the least room worth beginning a fragment for: its header and
-// record cost 25 bytes and more.
+// minFragment is the least room in which a fragment begins: fragment and record
+// header cost 25 bytes and more.
 const minFragment = 32
 
-// outMessage is a message of ours, whole, with the places where it was cut.
-// Cuts nest: a smaller limit only divides fragments that are too long, and no
-// cut ever moves within a flight, so that peers which cannot join overlapping
-// fragments still finish. A hello that was cut may go out whole again.
+// outMessage is a whole message to be sent, with the offsets at which it is cut. Cuts
+// nest: a smaller limit only divides fragments that are too long, and no cut moves
+// within a flight. So peers that cannot join overlapping fragments still finish. A
+// ClientHello that was cut may go out whole again.
 type outMessage struct {
 	typ   message.Type
 	ccs   bool // not a message: the change_cipher_spec that stands in its place
@@ -69,7 +69,7 @@ func (m *outMessage) unsendRange(lo, hi uint32) {
 	}
 }
 
-// acknowledge notes that the peer has [lo, hi), and reports whether that is news.
+// acknowledge notes that the peer has [lo, hi), and reports whether part of it is new.
 func (m *outMessage) acknowledge(lo, hi uint32) bool {
 	if !m.done() {
 		m.sent.Add(lo, hi)
@@ -80,9 +80,9 @@ func (m *outMessage) acknowledge(lo, hi uint32) bool {
 // arrived reports whether the peer has acknowledged all of it.
 func (m *outMessage) arrived() bool { return m.acked.Covers(uint32(len(m.body))) }
 
-// next returns the next fragment to send that has at most room bytes of body,
-// where a fresh datagram would have fresh bytes; backwards, the last one. ok is
-// false if nothing should go into the present datagram.
+// next returns the next fragment to send, of at most room bytes, which the present
+// datagram has left; an empty datagram has fresh bytes. backwards asks for the last
+// fragment instead. ok is false if none is to go into the present datagram.
 func (m *outMessage) next(room, fresh int, backwards bool) (lo, hi uint32, ok bool) {
 	n := uint32(len(m.body))
 	if n == 0 {
@@ -116,8 +116,8 @@ func (m *outMessage) next(room, fresh int, backwards bool) (lo, hi uint32, ok bo
 	return lo, hi, int(hi-lo) <= room
 }
 
-// lastUnsent is where the last fragment begins that was not sent: at a cut, or
-// where what was sent ends.
+// lastUnsent is the offset of the last unsent fragment: a cut, or the end of bytes
+// that were sent.
 func (m *outMessage) lastUnsent(n uint32) (lo uint32) {
 	for from, end := range m.sent.Gaps(0, n) {
 		lo = from
@@ -130,7 +130,7 @@ func (m *outMessage) lastUnsent(n uint32) (lo uint32) {
 	return lo
 }
 
-// cutFree cuts bytes that were never sent: as many as there is room for.
+// cutFree cuts bytes that were never sent, as many as room has.
 func (m *outMessage) cutFree(lo uint32, room, fresh int) (uint32, uint32, bool) {
 	rest := len(m.body) - int(lo)
 	if rest > room {
@@ -179,7 +179,7 @@ func (m *outMessage) rejoin() {
 	m.cuts, m.edge = nil, 0
 }
 
-// datagram is how long one with all of a plaintext message is.
+// datagram is the size of a datagram with all of the message in plaintext.
 func (m *outMessage) datagram() int { return record.HeaderLen + message.HeaderLen + len(m.body) }
 
 // appendRaw appends the message as the transcript sees it: one fragment

@@ -90,28 +90,38 @@ func (s MTUSource) String() string {
 
 // PathInfo is what an association knows about its path.
 type PathInfo struct {
-	MTU       int       // limit in force, bytes of UDP payload; with MTUManual, OnMTU tells what the path is said to carry
+	MTU       int       // limit in force, bytes of UDP payload; for OnMTU with MTUManual: the size in an ICMP message
 	LinkMTU   int       // the same as an IP packet, 0 while the peer's address is unknown
 	Source    MTUSource // what set the limit
 	At        time.Time // when
 	Searching bool      // probes for a larger size are under way
 }
 
-// pathMTU decides how large a datagram may be. It is told what happened
-// (refusals, hints, silence, success) and answers limit():
+// pathMTU decides how large a datagram may be (RFC 9147, Section 4.4):
 //
 //	0 ─── 228 ──────── 548 ─────────── confirmed ───── limit ──── ceiling
 //	      floor        fallback        acknowledged    in force   the caller's
 //
-// In a handshake the limit follows a ladder of rungs: full size, then the
-// fallback of the address family, then (IPv4) the floor. The number of silent
-// tries at each rung is in tries(). Refusals and hints skip rungs.
+// The limit follows a ladder of rungs: full size, then the fallback of the address
+// family, then (IPv4) the floor. What lowers it:
 //
-// A hello that the fallback takes whole is a case of its own. Many servers
-// cannot join the fragments of one, and hardly any path carries less than 548
-// bytes, while many lose a few hellos in a row. So after four tries it goes out
-// by turns cut and whole; and since its silence says nothing of larger datagrams,
-// what follows it begins at the full size.
+//	event                                     modes         to
+//	a refusal of the transport                auto, kernel  the size it takes, or the next of 1232, 548, 228
+//	a verified hint, not under the fallback   auto, kernel  its size
+//	an unverified hint, in a handshake        auto, kernel  the largest of its size, fallback, confirmed
+//	a flight unanswered tries() times         auto          the next rung, if the flight was larger than that
+//	an ACK without the large datagrams        auto          the fallback
+//	six reports of losses above 1232 bytes    auto          1232
+//	SetMTU                                    all           its value, the ceiling as well
+//
+// Each lasts as long as the association: only SetMTU raises the limit again, and
+// forgets rung and confirmed. A size that is confirmed, by an ACK or an answer, is
+// not lowered by silence.
+//
+// A ClientHello that fits the fallback is an exception. Many servers cannot join the
+// fragments of one, hardly any path carries less than 548 bytes, and many paths lose
+// a few hellos in a row. After four tries it goes out cut and whole by turns. As this
+// shows nothing of larger datagrams, the flight after it is back at the rung before.
 type pathMTU struct {
 	mode      MTUMode
 	v6        bool  // fallback is 1232: IPv6 links carry 1280
@@ -124,7 +134,7 @@ type pathMTU struct {
 	confirmed int // largest size known to have arrived, 0: none
 	silent    int // unanswered transmissions at this rung
 	lost      int // ReportLost since something above base was delivered
-	notice    int // MTUManual: size in a notice about data, until a Write has failed with it; 0: none
+	notice    int // MTUManual: size in an ICMP message about data, until a Write has failed with it; 0: none
 	at        time.Time
 }
 
@@ -138,7 +148,7 @@ func newPathMTU(p *params, now time.Time) pathMTU {
 	return pathMTU{mode: p.mtuMode, full: p.mtu, ceiling: p.maxMTU, at: now}
 }
 
-// setIPv6 says whether the address of the peer is one of IPv6.
+// setIPv6 sets whether the address of the peer is one of IPv6.
 func (m *pathMTU) setIPv6(is bool) { m.v6 = is }
 
 // announce notes the size in a notice about data (MTUManual).
@@ -184,7 +194,7 @@ func (m *pathMTU) info(linkOverhead int) PathInfo {
 	return p
 }
 
-// set is SetMTU: the caller knows better than anything learned so far.
+// set is SetMTU, which replaces all that was measured.
 func (m *pathMTU) set(n int, start int, now time.Time) {
 	if n == 0 {
 		m.ceiling, m.full = 0, start
@@ -196,9 +206,9 @@ func (m *pathMTU) set(n int, start int, now time.Time) {
 	m.source, m.at = FromConfig, now
 }
 
-// refused: the transport did not take a datagram of size bytes; hint is what
-// it would take, 0 if it did not say. In MTUManual the caller decides. The
-// result reports whether a smaller limit is in force.
+// refused lowers the limit after the transport refused a datagram of size bytes;
+// hint is the size that it takes, 0 if unknown. In MTUManual the caller decides. It
+// reports whether a smaller limit is in force.
 func (m *pathMTU) refused(size, hint int, now time.Time) bool {
 	if m.mode == MTUManual {
 		return false
@@ -233,10 +243,9 @@ func (m *pathMTU) lower(n int, source MTUSource, now time.Time) {
 	}
 }
 
-// hint: somebody says that the path carries n bytes. Verified hints quoted
-// bytes of ours; unverified ones (a kernel's cache) may only set the first
-// rung of an unanswered flight, never below the fallback nor what is confirmed.
-// It reports whether the limit went down.
+// hint takes a report that the path carries n bytes. A verified hint quoted bytes of
+// ours. An unverified one, as from a kernel's cache, never lowers the limit below the
+// fallback or a confirmed size. It reports whether the limit fell.
 func (m *pathMTU) hint(n int, verified bool, now time.Time) bool {
 	if m.mode == MTUManual || n >= m.limit() {
 		return false
@@ -255,13 +264,13 @@ func (m *pathMTU) hint(n int, verified bool, now time.Time) bool {
 	return true
 }
 
-// credible reports whether a verified hint of n bytes says something new that
-// can be true. RFC 9147, Section 4.4: smaller values than the protocol's minimum
-// are not believed. A path that lost a whole flight sends a notice for each of
-// its datagrams; the first one that is followed makes the others old.
+// credible reports whether a verified hint of n bytes lowers the limit. RFC 9147,
+// Section 4.4: values below the minimum of the protocol are ignored. A path that
+// lost a whole flight sends an ICMP message for each of its datagrams, of which the
+// first lowers the limit and the others no longer do.
 func (m *pathMTU) credible(n int) bool { return n >= m.fallback() && n < m.limit() }
 
-// deliveredSize: a datagram of n bytes has arrived. Below a confirmed size,
+// deliveredSize confirms that a datagram of n bytes arrived. For a confirmed size
 // silence means loss, never a small path.
 func (m *pathMTU) deliveredSize(n int) {
 	m.silent = 0
@@ -273,10 +282,10 @@ func (m *pathMTU) deliveredSize(n int) {
 	}
 }
 
-// silence: a flight, whose largest datagram had size bytes, is sent again
-// because nothing answered it (RFC 9147, Section 4.4: two or three tries). It
-// reports whether that lowered the limit. Silence about a size that is known to
-// arrive, or that the next rung would let pass as well, is loss.
+// silence counts an unanswered transmission, whose largest datagram had size bytes
+// (RFC 9147, Section 4.4: two or three tries). timer is how long it waited, measured
+// whether that comes from a round trip. It reports whether the limit fell. Silence
+// about a size that is confirmed, or that fits the next rung too, means loss.
 func (m *pathMTU) silence(size int, timer time.Duration, measured bool, now time.Time) bool {
 	if m.mode != MTUAuto || m.rung == rungFloor || size <= m.confirmed {
 		return false
@@ -286,7 +295,7 @@ func (m *pathMTU) silence(size int, timer time.Duration, measured bool, now time
 	case m.rung == rungFallback:
 		next, rung = minMTU, rungFloor
 	case size <= next:
-		// The fallback would change nothing, so its tries count here.
+		// The fallback changes nothing, so its tries count here.
 		next, rung, tries = minMTU, rungFloor, tries+fallbackTries
 	}
 	if rung == rungFloor && (m.v6 || size <= next) {
@@ -300,11 +309,11 @@ func (m *pathMTU) silence(size int, timer time.Duration, measured bool, now time
 	return true
 }
 
-// helloTries is how many transmissions a hello gets that the fallback takes
-// whole, before it is cut.
+// helloTries is how many transmissions a hello that fits the fallback gets before it
+// is cut.
 const helloTries = 4
 
-// silentHello is silence about such a hello, of size bytes. It reports whether the
+// silentHello is silence for such a hello, of size bytes. It reports whether the
 // limit changed, and whether the hello is cut now for the first time.
 func (m *pathMTU) silentHello(size int, now time.Time) (changed, first bool) {
 	if m.mode != MTUAuto || m.v6 || size <= minMTU || size <= m.confirmed {
@@ -325,15 +334,15 @@ func (m *pathMTU) silentHello(size int, now time.Time) (changed, first bool) {
 	return true, first
 }
 
-// answered: what answers a flight is here, whose largest datagram had size bytes.
+// answered confirms size, the largest datagram of a flight that was answered.
 func (m *pathMTU) answered(size int) {
 	if m.byTurns {
-		return // whole or cut, nobody knows which one it was
+		return // the answer may be to the whole hello or to the cut one
 	}
 	m.deliveredSize(size)
 }
 
-// follow begins a flight; hello says that it is one. It reports whether the limit
+// follow begins a flight; hello: it is a ClientHello. It reports whether the limit
 // changed.
 func (m *pathMTU) follow(hello bool, now time.Time) (changed bool) {
 	if !m.byTurns || hello {
@@ -344,8 +353,8 @@ func (m *pathMTU) follow(hello bool, now time.Time) (changed bool) {
 	return changed
 }
 
-// lostLarge: an ACK says that small datagrams arrive and large ones do not. It
-// reports whether that lowered the limit.
+// lostLarge takes an ACK of small datagrams without the large ones. It reports
+// whether the limit fell.
 func (m *pathMTU) lostLarge(now time.Time) bool {
 	if m.mode != MTUAuto || m.rung != rungFull || m.limit() <= m.fallback() || m.confirmed > m.fallback() {
 		return false
@@ -371,8 +380,8 @@ func (m *pathMTU) tries(timer time.Duration, measured bool) int {
 	return 1
 }
 
-// blackHoleLosses is how many datagrams above the base size must be reported
-// lost, with none delivered, before the path is taken for a black hole.
+// blackHoleLosses is how many reports of losses above the base size, with none
+// delivered in between, make the path a black hole.
 const blackHoleLosses = 6
 
 // reportedLost is ReportLost. It reports whether the limit fell.

@@ -1,13 +1,13 @@
 package dtls
 
-// quoteRing remembers recent large datagrams, so that a notice which quotes one
-// can be told from a forged one. What it keeps of each is its size and
+// quoteRing remembers recent large datagrams, to tell an ICMP message that quotes one
+// from a forged one. Of each it keeps the size and
 //
 //	datagram: | type, version | record number | length, nonce | ciphertext…
 //	                 3           8 bytes, kept       13           8 bytes from 24, kept
 //
-// The number alone, and all else in front of the ciphertext, can be guessed by
-// somebody who sees nothing; what a key made of data cannot.
+// An attacker off the path can guess the number and all else in front of the
+// ciphertext, but not the ciphertext.
 type quoteRing struct {
 	at    int
 	sizes [32]uint16
@@ -21,16 +21,16 @@ const (
 	quoteNumber = 3  // offset of the record number
 	quoteBody   = 24 // behind all headers, and explicit nonces
 	quoteWhole  = quoteBody + 8
-	quoteMin    = 16 // a shorter quote says nothing: old routers quote no more than UDP's header
+	quoteMin    = 16 // shorter quotes, as old routers send, end with the header of UDP
 )
 
-// quoteVerdict says how well a quote is known.
+// quoteVerdict is how much of a quote matches.
 type quoteVerdict uint8
 
 const (
-	quotesNothing quoteVerdict = iota // of ours that is recent: a lie, or about something old
-	quotesNumber                      // of a datagram of ours, and no more
-	quotesOurs                        // bytes that only somebody on the path has seen
+	quotesNothing quoteVerdict = iota // no recent datagram: the message is forged or late
+	quotesNumber                      // the number of a datagram, and no more
+	quotesOurs                        // the ciphertext too, which is only seen on the path
 )
 
 func markOf(datagram []byte) quoteMark {

@@ -11,7 +11,7 @@ import (
 
 const (
 	pageSize = 256 // bytes; the unit in which incomplete messages take memory
-	variants = 3   // versions of one message that contradict each other
+	variants = 3   // of one message, which contradict each other
 
 	// Window is how many messages from the awaited one on are kept.
 	Window = 16
@@ -40,8 +40,8 @@ func (m *Message) AsksRetry() bool {
 		len(m.Raw) >= random+32 && [32]byte(m.Raw[random:]) == message.RetryRandom
 }
 
-// partial is a message of the peer of which some bytes are here. Memory
-// follows the bytes received, in pages, never the length announced.
+// partial is a message of the peer of which some bytes have arrived. Memory grows
+// with the bytes received, in pages, never with the length in the header.
 type partial struct {
 	typ    message.Type
 	epoch  uint16
@@ -62,7 +62,7 @@ type Joiner struct {
 	limit  int    // bytes of one message, and of what all of them take
 	used   int    // bytes of pages and ranges
 	slots  map[uint16][]*partial
-	begins message.Set // what the first message may be, while free
+	begins message.Set // types of the first message, while free
 	floor  uint16      // fragments of older epochs are refused
 }
 
@@ -214,7 +214,7 @@ func (r *Joiner) Add(epoch uint16, h message.Header, body []byte) Verdict {
 	return Kept
 }
 
-// agrees reports whether body repeats what p has where they overlap.
+// agrees reports whether body has the same bytes as p where they overlap.
 func (p *partial) agrees(offset uint32, body []byte) bool {
 	lo, end := offset, offset+uint32(len(body))
 	for lo < end {
@@ -241,8 +241,8 @@ func (p *partial) agreesBytewise(lo uint32, ours, theirs []byte) bool {
 	return true
 }
 
-// write copies body in; it reports false, and changes nothing, if the pages
-// that takes are more than the limit.
+// write copies body in; it reports false, and changes nothing, if that needs more
+// pages than the limit allows.
 func (r *Joiner) write(p *partial, offset uint32, body []byte) bool {
 	end := offset + uint32(len(body))
 	need := 0
@@ -273,12 +273,12 @@ func (r *Joiner) write(p *partial, offset uint32, body []byte) bool {
 	return true
 }
 
-// maxRanges bounds what there is of knowing which bytes of a message are there.
-// Honest fragments join up; a peer that sends every other byte does not.
+// maxRanges bounds the ranges of one message. Fragments of an honest peer join up;
+// those with every other byte do not.
 const maxRanges = 2048
 
-// rangeSize is what a range takes, in bytes, and spareRanges what a message of
-// the full limit may need of them while its fragments come in disorder.
+// rangeSize is the memory of a range, in bytes, and spareRanges how many a message
+// of the full limit may need while its fragments arrive out of order.
 const (
 	rangeSize   = 8
 	spareRanges = 512
@@ -316,8 +316,8 @@ func (r *Joiner) keep(seq uint16, list []*partial) {
 	r.slots[seq] = list
 }
 
-// sparsest finds the message, other than p, with the fewest bytes for its
-// pages, if it has fewer than p would have; i is -1 if there is none.
+// sparsest finds the message, other than p, with the fewest bytes per page, if these
+// are fewer than those of p; i is -1 if there is none.
 func (r *Joiner) sparsest(p *partial) (seq uint16, i int) {
 	i = -1
 	best := max(p.density(), pageSize/4)
@@ -331,7 +331,7 @@ func (r *Joiner) sparsest(p *partial) (seq uint16, i int) {
 	return seq, i
 }
 
-// density is how many bytes there are for each page.
+// density is the number of bytes per page.
 func (p *partial) density() int {
 	if len(p.pages) == 0 {
 		return 0
@@ -359,9 +359,9 @@ func (r *Joiner) Take() (*Message, bool) {
 	return nil, false
 }
 
-// complete finds a whole variant of a message. What cannot be a first message
-// is passed over while one is awaited: its number may yet turn out to be that
-// of a later one, and until then it must not stand before an honest variant.
+// complete finds a complete variant of a message. While the first message is awaited,
+// variants of other types are skipped: their message_seq may be that of a later
+// message, and they must not hide an honest variant.
 func (r *Joiner) complete(seq uint16) (*Message, bool) {
 	for _, p := range r.slots[seq] {
 		if p.have.Covers(p.length) && (!r.free || r.begins.Has(p.typ)) {
