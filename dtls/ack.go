@@ -9,11 +9,11 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// Acknowledgements of DTLS 1.3 (RFC 9147, Section 7). What the peer acknowledges
-// are records; the ledger says which bytes of which messages were in them, and
-// what no record in any ACK has carried is all that is sent again.
+// Acknowledgements of DTLS 1.3 (RFC 9147, Section 7). An ACK names records; the ledger
+// maps them to byte ranges of messages, and only ranges that no ACK has covered are
+// sent again.
 
-// ---- what the peer has ---------------------------------------------------------
+// ---- ACKs received ---------------------------------------------------------
 
 // handleACK takes an ACK that came in a record with number n (RFC 9147, Section
 // 7.2).
@@ -59,9 +59,9 @@ func (e *Engine) doubtfulACK(n recordNumber, err error) {
 	}
 }
 
-// handlePlaintextACK: nobody vouches for it, so it takes nothing off what is
-// still owed to the peer. It may bring the rest of a hello forward, once; the
-// timer sends all of it, and no flood of ACKs may put that off for ever.
+// handlePlaintextACK handles an ACK that may be forged: it acknowledges nothing. It may
+// have the rest of a ClientHello sent early, once; the timer sends all of it, and no
+// flood of ACKs delays that.
 func (e *Engine) handlePlaintextACK(list message.ACKList) {
 	o := &e.out
 	if e.handshaking() && !e.p.IsClient && list.Len() == 0 && e.missesHello() {
@@ -135,8 +135,7 @@ func (e *Engine) awaitsHello() {
 func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	o := &e.out
 	e.path.addressProven(true) // RFC 9147, Section 5.1: the address has answered under its keys
-	// What is named and not in the ledger is of a flight before, or was never
-	// sent; either way it says nothing here.
+	// A record that is not in the ledger is of an earlier flight, or was never sent.
 	news := false
 	if o.ledger.name(list) {
 		for part := range o.ledger.takeNamed(true, o.backwards()) {
@@ -159,9 +158,9 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	}
 }
 
-// pathEvidence: an ACK that covers large datagrams confirms their size; one that
-// covers small ones, and none of two or more large ones that went before, says
-// that the path is too small for those.
+// pathEvidence takes evidence of the path MTU from an ACK. Large datagrams that it
+// covers are confirmed; if it covers small ones, and none of two or more large ones sent
+// before, the path is too small for those.
 func (e *Engine) pathEvidence() {
 	largest, missing := e.out.ledger.sizes(fallbackMTU4)
 	if largest > fallbackMTU4 {
@@ -290,10 +289,10 @@ func (a *acker) sentIn(id uint64, size int) { a.id, a.size = id, size }
 // recordBegins notes that a record of handshake messages is handled.
 func (a *acker) recordBegins() { a.answered = false }
 
-// clear begins a new flight: what came before is acknowledged by our answer.
+// clear begins a new flight, which acknowledges all records before it.
 func (a *acker) clear() { *a = acker{answered: true} }
 
-// acknowledge says, now or later, that a record of handshake messages is here.
+// acknowledge schedules the ACK of a handshake record, where it has to have one.
 func (e *Engine) acknowledge(n recordNumber, got reception) {
 	a := &e.acks
 	answered := a.answered
@@ -313,10 +312,10 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 	}
 	switch {
 	case answered, !e.handshaking():
-		return // the flight is complete, and our next one says so
+		return // our next flight acknowledges it
 	case n.Epoch == 0:
-		// Anybody may have sent what a record in the clear holds, so it is named
-		// only once its message has proved right, and what follows is awaited.
+		// A plaintext record may be forged. It is acknowledged only after its message
+		// was accepted, while the rest of the flight is awaited.
 		if !e.p.IsClient || e.keys.Write() == 0 || !got.fresh {
 			return
 		}
@@ -324,8 +323,8 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 	a.received(n, !got.lost, got.disorder, e.now, e.out.timer.timeout)
 }
 
-// received notes a handshake record of the peer. kept says that all of it was
-// processed or buffered, disorder that something before it is missing.
+// received notes a handshake record of the peer: kept if all of it was processed or
+// buffered, disorder if fragments before it are missing.
 func (a *acker) received(n record.Number, kept, disorder bool, now time.Time, timer time.Duration) {
 	if kept {
 		a.note(n)

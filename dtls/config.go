@@ -13,12 +13,12 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 )
 
-// Config says how associations are made. The zero value works for a client
+// Config has the settings of associations. The zero value works for a client
 // that verifies its server by name; a server adds certificates or ServerPSK.
 // Fields that crypto/tls has too mean the same here. A Config may be shared by
 // any number of associations and must not be changed once in use; Clone makes
-// a copy that may. It is checked before anything is sent, and the error says
-// what to change.
+// a copy that may. It is checked before anything is sent; the error names the field
+// and what to change.
 type Config struct {
 	// Rand is the source of hello randoms. Default: crypto/rand.
 	Rand io.Reader
@@ -89,7 +89,7 @@ type Config struct {
 	CurvePreferences []tls.CurveID
 	// RequirePQ allows hybrid post-quantum groups alone, and so DTLS 1.3 alone.
 	RequirePQ bool
-	// Hello says how large the first hello of DTLS 1.3 may be. Default: HelloAuto.
+	// Hello chooses the size of the first ClientHello of DTLS 1.3. Default: HelloAuto.
 	Hello HelloMode
 	// SignatureSchemes that are offered, accepted and used, in order. Default:
 	// ECDSA, Ed25519, RSA-PSS and RSA-PKCS1 with SHA-2.
@@ -97,8 +97,8 @@ type Config struct {
 	// MinVersion and MaxVersion are VersionDTLS12, VersionDTLS13 or 0. Default:
 	// DTLS 1.2 and DTLS 1.3. The numbers count down.
 	MinVersion, MaxVersion uint16
-	// KeyLogWriter receives the secrets in NSS key log format: with it anybody
-	// can decrypt the traffic. Lines of concurrent handshakes do not mix.
+	// KeyLogWriter receives the secrets in NSS key log format, which decrypt
+	// the traffic. Lines of concurrent handshakes do not mix.
 	KeyLogWriter io.Writer
 
 	// ClientPSK returns the pre-shared keys for a server. DTLS 1.2 asks for them
@@ -106,11 +106,11 @@ type Config struct {
 	// before the hello and offers all, for SHA-256 suites (RFC 8446, Section
 	// 4.2.11). It may block, for at most CallbackTimeout.
 	ClientPSK func(context.Context, ClientPSKInfo) ([]PSK, error)
-	// ServerPSK looks up a client's key. (nil, nil) says that the identity is
-	// unknown; on the wire that looks like a wrong key (RFC 4279, Section 2).
+	// ServerPSK returns the key of a client. (nil, nil) stands for an unknown
+	// identity; on the wire that looks like a wrong key (RFC 4279, Section 2).
 	ServerPSK func(context.Context, ServerPSKInfo) (*PSK, error)
-	// PSKHint is what a server tells clients that are about to choose a key, in
-	// the clear, at most 65535 bytes. Default: none. RFC 4279, Section 5.2: only
+	// PSKHint is the psk_identity_hint of a server, sent without protection, at most
+	// 65535 bytes. Default: none. RFC 4279, Section 5.2: only
 	// where both sides have agreed on what it means. Some clients fail at any.
 	PSKHint []byte
 
@@ -121,15 +121,15 @@ type Config struct {
 
 	// Session is what a client resumes: the result of Conn.Session of an earlier
 	// association, a secret. A session of DTLS 1.3 is offered once; if it is used
-	// up, too old, or for another ServerName, or if the certificate that the server
-	// had then would not do today, the handshake is a full one. So it is with the
-	// tickets of clients.
+	// up, too old, or for another ServerName, or if the certificate of the server
+	// would not be accepted any more, the handshake is a full one. The same holds for
+	// the tickets of clients.
 	Session []byte
 	// ClientSessionCache keeps sessions for clients, by ServerName. Session comes
 	// first. Default: none.
 	ClientSessionCache ClientSessionCache
-	// OnSession is told when a server gives the client something to resume with,
-	// instead of ClientSessionCache. It is called without locks held, and must
+	// OnSession receives the sessions that a server gives to the client, instead of
+	// ClientSessionCache. It is called without locks held, and must
 	// not block.
 	OnSession func(*Conn, []byte)
 	// SessionTicketsDisabled keeps a server from giving tickets and taking them.
@@ -146,14 +146,13 @@ type Config struct {
 	// MTU is the largest datagram to send at first, bytes of UDP payload.
 	// Default: 1232. The smallest is 228.
 	MTU int
-	// MaxMTU is a ceiling for all that is learned later. Default: none.
+	// MaxMTU is a ceiling for every later value. Default: none.
 	MaxMTU int
-	// MTUMode says who may lower the limit. Default: MTUAuto.
+	// MTUMode chooses what may lower the limit. Default: MTUAuto.
 	MTUMode MTUMode
-	// OnMTU is told when what is known of the path changes; with MTUManual also
-	// what an ICMP message says that the path carries, which changes no limit.
-	// It is called without locks held, on the goroutine that learned it, and
-	// must not block.
+	// OnMTU is called when the limit changes; with MTUManual also for a verified
+	// ICMP message, which changes no limit, with the size that this reports. It is
+	// called without locks held and must not block.
 	OnMTU func(PathInfo)
 	// OnLargePacket decides for Dial, Accept and first Reads and Writes what
 	// MTU to go on with after a refusal in a handshake. ok false ends it with
@@ -175,11 +174,10 @@ type Config struct {
 	// nil means true, unless DisableExtendedMasterSecret is set.
 	RequireExtendedMasterSecret *bool
 
-	// ReplayWindow is the number of record numbers that are told apart from
-	// replays, 64…65536. Default: 256.
+	// ReplayWindow is the size of the replay window in records, 64…65536. Default: 256.
 	ReplayWindow int
-	// ReceiveQueue bounds the data that waits for Read, in bytes. What comes
-	// while it is full is dropped and counted. Default: 64 KiB.
+	// ReceiveQueue bounds the data that waits for Read, in bytes. Records
+	// received while it is full are dropped and counted. Default: 64 KiB.
 	ReceiveQueue int
 	// MaxHandshakeSize bounds a handshake message of the peer, and all that is
 	// kept of incomplete ones together, in bytes. Default: 64 KiB.
@@ -204,18 +202,17 @@ type Config struct {
 
 	// IdleTimeout ends an established association, with a close_notify and
 	// ErrIdleTimeout, when no authentic record of the peer has come for so long.
-	// What is written does not count: nobody may be there any more. Default: never.
+	// Records sent do not count. Default: never.
 	IdleTimeout time.Duration
 
-	// Linger is for how long after Close our last flight is still repeated, if
-	// nothing has proven by then that the peer has it: data does, in DTLS 1.3 an
-	// acknowledgement, and the close_notify with which most peers answer ours.
-	// The association is closed all the same; what lingers is its engine, and the
-	// transport with it. Of a Listener's at most MaxHandshakes linger, the oldest
-	// end first. Default: twice Retransmit.Max, at most 4 minutes. Negative: none.
+	// Linger is how long after Close the last flight of the handshake is still
+	// repeated, unless the peer has proved that it arrived: by application data, in
+	// DTLS 1.3 by an ACK, or by its close_notify. The association is closed all the
+	// same; its engine and transport stay. Of a Listener's associations at most
+	// MaxHandshakes linger; the oldest end first. Default: twice Retransmit.Max, at most 4 minutes. Negative: none.
 	Linger time.Duration
 
-	// CookieMode says when a server asks for a cookie first (RFC 6347,
+	// CookieMode chooses when a server asks for a cookie first (RFC 6347,
 	// Section 4.2.1; RFC 9147, Section 5.1). Default: CookieAuto.
 	CookieMode CookieMode
 	// CookieKeys are secrets of 16 random bytes or more, at most three, that a
@@ -226,23 +223,23 @@ type Config struct {
 	// and change every 30 s by the wall clock: clocks must agree to half a
 	// minute. Default: a random secret for each Listener, Door or engine.
 	CookieKeys [][]byte
-	// Trace has hooks that see an association go through its life.
+	// Trace has hooks for the events of associations.
 	Trace *Trace
-	// Logger gets a line for each event of Trace, with our role and the peer's
-	// address: failures at level Warn, the rest at level Debug. Nothing secret is
+	// Logger receives a line for each event of Trace, with the role and the address of
+	// the peer: failures at level Warn, the rest at level Debug. Nothing secret is
 	// logged.
 	Logger *slog.Logger
 
-	// NonDTLS gets the datagrams whose first byte says that they are not DTLS
-	// (RFC 7983, Section 7: it is below 20 or above 63), such as STUN and RTP on
+	// NonDTLS receives the datagrams that are not DTLS by their first byte (RFC 7983,
+	// Section 7: it is below 20 or above 63), such as STUN and RTP on
 	// the same socket. Without it they are dropped. It is called on the goroutine
 	// that reads the socket and must not block; p is valid until it returns.
 	// Answers are written to the transport itself. An Endpoint uses that of
 	// NewEndpoint's config, and none of Dial's and Listen's.
 	NonDTLS func(p []byte, from net.Addr)
 
-	// PlaintextAlerts says what a fault in unauthenticated plaintext may do to
-	// a handshake. Default: AlertsDelayed.
+	// PlaintextAlerts chooses the effect of a fault in unauthenticated plaintext on a
+	// handshake. Default: AlertsDelayed.
 	PlaintextAlerts PlaintextAlerts
 }
 
@@ -275,7 +272,7 @@ type ServerPSKInfo struct {
 	RemoteAddr netip.AddrPort // invalid if the front does not know one
 }
 
-// HelloMode says what a client's first hello of DTLS 1.3 has key shares for. A
+// HelloMode chooses the key shares of the first ClientHello of DTLS 1.3. A
 // hybrid post-quantum share makes it larger than a datagram of 1232 bytes.
 type HelloMode uint8
 
@@ -284,15 +281,15 @@ const (
 	// (CookieMode AddressProven), else HelloSmall: many servers of DTLS 1.2 alone
 	// cannot join a hello that comes in fragments.
 	HelloAuto HelloMode = iota
-	// HelloSmall: one datagram, with a share of a classic group. Servers that ask
-	// for a cookie ask for a post-quantum share in the same breath, without a
-	// further round trip, if they want one; others will not.
+	// HelloSmall: one datagram, with a share of a classic group. A server that sends a
+	// cookie can ask for a post-quantum share in the same HelloRetryRequest, without a
+	// further round trip; other servers take the classic share.
 	HelloSmall
 	// HelloFull: shares for the preferred hybrid group and a classic one.
 	HelloFull
 )
 
-// CookieMode says when a server answers a hello with a cookie instead of a
+// CookieMode chooses when a server answers a ClientHello with a cookie instead of a
 // handshake. Until the address is proven no state is kept for it.
 type CookieMode uint8
 
@@ -304,8 +301,8 @@ const (
 	CookieAlways
 	// CookieUnderLoad: as CookieAlways on a listener while more than a quarter of
 	// MaxHandshakes is under way or more than 200 hellos without a cookie come
-	// in a second, else as CookieNever. It saves a round trip where it is quiet,
-	// and lets strangers have up to 200 handshakes a second begun for them. A
+	// in a second, else as CookieNever. It saves a round trip without load,
+	// and begins up to 200 handshakes a second for unproven addresses. A
 	// Server and an engine, which have one peer, are never under load.
 	CookieUnderLoad
 	// CookieNever: the handshake begins with the first hello. Until the client
@@ -316,19 +313,17 @@ const (
 	AddressProven
 )
 
-// PlaintextAlerts says how alerts and malformed messages that no key protects
-// are believed: one forged datagram must not end a handshake that an honest
-// peer would finish.
+// PlaintextAlerts chooses when an alert or a malformed message without protection,
+// which may be forged, ends a handshake.
 type PlaintextAlerts uint8
 
 const (
-	// AlertsDelayed: believed if no valid progress follows within one
-	// retransmission timer, or two where it takes the client's to bring a hello
-	// again.
+	// AlertsDelayed: if no valid message follows within one retransmission timer, or
+	// two where the timer of the client has to repeat a ClientHello.
 	AlertsDelayed PlaintextAlerts = iota
-	// AlertsImmediate: believed at once.
+	// AlertsImmediate: at once.
 	AlertsImmediate
-	// AlertsIgnored: never believed; the handshake goes on until it times out.
+	// AlertsIgnored: never; the handshake goes on until it times out.
 	AlertsIgnored
 )
 

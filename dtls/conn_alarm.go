@@ -51,7 +51,7 @@ func (c *Conn) rearm() {
 // idleAt is when the idle time-out of the association ends, zero if it has none.
 func (c *Conn) idleAt() time.Time {
 	if d := c.eng.p.idleTimeout; d > 0 && !c.end.lingers {
-		return c.eng.heard.Add(d)
+		return c.eng.lastRecord.Add(d)
 	}
 	return time.Time{}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 )
 
-// Drops counts what the network sent and nobody wanted, by reason.
+// Drops counts discarded records, fragments and messages, by reason.
 type Drops struct {
 	Malformed      uint64 // no record or fragment could be cut off it
 	Version        uint64 // another version in the record header
@@ -17,14 +17,14 @@ type Drops struct {
 	BadMAC         uint64 // did not authenticate
 	Size           uint64 // too short or too long to be a record of this suite
 	PlaintextData  uint64 // application data without protection
-	PlaintextAlert uint64 // alerts nobody vouched for, that were ignored
+	PlaintextAlert uint64 // alerts without protection that were ignored
 	CCS            uint64 // change_cipher_spec out of place or malformed
 	Fragment       uint64 // handshake fragments that lie, conflict or are out of place
 	Repeated       uint64 // handshake fragments that were complete already
 	Memory         uint64 // what exceeds MaxHandshakeSize or the hold of early records
 	AfterClose     uint64 // data numbered after close_notify
 	Refused        uint64 // requests for renegotiation
-	ACK            uint64 // acknowledgements of DTLS 1.3 that are malformed, too early, or not believed
+	ACK            uint64 // acknowledgements of DTLS 1.3 that are malformed, too early, or without protection
 }
 
 // fragment counts one that was not kept.

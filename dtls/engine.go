@@ -36,7 +36,7 @@ import (
 //	arm(eng.NextTimeout())
 //
 // An error of HandleDatagram or HandleTimeout is fatal: the association is
-// over, and one last PollTransmit may give the alert that says so. What the
+// over, and one last PollTransmit may give its alert. What the
 // network sends is never an error by itself; it is dropped and counted in
 // Drops.
 //
@@ -59,18 +59,18 @@ type Engine struct {
 	data    [][]byte // records of Write, to be sent, in order
 	replies [][]byte // whole datagrams of the door, to be sent
 
-	now       time.Time
-	heard     time.Time             // when the last authentic record came
-	source    handshake.HelloSource // for GetConfigForClient
-	named     netip.AddrPort        // stands for a peer without an address of UDP in cookies
-	state     ConnectionState
-	secrets   secrets12
-	maxData   int // SetMaxData, 0: none
-	ownLimit  int // longest content of a record we take, Config.RecordSizeLimit; 0: any
-	peerLimit int // longest content of a protected record the peer takes (RFC 8449), 0: not said
-	nextID    uint64
-	dataID    uint64 // ID of the last datagram with data of Write
-	dataSize  int
+	now        time.Time
+	lastRecord time.Time             // when the last authentic record came
+	source     handshake.HelloSource // for GetConfigForClient
+	named      netip.AddrPort        // stands for a peer without an address of UDP in cookies
+	state      ConnectionState
+	secrets    secrets12
+	maxData    int // SetMaxData, 0: none
+	ownLimit   int // longest content of a record we take, Config.RecordSizeLimit; 0: any
+	peerLimit  int // longest content of a protected record the peer takes (RFC 8449), 0: not said
+	nextID     uint64
+	dataID     uint64 // ID of the last datagram with data of Write
+	dataSize   int
 
 	closing closing
 	trace   *tracer

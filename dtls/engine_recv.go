@@ -107,8 +107,8 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext []byte) {
 	protected := n.Epoch > 0
 	if protected {
-		e.heard = e.now
-		e.restart.heard()
+		e.lastRecord = e.now
+		e.restart.authentic()
 	}
 	if protected && e.speaks13() && len(plaintext) == 0 && (typ == record.TypeHandshake || typ == record.TypeAlert) {
 		// RFC 8446, Section 5.4: "MUST NOT send Handshake and Alert records that
@@ -220,7 +220,7 @@ func (e *Engine) recordFault(err error, protected bool) {
 func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 	switch {
 	case n.Epoch == 0:
-		// Nobody vouched for it: never delivered, in no state.
+		// Unprotected application data is delivered in no state.
 		e.drops.PlaintextData++
 	case e.closing.excludes(n):
 		e.drops.AfterClose++

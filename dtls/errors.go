@@ -138,26 +138,26 @@ func (e *LargePacketError) Suggest() int {
 
 // handshakeTimeoutError is what ErrHandshakeTimeout matches.
 type handshakeTimeoutError struct {
-	sent    string        // last flight, as message names
-	awaited string        // what the state machine expected
-	tries   int           // transmissions of that flight
-	elapsed time.Duration // since the handshake began
-	mtu     int           // limit of the last try
-	heard   int           // datagrams received in the whole handshake
+	sent     string        // last flight, as message names
+	awaited  string        // what the state machine expected
+	tries    int           // transmissions of that flight
+	elapsed  time.Duration // since the handshake began
+	mtu      int           // limit of the last try
+	received int           // datagrams in the whole handshake
 
 	transport error // its last error, such as ECONNREFUSED; nil: none
 }
 
 func (e *handshakeTimeoutError) Error() string {
-	heard := "nothing was ever received"
-	if e.heard > 0 {
-		heard = fmt.Sprintf("%d datagrams were received", e.heard)
+	what := "nothing was ever received"
+	if e.received > 0 {
+		what = fmt.Sprintf("%d datagrams were received", e.received)
 	}
 	if e.transport != nil {
-		heard += "; the transport says: " + e.transport.Error()
+		what += "; the transport says: " + e.transport.Error()
 	}
 	return fmt.Sprintf("dtls: handshake timed out after %v: sent %s %d times (last with MTU %d), awaiting %s; %s",
-		e.elapsed.Round(time.Millisecond), e.sent, e.tries, e.mtu, e.awaited, heard)
+		e.elapsed.Round(time.Millisecond), e.sent, e.tries, e.mtu, e.awaited, what)
 }
 
 // Unwrap returns the error of the transport.

@@ -2,7 +2,7 @@ package dtls
 
 import "net/netip"
 
-// EventKind says what an Event reports.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 // Kinds of events.

@@ -157,13 +157,13 @@ func TestRestartCannotBeAsked(t *testing.T) {
 	s := keysKept13(t, serverSide, false)
 	e := s.eng[serverSide]
 	e.suspectRestart()
-	if wait := e.restart.until.Sub(s.now); wait != quietUnasked || !e.out.suspended() {
+	if wait := e.restart.until.Sub(s.now); wait != silence12 || !e.out.suspended() {
 		t.Errorf("it has %v", wait)
 	}
 	s = established13(t)
 	e = s.eng[serverSide]
 	e.suspectRestart()
-	if wait := e.restart.until.Sub(s.now); wait != quietAsked || !e.post.update.out {
+	if wait := e.restart.until.Sub(s.now); wait != silence13 || !e.post.update.out {
 		t.Errorf("it has %v", wait)
 	}
 }
@@ -222,7 +222,7 @@ func TestRestartWithHastyTimers(t *testing.T) {
 	e.tick(s.now)
 	e.suspectRestart()
 	s.run(time.Hour, func() bool { return e.Err() != nil })
-	if took := s.now.Sub(began); !errors.Is(e.Err(), ErrPeerRestarted) || took != quietAsked {
+	if took := s.now.Sub(began); !errors.Is(e.Err(), ErrPeerRestarted) || took != silence13 {
 		t.Errorf("%v after %v\n%s", e, took, s.history())
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// All sizes here are bytes of UDP payload in one datagram, unless a name says
+// All sizes here are bytes of UDP payload in one datagram, unless a name has
 // link: a link MTU counts IP and UDP headers too.
 const (
 	minMTU        = 228   // floor: an IPv4 packet of 256 bytes
@@ -33,7 +33,7 @@ func ipOverhead(addr netip.Addr) int {
 	return overheadIPv4
 }
 
-// MTUMode says who may lower the limit for datagrams.
+// MTUMode chooses what may lower the limit for datagrams.
 type MTUMode uint8
 
 const (
@@ -60,13 +60,13 @@ func (m MTUMode) String() string {
 	return "invalid"
 }
 
-// MTUSource says where knowledge of the path's MTU comes from.
+// MTUSource is the source of a limit.
 type MTUSource uint8
 
 // Sources.
 const (
 	FromConfig  MTUSource = iota // Config.MTU or SetMTU
-	FromKernel                   // the transport refused a datagram or told its limit
+	FromKernel                   // the transport refused a datagram or reported its limit
 	FromICMP                     // a "packet too big" that quoted our own bytes
 	FromProbe                    // a datagram of that size was acknowledged
 	FromSilence                  // larger datagrams were never answered
@@ -88,7 +88,7 @@ func (s MTUSource) String() string {
 	return "unknown"
 }
 
-// PathInfo is what an association knows about its path.
+// PathInfo describes the path of an association.
 type PathInfo struct {
 	MTU       int       // limit in force, bytes of UDP payload; for OnMTU with MTUManual: the size in an ICMP message
 	LinkMTU   int       // the same as an IP packet, 0 while the peer's address is unknown

@@ -47,7 +47,7 @@ func (p *phase) end(err error) bool {
 	return true
 }
 
-// over reports whether the association has ended; err says why.
+// over reports whether the association has ended; err is the reason.
 func (p *phase) over() bool { return p.at == phaseOver }
 
 // handshaking reports whether a handshake is under way, the first or a later one.
@@ -66,7 +66,7 @@ func (p *phase) established() bool { return p.at == phaseEstablished || p.at == 
 func (p *phase) maySendData() bool { return p.established() }
 
 // speaks13 reports whether DTLS 1.3 is agreed on, or asked for by a
-// HelloRetryRequest. It is the only place that tells the versions apart.
+// HelloRetryRequest. No other place tells the versions apart.
 func (e *Engine) speaks13() bool { return e.state.Version == VersionDTLS13 }
 
 // established13 reports whether post is there: the handshake of DTLS 1.3 is complete.

@@ -139,7 +139,7 @@ func (e *Engine) suspend() bool {
 	case !e.established13():
 		return false
 	case e.lingers():
-	case e.post.update.out && !e.heard.After(e.out.timer.since):
+	case e.post.update.out && !e.lastRecord.After(e.out.timer.since):
 		return false // no record of the peer has come during these tries
 	case e.out.flight.awaitsACK(message.TypeKeyUpdate, message.TypeNewSessionTicket) && (e.post.update.out || !e.closing.received):
 		// The client's last flight: without it the server has no association. One
@@ -178,7 +178,7 @@ type unansweredError struct {
 func (e *Engine) unanswered() error {
 	return &unansweredError{
 		sent: e.out.flight.names(), tries: e.out.sent.number, elapsed: e.now.Sub(e.out.flight.began), mtu: e.path.limit(),
-		quiet: e.now.Sub(e.heard), silent: !e.heard.After(e.out.flight.began),
+		quiet: e.now.Sub(e.lastRecord), silent: !e.lastRecord.After(e.out.flight.began),
 	}
 }
 

@@ -18,24 +18,24 @@ import (
 // handshake beside the association. Here there is no place for one, so the cookie
 // exchange has to do, and more than that is asked for:
 //
-//	hello            → cookie, no state
-//	hello and cookie → suspicion: the old peer is asked for a sign of life
-//	it gives one     → the association goes on; the next suspicion has to wait
-//	silence          → ErrPeerRestarted, and a new Server takes the next hello
+//	ClientHello             → cookie, no state
+//	ClientHello with cookie → a probe: DTLS 1.3 sends a KeyUpdate
+//	authentic record        → the association goes on; restartPause until the next probe
+//	silence                 → ErrPeerRestarted, and a new Server takes the next ClientHello
 //
-// A cookie proves that whoever sends the hello can read what is sent to the peer.
-// The silence is there for the peer that is well while somebody else can.
+// The cookie proves that its sender receives what is sent to the address of the peer.
+// An attacker on the path does, too: the silence shows that the peer itself is gone.
 
 const (
-	// quietAsked is how long the old peer has for a sign of life after a KeyUpdate,
-	// which it has to acknowledge: enough for three of them, and less than a
-	// client that has restarted goes on asking. Where timers are long it is two of
-	// them, for two.
-	quietAsked = 5 * time.Second
+	// silence13 is the time without an authentic record after a KeyUpdate, which has to
+	// be acknowledged, before a restart is accepted in DTLS 1.3. It has room for three
+	// transmissions, and is shorter than the handshake of a restarted client. With
+	// long timers it is two of them, for two transmissions.
+	silence13 = 5 * time.Second
 
-	// quietUnasked is how long it must have been silent where it cannot be asked,
-	// as in DTLS 1.2.
-	quietUnasked = 10 * time.Second
+	// silence12 is the silence required where no message has to be answered, as in
+	// DTLS 1.2.
+	silence12 = 10 * time.Second
 
 	// restartPause is the least time between two restarts of an association that
 	// are looked into, where nothing but a plaintext ClientHello asks for them.
@@ -45,17 +45,17 @@ const (
 	maxRestartAnswers = 10
 )
 
-// restartWatch is what such a server knows of hellos since its handshake.
+// restartWatch is the state of a server for ClientHellos after its handshake.
 type restartWatch struct {
-	door  *Door     // for the fragments of a hello; nil: none came lately
-	leave time.Time // when the door goes
+	door  *Door     // joins the fragments of a hello; nil: none came lately
+	leave time.Time // when the door is dropped
 
 	answers int // since second
 	second  time.Time
 
 	since time.Time // when a hello came with its cookie
-	until time.Time // when the silence since is long enough, zero: nobody is suspected
-	alive bool      // the old peer has been heard since
+	until time.Time // when the silence since then is long enough, zero: no probe is out
+	alive bool      // an authentic record of the peer has come since
 }
 
 // handleRestartHello takes a datagram that begins with a ClientHello after the
@@ -68,7 +68,7 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 	if _, ok := helloHeader(datagram); !ok {
 		return false
 	}
-	e.drops.Fragment++ // an honest peer may repeat its own, anybody may invent one
+	e.drops.Fragment++ // a repetition, or forged
 	if e.ownHello(datagram) {
 		return true
 	}
@@ -87,8 +87,8 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 	return true
 }
 
-// ownHello reports whether a datagram has the beginning of the hello that the
-// association itself began with, late or repeated by somebody.
+// ownHello reports whether a datagram begins with the ClientHello of this association:
+// one that was delayed or repeated.
 func (e *Engine) ownHello(datagram []byte) bool {
 	random := e.secrets.clientRandom
 	if e.speaks13() {
@@ -98,8 +98,8 @@ func (e *Engine) ownHello(datagram []byte) bool {
 	return helloMark(datagram) != 0 && [32]byte(datagram[at:at+32]) == random
 }
 
-// restartDoor is a door that asks for cookies whatever CookieMode says, nil if
-// there cannot be one. It stays while fragments may come.
+// restartDoor is a door that requires cookies in every CookieMode, nil if there cannot
+// be one. It stays while fragments may come.
 func (e *Engine) restartDoor() *Door {
 	w := e.restart
 	if w.door == nil {
@@ -134,24 +134,24 @@ func (w *restartWatch) mayAnswer(now time.Time) bool {
 	return w.answers <= maxRestartAnswers
 }
 
-// suspectRestart: somebody reads what is sent to the peer, and says that its state
-// is lost.
+// suspectRestart follows a ClientHello with a cookie: the peer has lost its state, or an
+// attacker can read what is sent to its address.
 func (e *Engine) suspectRestart() {
 	w := e.restart
 	if w.suspects() || !w.since.IsZero() && e.now.Sub(w.since) < restartPause {
 		return
 	}
 	w.since, w.alive = e.now, false
-	if e.asksForLife() {
-		w.until = e.now.Add(max(quietAsked, 2*e.out.timer.rto))
+	if e.probePeer() {
+		w.until = e.now.Add(max(silence13, 2*e.out.timer.rto))
 	} else {
-		w.until = e.now.Add(quietUnasked)
+		w.until = e.now.Add(silence12)
 	}
 }
 
-// asksForLife has the peer acknowledge something, and reports whether that can be
-// done: DTLS 1.3 has KeyUpdates, 1.2 has nothing that every peer answers.
-func (e *Engine) asksForLife() bool {
+// probePeer sends a message that the peer has to acknowledge, and reports whether
+// there is one: a KeyUpdate of DTLS 1.3. DTLS 1.2 has none that every peer answers.
+func (e *Engine) probePeer() bool {
 	if !e.speaks13() {
 		return false
 	}
@@ -159,28 +159,28 @@ func (e *Engine) asksForLife() bool {
 		return e.startUpdate(false) == nil
 	}
 	if e.out.suspended() {
-		return false // this peer does not answer that
+		return false // this peer has not acknowledged it
 	}
-	e.askAgain()
+	e.repeatProbe()
 	return true
 }
 
-// askAgain sends what is out once more, now: its timer may have been doubled until
-// it does not fire in time.
-func (e *Engine) askAgain() {
+// repeatProbe sends the KeyUpdate that is outstanding once more: its timer may have
+// been doubled beyond silence13.
+func (e *Engine) repeatProbe() {
 	e.out.timer.reset()
 	e.sendAgain(flightRepeated, TimerExpired)
 }
 
-// heard notes that an authentic record came.
-func (w *restartWatch) heard() {
+// authentic notes that an authentic record came.
+func (w *restartWatch) authentic() {
 	if w != nil {
 		w.alive = true
 	}
 }
 
-// handleTimeout ends the association whose peer has not been heard since another
-// hello proved itself.
+// handleTimeout ends the association if no authentic record has come since a
+// ClientHello with a cookie.
 func (w *restartWatch) handleTimeout(e *Engine) {
 	if w == nil {
 		return
@@ -204,8 +204,8 @@ func (w *restartWatch) nextTimeout() time.Time {
 	return earliest(w.leave, w.until)
 }
 
-// recallRetry finds out what a HelloRetryRequest of an association before this one
-// has asked for, in the first hello that comes; nil if its cookie is not ours.
+// recallRetry returns what a HelloRetryRequest of an earlier association asked for, by
+// the cookie in the first ClientHello; nil if the cookie is not of this Config.
 func (e *Engine) recallRetry(hello []byte) *handshake.Retry {
 	s, ok := message.ScanClientHello(hello)
 	if e.restart == nil || !ok {

@@ -107,7 +107,7 @@ func (s *alone) reboot() (done chan error) {
 // net.Conn has its handshake with one of its retransmissions.
 func TestServerHearsOfRestart(t *testing.T) {
 	modes := map[CookieMode]string{CookieAuto: "auto", CookieAlways: "always", CookieUnderLoad: "under load", CookieNever: "never", AddressProven: "proven"}
-	for version, quiet := range map[uint16]time.Duration{VersionDTLS12: quietUnasked, VersionDTLS13: quietAsked} {
+	for version, quiet := range map[uint16]time.Duration{VersionDTLS12: silence12, VersionDTLS13: silence13} {
 		for mode, name := range modes {
 			for _, deaf := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, cookies %s, deaf %v", VersionName(version), name, deaf), func(t *testing.T) {
@@ -269,7 +269,7 @@ func (i *impostor) tries() {
 // data: in DTLS 1.3 although nobody says anything, in 1.2 if it does now and then.
 func TestServerImpostor(t *testing.T) {
 	t.Parallel()
-	for version, pause := range map[uint16]time.Duration{VersionDTLS12: quietUnasked - time.Second, VersionDTLS13: 10 * time.Minute} {
+	for version, pause := range map[uint16]time.Duration{VersionDTLS12: silence12 - time.Second, VersionDTLS13: 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newAlone(t, version, nil)
 			i := newImpostor(s)

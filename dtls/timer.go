@@ -129,7 +129,7 @@ func (t *timer) backOff() {
 	t.timeout *= 2
 }
 
-// retry prepares the try after an expiry. smaller says that it is the first one
+// retry prepares the try after an expiry. smaller is set for the first one
 // with smaller datagrams: nothing is known of these, so value and tries begin anew.
 func (t *timer) retry(smaller bool) {
 	if smaller {
@@ -163,7 +163,7 @@ func (t *timer) progress(now time.Time, answers bool) {
 	}
 }
 
-// received resets the timer. answers says that it is part of an answer to our
+// received resets the timer. answers is set for part of an answer to our
 // flight that the peer cannot acknowledge otherwise (DTLS 1.2).
 func (t *timer) received(answers bool) {
 	t.reset()
@@ -231,7 +231,7 @@ func (t *timer) learn(rtt time.Duration) {
 	t.measured = true
 }
 
-// noSample says that the answer to this flight may be to an earlier one.
+// noSample notes that the answer to this flight may be to an earlier one.
 func (t *timer) noSample() { t.ambiguous = true }
 
 // firstTime returns t, or now if there was no time yet.
@@ -282,6 +282,6 @@ func (e *Engine) timeoutError() error {
 	}
 	return &handshakeTimeoutError{
 		sent: e.out.flight.names(), awaited: e.hs.awaited(), tries: e.out.sent.number, elapsed: e.now.Sub(e.hs.began),
-		mtu: e.path.limit(), heard: e.hs.received, transport: e.hs.transport,
+		mtu: e.path.limit(), received: e.hs.received, transport: e.hs.transport,
 	}
 }
