@@ -40,7 +40,7 @@ func TestCookieLetsTheBeginningIn(t *testing.T) {
 			s.now = s.now.Add(test.early)
 		}
 		_, hello := s.send(second[0])
-		if hello == nil || hello.whole || !hello.proven || hello.retry == nil {
+		if hello == nil || hello.proof.Whole || !hello.proof.Proven || hello.proof.Retry == nil {
 			t.Fatalf("%s: %+v", test.name, hello)
 		}
 		p := bareSim(t)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/antechamber"
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -21,7 +21,7 @@ import (
 func seededRoom(d *Door, seed uint64) {
 	var s [32]byte
 	binary.LittleEndian.PutUint64(s[:], seed)
-	d.room = antechamber.New(s)
+	d.d.SeedRoom(s)
 }
 
 // helloBody is the body of the hello that a datagram holds, and its header.
@@ -219,7 +219,7 @@ func TestHelloInPieces(t *testing.T) {
 				}
 				in = hello
 				largest := uint64(n + slices.Max(order[:k+1]))
-				if in.recordSeq != largest || !in.proven || !in.rttKnown || in.rtt != simRTT || in.whole || helloMark(in.Datagram) != helloMark(s.first) {
+				if in.proof.RecordSeq != largest || !in.proof.Proven || !in.proof.RTTKnown || in.proof.RTT != simRTT || in.proof.Whole || door.Mark(in.Datagram) != door.Mark(s.first) {
 					t.Fatalf("%d fragments, order %v: %+v, want record %d", n, order, in, largest)
 				}
 			}
@@ -410,9 +410,9 @@ func TestForgedPieces(t *testing.T) {
 		switch {
 		case in == nil:
 			t.Fatalf("cut at %d: the honest hello is kept out", cut)
-		case in.recordSeq > 12:
-			t.Errorf("cut at %d: the server would go on from record %d", cut, in.recordSeq)
-		case in.whole:
+		case in.proof.RecordSeq > 12:
+			t.Errorf("cut at %d: the server would go on from record %d", cut, in.proof.RecordSeq)
+		case in.proof.Whole:
 			t.Errorf("cut at %d: all of it is taken for the client's", cut)
 		}
 	}
@@ -468,7 +468,7 @@ func TestPiecesTooLong(t *testing.T) {
 	reply, _ := s.send(first[0])
 	second := cutHello(t, s.second(reply), 6, 6)
 	_, hello := s.send(second[0])
-	if hello == nil || hello.whole {
+	if hello == nil || hello.proof.Whole {
 		t.Fatalf("%+v", hello)
 	}
 	s.completes(hello, second[1:]...)
@@ -496,7 +496,7 @@ func TestPiecesWithoutCookies(t *testing.T) {
 				}
 				in = hello
 			}
-			if in == nil || in.proven != (mode == AddressProven) || in.cookie != nil || len(in.Datagram) > s.in {
+			if in == nil || in.proof.Proven != (mode == AddressProven) || in.proof.Cookie != nil || len(in.Datagram) > s.in {
 				t.Fatalf("mode %d, order %v: %+v", mode, order, in)
 			}
 			s.completes(in, rest...)

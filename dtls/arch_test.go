@@ -141,8 +141,8 @@ func TestImportsFlowOneWay(t *testing.T) {
 			"internal/message", "internal/suite", "internal/ticket", "record",
 		},
 		"internal/door": {
-			"internal/alert", "internal/handshake", "internal/interval", "internal/kex",
-			"internal/message", "internal/suite", "record",
+			"internal/alert", "internal/antechamber", "internal/cookie", "internal/handshake", "internal/kex",
+			"internal/message", "internal/reassembly", "internal/suite", "record",
 		},
 	}
 	inside := []string{"record"}

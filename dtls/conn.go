@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -41,7 +42,7 @@ type Conn struct {
 	news     *news      // nil: none
 	end      ending
 	value    any      // SetValue
-	hello    helloID  // of the ClientHello it began with; listeners only. Never changes
+	hello    door.ID  // of the ClientHello it began with; listeners only. Never changes
 	standing standing // guarded by sock.members.mu
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/door"
 )
 
 // Handshake runs the handshake until it is complete, and returns nil at once if
@@ -65,7 +67,7 @@ type snapshot struct {
 // newAcceptedConn is an association of a Listener that begins its handshake with a
 // hello that the door has let in.
 func newAcceptedConn(l *Listener, now time.Time, hello *ProvenHello, from peerAddr) *Conn {
-	c := &Conn{sock: l.members.shard.sock, owner: l, peer: from, hello: helloIDOf(hello.Datagram)}
+	c := &Conn{sock: l.members.shard.sock, owner: l, peer: from, hello: door.IDOf(hello.Datagram)}
 	c.hs = &opening{p: l.p, proof: hello, admitted: now}
 	c.hs.inbox.push(hello.Datagram)
 	return c

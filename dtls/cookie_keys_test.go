@@ -60,7 +60,7 @@ func TestCookieKeys(t *testing.T) {
 			if began := engine.door == nil; began != test.want {
 				t.Errorf("an engine begins: %v", began)
 			}
-			if _, hello := minting.Handle(simStart, second, testAddr, localAddr, nil); hello == nil || !hello.rttKnown {
+			if _, hello := minting.Handle(simStart, second, testAddr, localAddr, nil); hello == nil || !hello.proof.RTTKnown {
 				t.Errorf("its own cookie: %+v", hello)
 			}
 		})

@@ -166,7 +166,7 @@ func TestCookieProof(t *testing.T) {
 		refused(name, changedHello(t, second, change), simStart, testAddr)
 	}
 	_, admitted := d.Handle(simStart, second, testAddr, localAddr, nil)
-	if admitted == nil || !admitted.proven || !bytes.Equal(admitted.Datagram, second) || admitted.From != testAddr {
+	if admitted == nil || !admitted.proof.Proven || !bytes.Equal(admitted.Datagram, second) || admitted.From != testAddr {
 		t.Fatalf("the right cookie: %+v", admitted)
 	}
 }

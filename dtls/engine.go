@@ -147,11 +147,11 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 	e.restart = &restartWatch{}
 	switch p.cookieMode {
 	case CookieAlways:
-		door, err := newDoor(p.recognizing(), now)
+		d, err := newDoor(p.recognizing(), now)
 		if err != nil {
 			return nil, err
 		}
-		e.door = door
+		e.door = d
 		e.path.addressProven(true)
 	case CookieNever, CookieUnderLoad:
 	default:
@@ -172,17 +172,17 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
-	e.hs.m.StartServer(hello.cookie, hello.chosen, hello.retry)
-	e.hs.cookie, e.hs.whole = hello.cookie != nil, hello.cookie != nil && hello.whole
-	e.source.Local = hello.local
-	e.path.addressProven(hello.proven)
+	e.hs.m.StartServer(hello.proof.Cookie, hello.proof.Chosen, hello.proof.Retry)
+	e.hs.cookie, e.hs.whole = hello.proof.Cookie != nil, hello.proof.Cookie != nil && hello.proof.Whole
+	e.source.Local = hello.proof.Local
+	e.path.addressProven(hello.proof.Proven)
 	e.path.setAddr(hello.From)
-	if hello.rttKnown {
-		e.out.timer.learn(hello.rtt)
+	if hello.proof.RTTKnown {
+		e.out.timer.learn(hello.proof.RTT)
 	}
 	// RFC 6347, Section 4.2.1: the HelloVerifyRequest carried the record
 	// number of the hello it answered; ours go on behind it.
-	e.keys.SkipTo(hello.recordSeq)
+	e.keys.SkipTo(hello.proof.RecordSeq)
 }
 
 // cookieAddr is what cookies are bound to. A peer that is nowhere shares it with all

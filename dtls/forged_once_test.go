@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )
@@ -275,7 +276,7 @@ func TestForgedOnceEstablished(t *testing.T) {
 				t.Errorf("%s, %s: not counted", b.name, to)
 			}
 			if tx, ok := s.eng[to].PollTransmit(s.now, nil); ok {
-				cookie := to == serverSide && helloMark(forged) != 0 && len(tx.Data) <= len(forged) && stateless(tx.Data[record.HeaderLen:])
+				cookie := to == serverSide && door.Mark(forged) != 0 && len(tx.Data) <= len(forged) && stateless(tx.Data[record.HeaderLen:])
 				if !cookie {
 					t.Errorf("%s, %s: answered with %s", b.name, to, describeDatagram(tx.Data))
 				}

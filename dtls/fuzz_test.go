@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )
@@ -321,13 +322,13 @@ func (d *doorPieces) send(from netip.AddrPort, datagram []byte) {
 		p = &doorPeer{sent: map[sentByte]bool{}}
 		d.peers[from] = p
 	}
-	for rest := (helloPieces{datagram: datagram}); ; {
-		f, ok := rest.next()
+	for rest := door.FragmentsOf(datagram); ; {
+		f, ok := rest.Next()
 		if !ok {
 			break
 		}
-		p.record = max(p.record, f.record.Seq)
-		for i, b := range f.body {
+		p.record = max(p.record, f.Record.Seq)
+		for i, b := range f.Body {
 			p.sent[sentByte{f.Length, f.Seq, int(f.FragmentOffset) + i, b}] = true
 		}
 	}
@@ -351,19 +352,19 @@ func (d *doorPieces) send(from netip.AddrPort, datagram []byte) {
 }
 
 func (d *doorPieces) letIn(p *doorPeer, from netip.AddrPort, hello *ProvenHello) {
-	rest := helloPieces{datagram: hello.Datagram}
-	first, ok := rest.next()
-	prefix, enough := message.PeekClientHello(first.body)
+	rest := door.FragmentsOf(hello.Datagram)
+	first, ok := rest.Next()
+	prefix, enough := message.PeekClientHello(first.Body)
 	switch {
-	case !ok || !enough || first.FragmentOffset != 0 || hello.From != from || hello.recordSeq > p.record:
+	case !ok || !enough || first.FragmentOffset != 0 || hello.From != from || hello.proof.RecordSeq > p.record:
 		d.t.Fatalf("let in with %+v", hello)
-	case hello.cookie != nil && !slices.ContainsFunc(p.cookies, func(c []byte) bool { return bytes.Equal(c, prefix.Cookie) }):
+	case hello.proof.Cookie != nil && !slices.ContainsFunc(p.cookies, func(c []byte) bool { return bytes.Equal(c, prefix.Cookie) }):
 		d.t.Fatalf("%v is let in with a cookie that it never got", from)
-	case hello.proven != (hello.cookie != nil || d.mode == AddressProven), d.mode == CookieAlways && !hello.proven:
+	case hello.proof.Proven != (hello.proof.Cookie != nil || d.mode == AddressProven), d.mode == CookieAlways && !hello.proof.Proven:
 		d.t.Fatalf("mode %d: let in with %+v", d.mode, hello)
 	}
-	for f := first; ok; f, ok = rest.next() {
-		for i, b := range f.body {
+	for f := first; ok; f, ok = rest.Next() {
+		for i, b := range f.Body {
 			if !p.sent[sentByte{f.Length, f.Seq, int(f.FragmentOffset) + i, b}] {
 				d.t.Fatalf("byte %d of what is handed over was never sent from there", int(f.FragmentOffset)+i)
 			}

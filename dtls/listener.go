@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -28,7 +29,7 @@ type Listener struct {
 	empty   chan struct{} // closed when its associations have sent their last datagram, too
 
 	inboxDropped atomic.Uint64
-	hellos       helloJobs
+	hellos       door.Jobs[peerAddr]
 
 	books books // guarded by members.mu
 }
@@ -287,7 +288,9 @@ func (l *Listener) Stats() ListenerStats {
 		}
 	}
 	s.InboxDropped = l.inboxDropped.Load()
-	l.hellos.counted(&s)
+	asked, inline := l.hellos.Counts()
+	s.CookiesSent += asked
+	s.HellosInline = inline
 	t := l.members.shard.sock.Traffic()
 	s.DatagramsIn, s.BytesIn = t.DatagramsIn, t.BytesIn
 	s.DatagramsOut, s.BytesOut = t.DatagramsOut, t.BytesOut

@@ -20,7 +20,7 @@ func (l *Listener) begin(now time.Time, hello *ProvenHello, from peerAddr) {
 	m, b := l.members, &l.books
 	m.mu.Lock()
 	at := m.conns.At(from.Key())
-	goes, why, ok := b.makeRoom(l.p, now, from, at, hello.proven)
+	goes, why, ok := b.makeRoom(l.p, now, from, at, hello.proof.Proven)
 	if !ok {
 		m.mu.Unlock()
 		return

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/netip"
 	"reflect"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
@@ -366,7 +366,7 @@ func TestBlockedConfigForClient(t *testing.T) {
 		if n := through.Load(); n < clients*95/100 || s.HellosInline == 0 {
 			t.Errorf("%d of %d clients got through; %+v", n, clients, s)
 		}
-		if most.Load() > helloWorkers {
+		if most.Load() > door.Workers {
 			t.Errorf("%d callbacks at once", most.Load())
 		}
 		_ = l.Close()
@@ -396,49 +396,9 @@ func TestDoorOfBothVersionsDoesNotAllocate(t *testing.T) {
 		if reply, _ := s.send(s.first); reply == nil {
 			t.Fatalf("%s: no answer", name)
 		}
-		buf := make([]byte, 0, maxReply)
+		buf := make([]byte, 0, door.MaxReply)
 		if n := testing.AllocsPerRun(1000, func() { s.door.Handle(simStart, s.first, testAddr, localAddr, buf) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
-	}
-}
-
-// TestHelloJobs: how many hellos wait, and whose turn it is.
-func TestHelloJobs(t *testing.T) {
-	var j helloJobs
-	job := func(i, port int, at time.Time) *helloJob {
-		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), uint16(port))
-		return &helloJob{question: &question{at: at, from: from, body: []byte{1}}, prefix: peerAddr{AP: from}.Prefix()}
-	}
-	for port := range maxHelloJobs/helloShare + 1 {
-		if added, now := j.add(job(1, 1+port, simStart)); added == now || now != (port == maxHelloJobs/helloShare) {
-			t.Fatalf("hello %d of a prefix: added %v, at once %v", port, added, now)
-		}
-	}
-	if added, now := j.add(job(1, 1, simStart)); added || now {
-		t.Error("a repeated hello is taken again, or answered")
-	}
-	other := job(1, 2, simStart)
-	other.body = []byte{2}
-	if added, now := j.add(other); added || !now {
-		t.Error("another hello of an address is taken, or not answered")
-	}
-	if added, now := j.add(job(1, 3, simStart.Add(helloPatience))); added || !now {
-		t.Error("a hello that was repeated while it waited is not answered")
-	}
-	_, _ = j.add(job(2, 1, simStart))
-	one, two, three := j.next(), j.next(), j.next()
-	if one.from.Port() != 1 || two.from.Port() != 2 || three.prefix == one.prefix || j.next() != nil {
-		t.Error("a prefix has more than its share of the goroutines, or the order is wrong")
-	}
-	j.remove(one)
-	if four := j.next(); four == nil || four.from.Port() != 4 {
-		t.Error("the next one of the prefix does not follow, or one that was answered")
-	}
-	for _, job := range j.all {
-		j.remove(job)
-	}
-	if len(j.all)+len(j.waiting)+len(j.prefixes) != 0 {
-		t.Errorf("left behind: %+v", j.all)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/door"
 )
 
 // TestListenerStats: what happened is in the counters, once. The limits have
@@ -48,7 +50,7 @@ func TestListenerStats(t *testing.T) {
 		conn := l.net.dial(l.Addr())
 		var hello []byte
 		conn.tap = func(_ int, p []byte, _ net.Addr) {
-			if helloMark(p) != 0 {
+			if door.Mark(p) != 0 {
 				hello = bytes.Clone(p)
 			}
 		}

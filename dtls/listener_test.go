@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/door"
 )
 
 // listening is a Listener in memory.
@@ -554,7 +556,7 @@ func TestStaleHelloIsNoRestart(t *testing.T) {
 		conn := l.net.dial(l.Addr())
 		var hellos [][]byte
 		conn.tap = func(_ int, p []byte, _ net.Addr) {
-			if helloMark(p) != 0 {
+			if door.Mark(p) != 0 {
 				hellos = append(hellos, bytes.Clone(p))
 			}
 		}
@@ -563,7 +565,7 @@ func TestStaleHelloIsNoRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		server := l.accept(t)
-		if len(hellos) != 2 || helloMark(hellos[0]) != helloMark(hellos[1]) {
+		if len(hellos) != 2 || door.Mark(hellos[0]) != door.Mark(hellos[1]) {
 			t.Fatalf("%d hellos", len(hellos))
 		}
 		before := l.Stats()
@@ -745,18 +747,18 @@ func TestHelloMark(t *testing.T) {
 	}
 	tx, _ := e.PollTransmit(time.Now(), nil)
 	hello := tx.Data
-	if helloMark(hello) == 0 {
+	if door.Mark(hello) == 0 {
 		t.Fatal("a ClientHello was not recognised")
 	}
 	for n := range 59 {
-		if helloMark(hello[:n]) != 0 {
+		if door.Mark(hello[:n]) != 0 {
 			t.Errorf("recognised in %d bytes", n)
 		}
 	}
 	for name, at := range map[string]int{"content type": 0, "epoch": 4, "message type": 13, "fragment offset": 21} {
 		other := bytes.Clone(hello)
 		other[at]++
-		if helloMark(other) != 0 {
+		if door.Mark(other) != 0 {
 			t.Errorf("recognised with another %s", name)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/door"
 )
 
 // CookieUnderLoad.
@@ -41,8 +43,8 @@ func TestLoadByHellos(t *testing.T) {
 		{"for a while", 1900, 10 * time.Second, 0, 0},
 		{"at once", 200, time.Microsecond, 0, 0},
 		{"one more", 201, time.Microsecond, 1, 1},
-		{"a flood", 50_000, 10 * time.Second, 50_000 - calmHellos, 50_000 - calmHellos},
-		{"a little too many", 2500, 10 * time.Second, 1000, 2500 - calmHellos},
+		{"a flood", 50_000, 10 * time.Second, 50_000 - door.CalmHellos, 50_000 - door.CalmHellos},
+		{"a little too many", 2500, 10 * time.Second, 1000, 2500 - door.CalmHellos},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestDoor(t, CookieUnderLoad)
@@ -72,7 +74,7 @@ func TestLoadByHandshakes(t *testing.T) {
 		e, datagram := firstFlight(t)
 		d.SetLoad(test.open)
 		reply, hello := d.Handle(simStart, datagram, testAddr, localAddr, nil)
-		if (reply != nil) != test.asks || (hello != nil) == test.asks || hello != nil && hello.proven {
+		if (reply != nil) != test.asks || (hello != nil) == test.asks || hello != nil && hello.proof.Proven {
 			t.Errorf("%d handshakes: reply %v, hello %+v", test.open, reply != nil, hello)
 		}
 		if !test.asks {
@@ -81,7 +83,7 @@ func TestLoadByHandshakes(t *testing.T) {
 		second := withCookie(t, e, reply)
 		for _, later := range []int{0, defaultMaxHandshakes} { // a cookie is good whatever the load is when it comes
 			d.SetLoad(later)
-			if _, hello := d.Handle(simStart, second, testAddr, localAddr, nil); hello == nil || !hello.proven {
+			if _, hello := d.Handle(simStart, second, testAddr, localAddr, nil); hello == nil || !hello.proof.Proven {
 				t.Errorf("with %d handshakes a cookie lets in %+v", later, hello)
 			}
 		}
@@ -95,7 +97,7 @@ func TestWrongCookieWithoutLoad(t *testing.T) {
 	reply, _ := other.Handle(simStart, datagram, testAddr, localAddr, nil)
 	d := newTestDoor(t, CookieUnderLoad)
 	_, hello := d.Handle(simStart, withCookie(t, e, reply), testAddr, localAddr, nil)
-	if hello == nil || hello.proven || hello.cookie != nil || d.Stats().Refused != 1 {
+	if hello == nil || hello.proof.Proven || hello.proof.Cookie != nil || d.Stats().Refused != 1 {
 		t.Errorf("%+v, %+v", hello, d.Stats())
 	}
 }

@@ -23,7 +23,7 @@ var owned = map[string][]string{
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 		// Parts of a Door and of a Config.
-		"helloPieces", "sessionCache",
+		"sessionCache",
 	},
 	"../internal/alarms": {"Alarm", "Group"},
 	"../internal/handshake": {
@@ -35,6 +35,7 @@ var owned = map[string][]string{
 		"awaitServerCertificateVerify13", "awaitServerFinished12", "awaitServerFinished13", "awaitServerHelloDone12",
 		"awaitServerKeyExchange12",
 	},
+	"../internal/door":       {"Fragments", "Job", "Jobs", "ReplyWriter", "load"},
 	"../internal/epochs":     {"Epochs", "readEpoch", "sealEpoch"},
 	"../internal/reassembly": {"Joiner", "Message", "partial"},
 	"../internal/ring":       {"Ring"},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/door"
 )
 
 // path is a way to the peer: an address, and what is known of the network on the
@@ -52,7 +53,7 @@ type credit struct {
 	in, out   int
 }
 
-const amplification = 3
+const amplification = door.Amplification
 
 func (c *credit) received(n int) { c.in += n }
 

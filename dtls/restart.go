@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -65,19 +66,19 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 	if w == nil || !e.established() || e.closing.begun() {
 		return false
 	}
-	if _, ok := helloHeader(datagram); !ok {
+	if _, ok := door.Header(datagram); !ok {
 		return false
 	}
 	e.drops.Fragment++ // a repetition, or forged
 	if e.ownHello(datagram) {
 		return true
 	}
-	door := e.restartDoor()
-	if door == nil {
+	d := e.restartDoor()
+	if d == nil {
 		return true
 	}
 	w.leave = e.now.Add(antechamber.Life)
-	reply, hello := door.Handle(e.now, datagram, e.cookieAddr(), e.path.addr, nil)
+	reply, hello := d.Handle(e.now, datagram, e.cookieAddr(), e.path.addr, nil)
 	switch {
 	case hello != nil:
 		e.suspectRestart()
@@ -95,7 +96,7 @@ func (e *Engine) ownHello(datagram []byte) bool {
 		random = e.post.clientRandom
 	}
 	const at = record.HeaderLen + message.HeaderLen + 2 // after client_version
-	return helloMark(datagram) != 0 && [32]byte(datagram[at:at+32]) == random
+	return door.Mark(datagram) != 0 && [32]byte(datagram[at:at+32]) == random
 }
 
 // restartDoor is a door that requires cookies in every CookieMode, nil if there cannot
@@ -105,11 +106,11 @@ func (e *Engine) restartDoor() *Door {
 	if w.door == nil {
 		p := e.p.recognizing()
 		p.cookieMode = CookieAlways
-		door, err := newDoor(p, e.now)
+		d, err := newDoor(p, e.now)
 		if err != nil {
 			return nil
 		}
-		w.door = door
+		w.door = d
 	}
 	return w.door
 }
@@ -211,12 +212,9 @@ func (e *Engine) recallRetry(hello []byte) *handshake.Retry {
 	if e.restart == nil || !ok {
 		return nil
 	}
-	door, err := newDoor(e.p.recognizing(), e.now)
+	d, err := newDoor(e.p.recognizing(), e.now)
 	if err != nil {
 		return nil
 	}
-	if j := door.checkRetry(e.now, e.cookieAddr(), &s, judgement{hello: s.HelloPrefix}); j.byWord {
-		return j.retry.retried(j.retryCookie)
-	}
-	return nil
+	return d.d.Recall(e.now, e.cookieAddr(), &s)
 }

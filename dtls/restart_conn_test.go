@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
@@ -39,7 +40,7 @@ func newAlone(t *testing.T, version uint16, change func(client, server *Config))
 	}
 	s.a, s.b = s.net.pair()
 	s.a.tap = func(_ int, p []byte, _ net.Addr) {
-		if helloMark(p) != 0 {
+		if door.Mark(p) != 0 {
 			s.hellos = append(s.hellos, bytes.Clone(p))
 		}
 	}
@@ -232,7 +233,7 @@ func newImpostor(s *alone) *impostor {
 	i := &impostor{s: s}
 	s.b.set(func(m *memSocket) {
 		m.tap = func(_ int, p []byte, _ net.Addr) {
-			if isPlaintext(p) {
+			if door.IsPlaintext(p) {
 				i.mu.Lock()
 				defer i.mu.Unlock()
 				i.heard = append(i.heard, bytes.Clone(p))
@@ -417,7 +418,7 @@ func TestCookieOfAnotherTransport(t *testing.T) {
 				var reply []byte
 				nets[1].mu.Lock()
 				nets[1].path = func(from, _ net.Addr, p []byte) bool {
-					if from == near[1].addr && isPlaintext(p) {
+					if from == near[1].addr && door.IsPlaintext(p) {
 						reply = bytes.Clone(p)
 					}
 					return true

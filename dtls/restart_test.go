@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -32,7 +33,7 @@ func newLive(t *testing.T, change func(client, server *Config)) *live {
 	l := &live{listening: listen(t, change), t: t}
 	l.conn = l.net.dial(l.Addr())
 	l.conn.tap = func(_ int, p []byte, _ net.Addr) {
-		if helloMark(p) != 0 {
+		if door.Mark(p) != 0 {
 			l.hellos = append(l.hellos, bytes.Clone(p))
 		}
 	}
@@ -182,8 +183,8 @@ func TestRestartInPieces(t *testing.T) {
 			var kept []byte
 			l.net.mu.Lock()
 			l.net.path = func(from, to net.Addr, p []byte) bool {
-				first := helloMark(p) != 0
-				if from != address || !first && !isHelloTail(p) {
+				first := door.Mark(p) != 0
+				if from != address || !first && !door.IsTail(p) {
 					return true
 				}
 				pieces++
@@ -242,7 +243,7 @@ func TestRestartInPieces13(t *testing.T) {
 				address, n := l.conn.addr, 0
 				l.net.mu.Lock()
 				l.net.path = func(from, _ net.Addr, p []byte) bool {
-					if from != address || helloMark(p) == 0 && !isHelloTail(p) {
+					if from != address || door.Mark(p) == 0 && !door.IsTail(p) {
 						return true
 					}
 					d := bytes.Clone(p)

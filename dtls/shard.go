@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/roster"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
@@ -36,7 +37,7 @@ func newShard(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *shard {
 }
 
 // attach gives the shard the door of a new Listener, with members.mu held.
-func (s *shard) attach(door *Door) { s.door = door }
+func (s *shard) attach(d *Door) { s.door = d }
 
 // read is the reader. It ends when the socket is closed.
 func (s *shard) read() {
@@ -90,20 +91,20 @@ func (s *shard) route(now time.Time, datagram []byte, from peerAddr) {
 	}
 	m := s.members
 	m.mu.Lock()
-	at, l, door := m.conns.At(from.Key()), m.listening(), s.door
+	at, l, d := m.conns.At(from.Key()), m.listening(), s.door
 	if l != nil {
-		door.SetLoad(l.books.stats.HandshakesOpen)
+		d.SetLoad(l.books.stats.HandshakesOpen)
 	}
 	m.mu.Unlock()
 
-	if l != nil && (at.Accepted != nil || at.Dialed != nil) && isHelloTail(datagram) {
-		s.routeTail(now, datagram, from, at, l, door)
+	if l != nil && (at.Accepted != nil || at.Dialed != nil) && door.IsTail(datagram) {
+		s.routeTail(now, datagram, from, at, l, d)
 		if at.Newest() == nil {
 			return
 		}
 	}
-	if mark := helloMark(datagram); mark != 0 {
-		s.routeHello(now, datagram, from, mark, at, l, door)
+	if mark := door.Mark(datagram); mark != 0 {
+		s.routeHello(now, datagram, from, mark, at, l, d)
 		return
 	}
 	var list [3]*Conn
@@ -116,28 +117,28 @@ func (s *shard) route(now time.Time, datagram []byte, from peerAddr) {
 	switch {
 	case len(to) == 1:
 		to[0].deliver(now, datagram)
-	case len(to) > 1 && isPlaintext(datagram):
+	case len(to) > 1 && door.IsPlaintext(datagram):
 		// Beside a newcomer the accepted one is established, and no plaintext is
 		// sent to it.
 		s.sharePlaintext(now, datagram, cmp.Or(at.Newcomer, at.Accepted), at.Dialed)
 	case len(to) > 1:
 		s.shareProtected(now, datagram, to)
 	case l != nil:
-		s.admit(now, datagram, from, l, door)
+		s.admit(now, datagram, from, l, d)
 	}
 }
 
 // routeHello passes on the first fragment of a ClientHello with that helloMark.
-func (s *shard) routeHello(now time.Time, datagram []byte, from peerAddr, mark uint64, at roster.At[Conn], l *Listener, door *Door) {
+func (s *shard) routeHello(now time.Time, datagram []byte, from peerAddr, mark uint64, at roster.At[Conn], l *Listener, d *Door) {
 	switch {
-	case at.Newcomer != nil && mark == at.Newcomer.hello.mark:
+	case at.Newcomer != nil && mark == at.Newcomer.hello.Mark:
 		at.Newcomer.deliver(now, datagram)
-	case at.Accepted != nil && mark == at.Accepted.hello.mark:
+	case at.Accepted != nil && mark == at.Accepted.hello.Mark:
 		if at.Newcomer == nil { // else it is a late duplicate of the former hello
 			at.Accepted.deliver(now, datagram)
 		}
 	case l != nil:
-		s.admit(now, datagram, from, l, door)
+		s.admit(now, datagram, from, l, d)
 	}
 }
 
@@ -146,11 +147,11 @@ func (s *shard) routeHello(now time.Time, datagram []byte, from peerAddr, mark u
 // the accepted association has all of its hello, the fragment may belong to the
 // hello of a client that has restarted. But the rest of a hello that was admitted
 // must not wait at the door, which would join it with the next hello of that size.
-func (s *shard) routeTail(now time.Time, datagram []byte, from peerAddr, at roster.At[Conn], l *Listener, door *Door) {
-	size := helloSize(datagram)
-	known := at.Newcomer != nil && at.Newcomer.hello.size == size || at.Accepted != nil && at.Accepted.hello.size == size
-	if !known || door.hasBegun(now, datagram, from.Key()) {
-		s.admit(now, datagram, from, l, door)
+func (s *shard) routeTail(now time.Time, datagram []byte, from peerAddr, at roster.At[Conn], l *Listener, d *Door) {
+	size := door.Size(datagram)
+	known := at.Newcomer != nil && at.Newcomer.hello.Size == size || at.Accepted != nil && at.Accepted.hello.Size == size
+	if !known || d.d.HasBegun(now, datagram, from.Key()) {
+		s.admit(now, datagram, from, l, d)
 	}
 }
 
@@ -174,7 +175,7 @@ func (s *shard) shareProtected(now time.Time, datagram []byte, to []*Conn) {
 // sharePlaintext passes a datagram in plaintext to the associations whose role
 // receives such messages; dialed may be nil.
 func (s *shard) sharePlaintext(now time.Time, datagram []byte, accepted, dialed *Conn) {
-	fromClient, fromServer := directions(datagram)
+	fromClient, fromServer := door.Directions(datagram)
 	if fromClient || dialed == nil {
 		s.spare = append(s.spare[:0], datagram...)
 		accepted.deliver(now, s.spare)
@@ -186,13 +187,13 @@ func (s *shard) sharePlaintext(now time.Time, datagram []byte, accepted, dialed 
 
 // admit passes a datagram to the door, sends what that answers, and begins the
 // handshake of a client that it lets in.
-func (s *shard) admit(now time.Time, datagram []byte, from peerAddr, l *Listener, door *Door) {
+func (s *shard) admit(now time.Time, datagram []byte, from peerAddr, l *Listener, d *Door) {
 	if from.Net == nil && !from.AP.IsValid() {
 		return // no address to answer
 	}
-	out, hello, q := door.handle(now, datagram, from.Key(), l.calledAs(from), s.reply[:0])
+	out, hello, q := d.handle(now, datagram, from.Key(), l.calledAs(from), s.reply[:0])
 	if q != nil {
-		out = l.chooseConfig(q, from, door, s.reply[:0])
+		out = l.chooseConfig(q, from, d, s.reply[:0])
 	}
 	if out != nil {
 		_ = s.sock.Send(out, from, nil) // if it is lost, the client repeats its hello
@@ -202,5 +203,5 @@ func (s *shard) admit(now time.Time, datagram []byte, from peerAddr, l *Listener
 		hello.From = from.AP
 		l.begin(now, hello, from)
 	}
-	l.countDoor(door.Stats())
+	l.countDoor(d.Stats())
 }

@@ -188,7 +188,7 @@ func (h *honest) arrive(datagram []byte) {
 		return
 	}
 	reply, hello := h.door.Handle(h.now, datagram, h.addr, localAddr, nil)
-	if h.in = hello != nil; h.in && (!hello.proven || hello.From != h.addr) {
+	if h.in = hello != nil; h.in && (!hello.proof.Proven || hello.From != h.addr) {
 		h.t.Errorf("let in as %+v", hello)
 	}
 	if reply != nil {

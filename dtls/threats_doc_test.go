@@ -100,7 +100,7 @@ func TestSecretsAreNotComparedWithEqual(t *testing.T) {
 		"internal/handshake/server.go isProven",         // likewise
 		"internal/handshake/handshake.go HasCookie",     // likewise
 		"internal/handshake/negotiate_retry.go repeats", // the hash of a hello, in the clear
-		"dtls/accept13.go checkRetry",                   // the same
+		"internal/door/retry13.go checkRetry",           // the same
 		"internal/dtlstest/keylog.go ReadKeyLog",        // lines of a test's key log
 		"internal/reassembly/joiner.go agrees",          // fragments of a peer with each other
 		"internal/antechamber/page.go contradicts",      // likewise

@@ -1,4 +1,4 @@
-package dtls
+package door
 
 import (
 	"encoding/binary"
@@ -7,52 +7,53 @@ import (
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
-// helloID tells ClientHellos apart: by what their first fragment has, and by what
+// ID tells ClientHellos apart: by what their first fragment has, and by what
 // every fragment has. Zero is that of none.
-type helloID struct {
-	mark uint64 // helloMark
-	size uint64 // helloSize
+type ID struct {
+	Mark uint64
+	Size uint64
 }
 
-func helloIDOf(datagram []byte) helloID { return helloID{helloMark(datagram), helloSize(datagram)} }
+// IDOf is the ID of the ClientHello that a datagram begins with.
+func IDOf(datagram []byte) ID { return ID{Mark(datagram), Size(datagram)} }
 
-// helloMark tells ClientHellos apart by part of their random; 0 if the datagram
+// Mark tells ClientHellos apart by part of their random; 0 if the datagram
 // does not begin with a ClientHello. A repeated hello has the mark of the
 // first, also behind a cookie (RFC 6347, Section 4.2.1: the parameters of the
 // two are the same).
-func helloMark(datagram []byte) uint64 {
+func Mark(datagram []byte) uint64 {
 	const (
 		fragment = record.HeaderLen + message.HeaderLen
 		random   = fragment + 2      // after client_version
 		middle   = random + (32-8)/2 // some begin it with the time
 	)
-	if h, ok := helloHeader(datagram); !ok || h.FragmentOffset != 0 || len(datagram) < random+32 {
+	if h, ok := Header(datagram); !ok || h.FragmentOffset != 0 || len(datagram) < random+32 {
 		return 0
 	}
 	return binary.LittleEndian.Uint64(datagram[middle:]) | 1
 }
 
-// isHelloTail reports whether a datagram begins with a fragment of a ClientHello
+// IsTail reports whether a datagram begins with a fragment of a ClientHello
 // that is not its first.
-func isHelloTail(datagram []byte) bool {
-	h, ok := helloHeader(datagram)
+func IsTail(datagram []byte) bool {
+	h, ok := Header(datagram)
 	return ok && h.FragmentOffset > 0
 }
 
-// helloSize tells ClientHellos apart by what every fragment of one says, length and
+// Size tells ClientHellos apart by what every fragment of one says, length and
 // message_seq; 0 if the datagram does not begin with a ClientHello.
-func helloSize(datagram []byte) uint64 {
-	h, ok := helloHeader(datagram)
+func Size(datagram []byte) uint64 {
+	h, ok := Header(datagram)
 	if !ok {
 		return 0
 	}
 	return uint64(h.Length)<<16 | uint64(h.Seq)
 }
 
-// helloHeader is that of the fragment of a ClientHello that a datagram
+// Header is that of the fragment of a ClientHello that a datagram
 // begins with.
-func helloHeader(datagram []byte) (h message.Header, ok bool) {
-	if len(datagram) < record.HeaderLen+message.HeaderLen || datagram[0] != byte(record.TypeHandshake) || !isPlaintext(datagram) ||
+func Header(datagram []byte) (h message.Header, ok bool) {
+	if len(datagram) < record.HeaderLen+message.HeaderLen || datagram[0] != byte(record.TypeHandshake) || !IsPlaintext(datagram) ||
 		datagram[record.HeaderLen] != byte(message.TypeClientHello) {
 		return h, false
 	}
@@ -60,15 +61,15 @@ func helloHeader(datagram []byte) (h message.Header, ok bool) {
 	return h, err == nil
 }
 
-// isPlaintext reports whether the first record of a datagram is of epoch 0.
-func isPlaintext(datagram []byte) bool {
+// IsPlaintext reports whether the first record of a datagram is of epoch 0.
+func IsPlaintext(datagram []byte) bool {
 	const epoch = 3 // offset in the header
 	return len(datagram) >= epoch+2 && !record.IsUnified(datagram[0]) && datagram[epoch] == 0 && datagram[epoch+1] == 0
 }
 
 // directions tells who may have sent the first record of a datagram in the
 // clear. Most messages of a handshake are spoken by one side only.
-func directions(datagram []byte) (fromClient, fromServer bool) {
+func Directions(datagram []byte) (fromClient, fromServer bool) {
 	if datagram[0] != byte(record.TypeHandshake) || len(datagram) <= record.HeaderLen {
 		return true, true
 	}

@@ -1,4 +1,4 @@
-package dtls
+package door
 
 import (
 	"bytes"
@@ -19,26 +19,28 @@ import (
 // the version alone: a hello without DTLS 1.3 gets one at once, and one with both
 // gets one whose cookie is bound to that choice if the Config has DTLS 1.2 alone.
 
-// question is a first ClientHello that offers DTLS 1.3 and for which
+// Question is a first ClientHello that offers DTLS 1.3 and for which
 // GetConfigForClient has to be called before it is answered.
-type question struct {
-	at       time.Time
-	from, to netip.AddrPort
+type Question struct {
+	At       time.Time
+	From, To netip.AddrPort
 	record   record.Header // of the hello
 	header   message.Header
 	body     []byte
 }
 
-func newQuestion(now time.Time, from, to netip.AddrPort, p helloPiece, body []byte) *question {
-	return &question{now, from, to, p.record, p.Header, bytes.Clone(body)}
+func newQuestion(now time.Time, from, to netip.AddrPort, p Fragment, body []byte) *Question {
+	return &Question{now, from, to, p.Record, p.Header, bytes.Clone(body)}
 }
 
-// maxReply is at least the size of any answer to a question, in bytes.
-const maxReply = 256
+// Body is the ClientHello, without the header of its message.
+func (q *Question) Body() []byte { return q.body }
 
-// call calls GetConfigForClient. A nil conn stands for the addresses that the
-// door was given.
-func (q *question) call(p *handshake.Config, from handshake.HelloSource) (*handshake.Config, error) {
+// MaxReply is at least the size of any answer to a Question, in bytes.
+const MaxReply = 256
+
+// Call calls GetConfigForClient.
+func (q *Question) Call(p *handshake.Config, from handshake.HelloSource) (*handshake.Config, error) {
 	m, err := message.Parse(message.TypeClientHello, 0, q.body)
 	if err != nil {
 		return p, nil // the handshake reports what is wrong with it
@@ -50,22 +52,22 @@ func (q *question) call(p *handshake.Config, from handshake.HelloSource) (*hands
 	return other, err
 }
 
-// appendChosen answers a question out of the params that GetConfigForClient has
+// AppendChosen answers a question out of the params that GetConfigForClient has
 // returned, or with an alert if it has failed. refused says that it is an alert.
-func (w *replyWriter) appendChosen(dst []byte, now time.Time, q *question, p *handshake.Config, err error) (reply []byte, refused bool) {
+func (w *ReplyWriter) AppendChosen(dst []byte, now time.Time, q *Question, p *handshake.Config, err error) (reply []byte, refused bool) {
 	if err != nil {
 		return appendRefusal(dst, q.record, alert.InternalError), true
 	}
 	v, _ := message.ScanClientHello(q.body) // it was read before
-	piece := helloPiece{q.header, q.record, q.body}
+	piece := Fragment{q.header, q.record, q.body}
 	c, why := p.Choose(&v, nil)
 	switch {
 	case why != handshake.Accepted:
 		return appendRefusal(dst, q.record, why.Alert()), true
-	case c.Version == VersionDTLS12:
-		return w.appendVerifyRequest(dst, now, q.from, piece, &v.HelloPrefix, chosen12), false
+	case c.Version == message.Version12:
+		return w.appendVerifyRequest(dst, now, q.From, piece, &v.HelloPrefix, chosen12), false
 	}
-	return w.appendRetry(dst, now, piece, q.from, &retryAnswer{Choice: asked(c), body: q.body, scan: v}), false
+	return w.appendRetry(dst, now, piece, q.From, &retryAnswer{Choice: asked(c), body: q.body, scan: v}), false
 }
 
 // asked is the choice as a HelloRetryRequest states it: a group that the hello has
@@ -91,6 +93,6 @@ func (d *Door) check12(now time.Time, from netip.AddrPort, j judgement) judgemen
 	if !j.byWord {
 		return j.refuse(alert.IllegalParameter)
 	}
-	j.proven, j.verdict, j.chosen = true, letIn, &handshake.Choice{Version: VersionDTLS12}
+	j.proven, j.verdict, j.chosen = true, letIn, &handshake.Choice{Version: message.Version12}
 	return j
 }

@@ -1,4 +1,4 @@
-package dtls
+package door
 
 import (
 	"bytes"
@@ -69,9 +69,9 @@ func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *mess
 	switch {
 	case len(s.Cookie) > 0:
 		return d.check12(now, from, j)
-	case len(s.RetryCookie) > 0 && d.p.cookieMode != AddressProven:
+	case len(s.RetryCookie) > 0 && d.mode != AddressProven:
 		return d.checkRetry(now, from, s, j)
-	case d.p.cookieMode == AddressProven:
+	case d.mode == AddressProven:
 		j.proven, j.verdict = true, letIn
 		return j
 	}
@@ -81,9 +81,9 @@ func (d *Door) decide13(now time.Time, from netip.AddrPort, body []byte, s *mess
 	}
 	size := serverHelloLen(&c)
 	j.verdict = letIn
-	if d.wantsCookie(now) || amplification*(len(body)+record.HeaderLen+message.HeaderLen) < size {
+	if d.wantsCookie(now) || Amplification*(len(body)+record.HeaderLen+message.HeaderLen) < size {
 		// RFC 9147, Section 5.1: what may be sent to an unproven address would not
-		// carry the ServerHello; so it is proven first, whatever CookieMode says.
+		// carry the ServerHello; so it is proven first, in every Mode.
 		j.verdict = askConfig
 		if d.p.ForClient == nil {
 			j.verdict, j.retry = askCookie, retryAnswer{Choice: asked(c), body: body, scan: *s}
@@ -111,11 +111,20 @@ func (d *Door) checkRetry(now time.Time, from netip.AddrPort, s *message.HelloSc
 	return j
 }
 
+// Recall returns what a HelloRetryRequest asked for whose cookie a ClientHello brings
+// back; nil if the cookie is not of this Door's keys, or for another address.
+func (d *Door) Recall(now time.Time, from netip.AddrPort, s *message.HelloScan) *handshake.Retry {
+	if j := d.checkRetry(now, from, s, judgement{hello: s.HelloPrefix}); j.byWord {
+		return j.retry.retried(j.retryCookie)
+	}
+	return nil
+}
+
 // decideBeginning13 judges a hello of which the rest is still to come: a cookie in
 // the part that is here lets it in.
 func (d *Door) decideBeginning13(now time.Time, from netip.AddrPort, body []byte, j judgement) judgement {
 	_, c, ok := message.ScanRetryCookie(body)
-	if !ok || len(j.hello.Cookie) > 0 || d.p.cookieMode == AddressProven {
+	if !ok || len(j.hello.Cookie) > 0 || d.mode == AddressProven {
 		return j
 	}
 	held := j
@@ -133,7 +142,7 @@ func (d *Door) checkCookie(now time.Time, from netip.AddrPort, j *judgement) boo
 		return false
 	}
 	a := retryAnswer{Choice: handshake.Choice{
-		Version: VersionDTLS13, Suite: suite.Lookup(binary.BigEndian.Uint16(c)), Group: kex.Group(binary.BigEndian.Uint16(c[2:])),
+		Version: message.Version13, Suite: suite.Lookup(binary.BigEndian.Uint16(c)), Group: kex.Group(binary.BigEndian.Uint16(c[2:])),
 	}}
 	if a.Suite == nil || !a.Suite.Is13() || len(c) != a.cookieLen() {
 		return false
@@ -148,14 +157,14 @@ func (d *Door) checkCookie(now time.Time, from netip.AddrPort, j *judgement) boo
 }
 
 // covered is what a cookie is bound to besides the address.
-func (w *replyWriter) covered(head []byte, p *message.HelloPrefix) [][]byte {
+func (w *ReplyWriter) covered(head []byte, p *message.HelloPrefix) [][]byte {
 	w.v13.parts = append(w.v13.parts[:0], head, p.Covered[0], p.Covered[1])
 	return w.v13.parts
 }
 
 // helloHash is the hash of a hello as the transcript has it (RFC 9147, Section
 // 5.2: type and length, without the fields that are about fragments).
-func (w *replyWriter) helloHash(s *suite.Suite, body []byte) []byte {
+func (w *ReplyWriter) helloHash(s *suite.Suite, body []byte) []byte {
 	h := w.v13.sha256
 	if s.Hash.Size() == sha512.Size384 {
 		h = w.v13.sha384
@@ -169,7 +178,7 @@ func (w *replyWriter) helloHash(s *suite.Suite, body []byte) []byte {
 // appendRetry writes a HelloRetryRequest that answers a hello. Its record repeats
 // the number of the hello's, and its message_seq that of the hello, so that none
 // is used twice; the engine goes on behind them.
-func (w *replyWriter) appendRetry(dst []byte, now time.Time, p helloPiece, from netip.AddrPort, a *retryAnswer) []byte {
+func (w *ReplyWriter) appendRetry(dst []byte, now time.Time, p Fragment, from netip.AddrPort, a *retryAnswer) []byte {
 	c := binary.BigEndian.AppendUint16(w.v13.cookie[:0], a.Suite.ID)
 	c = binary.BigEndian.AppendUint16(c, uint16(a.Group))
 	c = handshake.AppendFixed(c, w.v13.sha256, &a.scan)
@@ -178,7 +187,7 @@ func (w *replyWriter) appendRetry(dst []byte, now time.Time, p helloPiece, from 
 	m := a.request(c)
 	n := uint32(m.BodyLen())
 	dst = record.AppendHeader(dst, record.Header{
-		Type: record.TypeHandshake, Version: VersionDTLS12, Number: record.Number{Seq: p.record.Seq},
+		Type: record.TypeHandshake, Version: message.Version12, Number: record.Number{Seq: p.Record.Seq},
 		Length: message.HeaderLen + int(n),
 	})
 	dst = message.Header{Type: message.TypeServerHello, Length: n, Seq: p.Seq, FragmentLength: n}.Append(dst)
@@ -209,7 +218,7 @@ func (j judgement) refuse(a alert.Alert) judgement {
 // appendRefusal writes a fatal alert under the number of the hello's record.
 func appendRefusal(dst []byte, h record.Header, a alert.Alert) []byte {
 	dst = record.AppendHeader(dst, record.Header{
-		Type: record.TypeAlert, Version: VersionDTLS12, Number: record.Number{Seq: h.Seq}, Length: alertLen,
+		Type: record.TypeAlert, Version: message.Version12, Number: record.Number{Seq: h.Seq}, Length: alertLen,
 	})
 	return alert.Append(dst, alert.Fatal, a)
 }

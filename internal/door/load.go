@@ -1,4 +1,4 @@
-package dtls
+package door
 
 import "time"
 
@@ -12,10 +12,13 @@ type load struct {
 	before int       // and in the one before
 }
 
-// calmHellos is how many hellos without a cookie may come in a second before
+// CalmHellos is how many hellos without a cookie may come in a second before
 // cookies are asked for. To answer that many with certificates of RSA takes a
 // fifth of a core.
-const calmHellos = 200
+const CalmHellos = 200
+
+// SetLoad sets the number of handshakes under way, for UnderLoad.
+func (d *Door) SetLoad(handshakes int) { d.load.open = handshakes }
 
 // hello notes a hello without a cookie.
 func (l *load) hello(now time.Time) {
@@ -35,12 +38,12 @@ func (l *load) advance(now time.Time) {
 }
 
 // high reports whether a handshake more should have to be paid for: too many are
-// under way, or one more hello would exceed calmHellos in the second that ends
+// under way, or one more hello would exceed CalmHellos in the second that ends
 // now. What came in the part of it that belongs to the second before is taken
 // in proportion.
 func (l *load) high(now time.Time) bool {
 	l.advance(now)
 	rest := time.Second - now.Sub(l.since)
 	recent := l.hellos + int(int64(l.before)*int64(rest)/int64(time.Second))
-	return l.open > l.limit || recent >= calmHellos
+	return l.open > l.limit || recent >= CalmHellos
 }
