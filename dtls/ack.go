@@ -32,7 +32,7 @@ func (e *Engine) handleACK(n recordNumber, body []byte) {
 	highest := n.Epoch
 	if n.Epoch >= epochData {
 		// RFC 9147, Section 7.2 compares with the epoch of the ACK itself. After
-		// the handshake the two door.Directions have epochs of their own, and a peer
+		// the handshake the two directions have epochs of their own, and a peer
 		// that has not changed its keys must be able to acknowledge our records
 		// under new ones; so there it is what we have sent that counts.
 		highest = max(highest, uint64(e.keys.Write()))

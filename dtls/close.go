@@ -8,7 +8,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// closing is the state of close_notify in both door.Directions (RFC 5246, Section 7.2.1;
+// closing is the state of close_notify in both directions (RFC 5246, Section 7.2.1;
 // RFC 8446, Section 6.1), and of an engine that lingers.
 type closing struct {
 	sent     bool         // ours is queued or sent

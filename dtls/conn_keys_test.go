@@ -9,7 +9,7 @@ import (
 )
 
 // TestWritersWhileKeysChange: many write at once, and keys change in both
-// door.Directions meanwhile. Every record arrives, and none twice (THREATS 76).
+// directions meanwhile. Every record arrives, and none twice (THREATS 76).
 func TestWritersWhileKeysChange(t *testing.T) {
 	const writers = 64
 	each, period := 100, uint64(400)
