@@ -2,21 +2,19 @@ package dtls
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"sync"
-	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
 )
 
-// configShares is what a Config and its clones have in common: the keys of
-// tickets, and which sessions were offered.
+// configShares is what a Config and its clones share: the keys of tickets, and the
+// sessions that were offered.
 type configShares struct {
 	mu      sync.Mutex
 	cookies []byte // secret of the cookies for peers that restart, made when needed
 	tickets ticket.Ring
-	spent   map[[sha256.Size]byte]time.Time // sessions that were offered, and when they end
+	spent   handshake.Spent // sessions that were offered
 }
 
 var sharesMu sync.Mutex // guards the field of all Configs
@@ -30,8 +28,8 @@ func (c *Config) shared() *configShares {
 	return c.shares
 }
 
-// restartKeys has the secret that a Server over a net.Conn makes cookies with.
-// What it has asked a peer for that has restarted comes back to its successor.
+// restartKeys is the secret of the cookies of a Server over a net.Conn: the Server
+// after it accepts them, when the peer has restarted.
 func (s *configShares) restartKeys() [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,95 +74,5 @@ type ClientSessionCache interface {
 // NewClientSessionCache returns a ClientSessionCache in memory for at most that
 // many sessions, 64 if it is 0 or less; the oldest goes first.
 func NewClientSessionCache(capacity int) ClientSessionCache {
-	if capacity <= 0 {
-		capacity = 64
-	}
-	return &sessionCache{capacity: capacity}
-}
-
-type sessionCache struct {
-	mu       sync.Mutex
-	capacity int
-	list     []cachedSession // oldest first
-}
-
-type cachedSession struct {
-	key  string
-	blob []byte
-}
-
-func (c *sessionCache) Put(key string, session []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.list) == c.capacity {
-		c.list = c.list[1:]
-	}
-	c.list = append(c.list, cachedSession{key, session})
-}
-
-func (c *sessionCache) Take(key string) []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := len(c.list) - 1; i >= 0; i-- {
-		if c.list[i].key == key {
-			blob := c.list[i].blob
-			c.list = append(c.list[:i:i], c.list[i+1:]...)
-			return blob
-		}
-	}
-	return nil
-}
-
-// sessions returns a function that finds a session to resume. Each is given out
-// once.
-func (c *Config) sessions(p *params) func(now time.Time) *handshake.Session {
-	shared := c.shared()
-	return func(now time.Time) *handshake.Session {
-		now = p.ValidAt(now)
-		usable := func(blob []byte) *handshake.Session {
-			if blob == nil {
-				return nil
-			}
-			s := p.Offerable(blob, now)
-			if s == nil || !shared.spend(s, now) {
-				return nil
-			}
-			return s
-		}
-		if s := usable(c.Session); s != nil {
-			return s
-		}
-		if c.ClientSessionCache == nil {
-			return nil
-		}
-		for {
-			blob := c.ClientSessionCache.Take(p.ServerName)
-			if blob == nil {
-				return nil
-			}
-			if s := usable(blob); s != nil {
-				return s
-			}
-		}
-	}
-}
-
-// spend notes that a session is offered. It reports false if it was before.
-func (s *configShares) spend(old *handshake.Session, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, end := range s.spent {
-		if now.After(end) {
-			delete(s.spent, id)
-		}
-	}
-	id := sha256.Sum256(old.Ticket)
-	if _, spent := s.spent[id]; spent {
-		return false
-	}
-	if s.spent == nil {
-		s.spent = make(map[[sha256.Size]byte]time.Time)
-	}
-	s.spent[id] = old.Expires()
-	return true
+	return handshake.NewSessionCache(capacity)
 }

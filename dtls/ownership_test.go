@@ -22,8 +22,6 @@ var owned = map[string][]string{
 		"alarm", "deadline", "ending", "inbox", "news", "opening", "pathHint", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
-		// Parts of a Door and of a Config.
-		"sessionCache",
 	},
 	"../internal/alarms": {"Alarm", "Group"},
 	"../internal/handshake": {
@@ -34,6 +32,7 @@ var owned = map[string][]string{
 		"awaitEncryptedExtensions13", "awaitSecondHello13", "awaitServerCertificate12", "awaitServerCertificate13",
 		"awaitServerCertificateVerify13", "awaitServerFinished12", "awaitServerFinished13", "awaitServerHelloDone12",
 		"awaitServerKeyExchange12",
+		"SessionCache", "Spent",
 	},
 	"../internal/door":       {"Fragments", "Job", "Jobs", "ReplyWriter", "load"},
 	"../internal/epochs":     {"Epochs", "readEpoch", "sealEpoch"},

@@ -2,22 +2,16 @@ package dtls
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/tls"
 	"io"
 	"math"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/auth"
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
-	"github.com/flightpath-dtls/flightpath/internal/kex"
-	"github.com/flightpath-dtls/flightpath/internal/message"
-	"github.com/flightpath-dtls/flightpath/internal/suite"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -115,8 +109,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 	}
 	p.wrapPSK(c)
 	for _, check := range []func(*Config) error{
-		p.resolveVersions, p.resolveEMS, p.resolveCrypto, p.resolveGroups, p.resolveCredentials, p.resolveALPN,
-		p.resolvePath, p.resolveTimers, p.resolveLimits, p.resolveSessions,
+		p.resolveHandshake, p.resolvePath, p.resolveTimers, p.resolveLimits, p.resolveSessions,
 	} {
 		if err := check(c); err != nil {
 			return nil, err
@@ -125,191 +118,19 @@ func resolve(c *Config, isClient bool) (*params, error) {
 	return p, nil
 }
 
-func (p *params) resolveVersions(c *Config) error {
-	for _, v := range []uint16{c.MinVersion, c.MaxVersion} {
-		if v != 0 && v != VersionDTLS12 && v != VersionDTLS13 {
-			return badConfig("version 0x%04x is unknown; use VersionDTLS12, VersionDTLS13 or 0", v)
-		}
-	}
-	p.MinVersion, p.MaxVersion = c.MinVersion, c.MaxVersion
-	switch {
-	case c.RequirePQ && (c.MinVersion == VersionDTLS12 || c.MaxVersion == VersionDTLS12):
-		return badConfig("RequirePQ needs DTLS 1.3, and MinVersion or MaxVersion ask for 1.2: that has no post-quantum groups")
-	case c.RequirePQ:
-		p.MinVersion = VersionDTLS13
-	case p.MinVersion == 0:
-		p.MinVersion = VersionDTLS12
-	}
-	if p.MaxVersion == 0 {
-		p.MaxVersion = VersionDTLS13
-	}
-	if !message.VersionAtLeast(p.MaxVersion, p.MinVersion) {
-		return badConfig("MinVersion %s is newer than MaxVersion %s", VersionName(p.MinVersion), VersionName(p.MaxVersion))
-	}
-	return nil
-}
-
-func (p *params) resolveEMS(c *Config) error {
-	require := !c.DisableExtendedMasterSecret
-	if c.RequireExtendedMasterSecret != nil {
-		require = *c.RequireExtendedMasterSecret
-	}
-	switch {
-	case c.DisableExtendedMasterSecret && require:
-		return badConfig("RequireExtendedMasterSecret contradicts DisableExtendedMasterSecret; set one of them")
-	case c.DisableExtendedMasterSecret:
-		p.EMS = handshake.EMSDisabled
-	case !require:
-		p.EMS = handshake.EMSOffered
-	}
-	return nil
-}
-
-// resolveCrypto chooses suites and signature schemes.
-func (p *params) resolveCrypto(c *Config) error {
-	usesPSK := c.ClientPSK != nil
-	usesCerts := !usesPSK
-	if !p.IsClient {
-		usesPSK = c.ServerPSK != nil
-		usesCerts = len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil
-	}
-	if !usesPSK && !usesCerts {
-		return badConfig("a server needs Certificates, GetCertificate, GetConfigForClient or ServerPSK")
-	}
-	p.Certified = usesCerts
-	if c.CipherSuites != nil && len(c.CipherSuites) == 0 {
-		return badConfig("CipherSuites is empty; leave it nil for the defaults")
-	}
-	for _, id := range c.CipherSuites {
-		s := suite.Lookup(id)
-		switch {
-		case s == nil:
-			return badConfig("cipher suite 0x%04x is not spoken here; remove it from CipherSuites", id)
-		case !s.Approved():
-			return badConfig("cipher suite %s is not allowed in FIPS 140-only mode; remove it from CipherSuites", s.Name)
-		case s.UsesPSK() && !usesPSK && p.IsClient:
-			return badConfig("cipher suite %s needs ClientPSK", s.Name)
-		case s.UsesPSK() && !usesPSK:
-			return badConfig("cipher suite %s needs ServerPSK", s.Name)
-		case !s.Is13() && !s.UsesPSK() && !usesCerts && !p.IsClient:
-			return badConfig("cipher suite %s needs Certificates or GetCertificate", s.Name)
-		case s.Is13():
-			p.Suites13 = append(p.Suites13, s)
-		default:
-			p.Suites = append(p.Suites, s)
-		}
-	}
-	// A version of which the list names no suite keeps its own.
-	if p.Suites == nil {
-		for _, s := range suite.All() {
-			if !s.OnRequest && s.Approved() && (s.UsesPSK() && usesPSK || !s.UsesPSK() && usesCerts) {
-				p.Suites = append(p.Suites, s)
-			}
-		}
-	}
-	if p.Suites13 == nil {
-		for _, s := range suite.All13() {
-			if !s.OnRequest && s.Approved() {
-				p.Suites13 = append(p.Suites13, s)
-			}
-		}
-	}
-	if usesPSK && !usesCerts && p.Offers(VersionDTLS13) && !slices.ContainsFunc(p.Suites13, func(s *suite.Suite) bool { return s.Hash == crypto.SHA256 }) {
-		// RFC 8446, Section 4.2.11: SHA-256, where a key is not provisioned with
-		// another hash, and PSK has no field for one.
-		return badConfig("pre-shared keys are for SHA-256: add TLS_AES_128_GCM_SHA256 to CipherSuites, or set MaxVersion to VersionDTLS12")
-	}
-	for _, s := range c.SignatureSchemes {
-		if !auth.Supported(s) {
-			return badConfig("signature scheme %v is not spoken here; remove it from SignatureSchemes", s)
-		}
-		p.Schemes = append(p.Schemes, s)
-	}
-	if p.Schemes == nil {
-		p.Schemes = auth.DefaultSchemes()
-	}
-	return nil
-}
-
-// resolveGroups chooses the groups, and what a first hello has shares for.
-func (p *params) resolveGroups(c *Config) error {
-	for _, id := range c.CurvePreferences {
-		if !kex.Supported(id) {
-			return badConfig("group %v is not spoken here; remove it from CurvePreferences", id)
-		}
-		if !kex.Approved(id) {
-			return badConfig("group %v is not allowed in FIPS 140-only mode; remove it from CurvePreferences", id)
-		}
-		p.Groups13 = append(p.Groups13, id)
-	}
-	if p.Groups13 == nil {
-		p.Groups13 = kex.Default13()
-	}
-	if c.RequirePQ {
-		p.Groups13 = slices.DeleteFunc(p.Groups13, func(g kex.Group) bool { return !kex.IsHybrid(g) })
-		if len(p.Groups13) == 0 {
-			return badConfig("RequirePQ, and CurvePreferences names no post-quantum group")
-		}
-	}
-	p.Groups = kex.For12(p.Groups13)
-	switch c.Hello {
-	case HelloAuto:
-		// Servers of DTLS 1.2 often cannot join a hello in fragments.
-		p.SmallHello = p.Offers(VersionDTLS12) && c.CookieMode != AddressProven
-	case HelloSmall:
-		p.SmallHello = true
-	case HelloFull:
-	default:
+// resolveHandshake chooses versions, suites, groups and schemes.
+func (p *params) resolveHandshake(c *Config) error {
+	if c.Hello > HelloFull {
 		return badConfig("Hello %d is unknown", c.Hello)
 	}
-	return nil
-}
-
-func (p *params) resolveCredentials(c *Config) error {
-	for i, cert := range c.Certificates {
-		if len(cert.Certificate) == 0 {
-			return badConfig("Certificates[%d] has no certificate in it", i)
-		}
-		if _, ok := cert.PrivateKey.(crypto.Signer); !ok {
-			return badConfig("Certificates[%d]: PrivateKey of type %T cannot sign", i, cert.PrivateKey)
-		}
-	}
-	if len(c.PSKHint) > 65535 {
-		return badConfig("PSKHint of %d bytes: RFC 4279 allows 65535", len(c.PSKHint))
-	}
-	if p.IsClient {
-		if p.UsesCertificates() && c.ServerName == "" && !c.InsecureSkipVerify {
-			return badConfig("a client needs ServerName to verify the server by, or InsecureSkipVerify")
-		}
-		return nil
-	}
-	if !p.UsesCertificates() || c.GetCertificate != nil || c.GetConfigForClient != nil {
-		return nil
-	}
-	for i := range c.Certificates {
-		cert := &c.Certificates[i]
-		if !p.Offers(VersionDTLS12) && len(auth.Schemes13(auth.SchemesFor(handshake.PublicKey(cert), p.Schemes))) > 0 {
-			return nil
-		}
-		for _, s := range p.Suites {
-			if p.Offers(VersionDTLS12) && !s.UsesPSK() && handshake.CertificateFits(cert, s, p.Schemes) {
-				return nil
-			}
-		}
-	}
-	return badConfig("none of the Certificates has a key that CipherSuites and SignatureSchemes can use: ECDSA and Ed25519 keys need an ECDHE_ECDSA suite, RSA keys an ECDHE_RSA suite")
-}
-
-func (p *params) resolveALPN(c *Config) error {
-	total := 0
-	for _, name := range c.NextProtos {
-		if len(name) == 0 || len(name) > 255 {
-			return badConfig("protocol name %q in NextProtos: RFC 7301 allows 1 to 255 bytes", name)
-		}
-		total += 1 + len(name)
-	}
-	if total > 65533 {
-		return badConfig("NextProtos are too many for one extension")
+	err := p.Resolve(&handshake.Settings{
+		MinVersion: c.MinVersion, MaxVersion: c.MaxVersion, RequirePQ: c.RequirePQ,
+		DisableExtendedMasterSecret: c.DisableExtendedMasterSecret, RequireExtendedMasterSecret: c.RequireExtendedMasterSecret,
+		CipherSuites: c.CipherSuites, CurvePreferences: c.CurvePreferences, SignatureSchemes: c.SignatureSchemes,
+		Hello: handshake.HelloSize(c.Hello), AddressProven: c.CookieMode == AddressProven,
+	})
+	if err != nil {
+		return badConfig("%v", err)
 	}
 	return nil
 }
@@ -428,7 +249,11 @@ func (p *params) resolveLimits(c *Config) error {
 func (p *params) resolveSessions(c *Config) error {
 	p.PSKAlone, p.sessionSink = c.PSKWithoutDHE, sessionSink{c.OnSession, c.ClientSessionCache}
 	if p.IsClient {
-		p.TakeSession = c.sessions(p)
+		var take func(string) []byte
+		if c.ClientSessionCache != nil {
+			take = c.ClientSessionCache.Take
+		}
+		p.TakeSession = p.SessionSource(c.Session, take, &c.shared().spent)
 		if c.Session != nil {
 			if _, err := handshake.ParseSession(c.Session); err != nil {
 				return badConfig("Session is not what Conn.Session of this version of the library has returned")
