@@ -135,6 +135,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/ring":        {},
 		"internal/roster":      {},
 		"internal/epochs":      {"internal/keys", "internal/suite", "record"},
+		"internal/quotes":      {},
 		"internal/reassembly":  {"internal/interval", "internal/message"},
 		"internal/handshake": {
 			"internal/alert", "internal/auth", "internal/kex", "internal/keys",

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/door"
+	"github.com/flightpath-dtls/flightpath/internal/ring"
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // Handshake runs the handshake until it is complete, and returns nil at once if
@@ -44,7 +46,7 @@ type opening struct {
 	mtu      int          // of SetMTU, for the engine; valid if mtuSet
 	mtuSet   bool
 
-	inbox   inbox
+	inbox   ring.Inbox
 	hints   hints
 	driving bool        // a goroutine is in drive
 	seen    snapshot    // the engine before its driver took it
@@ -69,7 +71,7 @@ type snapshot struct {
 func newAcceptedConn(l *Listener, now time.Time, hello *ProvenHello, from peerAddr) *Conn {
 	c := &Conn{sock: l.members.shard.sock, owner: l, peer: from, hello: door.IDOf(hello.Datagram)}
 	c.hs = &opening{p: l.p, proof: hello, admitted: now}
-	c.hs.inbox.push(hello.Datagram)
+	c.hs.inbox.Push(hello.Datagram)
 	return c
 }
 
@@ -101,7 +103,7 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 		c.eng.named = peerAddr{Net: addr}.Key()
 	}
 	if hs.p.ForClient != nil {
-		c.eng.source.Conn = helloConn{c.localAddr(), c.remoteAddr()}
+		c.eng.source.Conn = transport.Addrs{Local: c.localAddr(), Remote: c.remoteAddr()}
 	}
 	if c.eng.trace.asksPeer() {
 		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.AP}
@@ -178,7 +180,7 @@ func (hs *opening) end() {
 	if hs == nil {
 		return
 	}
-	hs.inbox = inbox{}
+	hs.inbox = ring.Inbox{}
 	if hs.timer != nil {
 		hs.timer.Stop()
 	}
@@ -300,7 +302,7 @@ func (c *Conn) reportToCaller(auto bool) (again bool, err error) {
 func (c *Conn) takeInput() bool {
 	hs := c.hs
 	now := time.Now()
-	datagram := hs.inbox.pop()
+	datagram := hs.inbox.Pop()
 	if datagram == nil {
 		if next := c.eng.NextTimeout(); next.IsZero() || now.Before(next) {
 			return false
@@ -354,7 +356,7 @@ func (c *Conn) opened() {
 	if m := c.sock.members; m != nil {
 		hs.replaced = m.establish(c)
 	}
-	for d := hs.inbox.pop(); d != nil && c.end.err == nil; d = hs.inbox.pop() {
+	for d := hs.inbox.Pop(); d != nil && c.end.err == nil; d = hs.inbox.Pop() {
 		_ = c.eng.HandleDatagram(time.Now(), d, c.peer.AP)
 		c.takeEvents()
 	}

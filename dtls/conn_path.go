@@ -3,6 +3,7 @@ package dtls
 import (
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/quotes"
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
@@ -71,7 +72,7 @@ const maxHints = 8
 
 func (h *hints) push(n udpsock.Notice) {
 	if len(*h) < maxHints {
-		*h = append(*h, pathHint{n.MTU, append([]byte(nil), n.Quoted[:min(len(n.Quoted), quoteWhole)]...)})
+		*h = append(*h, pathHint{n.MTU, append([]byte(nil), n.Quoted[:min(len(n.Quoted), quotes.Whole)]...)})
 	}
 }
 

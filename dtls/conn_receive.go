@@ -60,7 +60,7 @@ func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 		return false
 	}
 	if c.hs != nil {
-		if !c.hs.inbox.push(datagram) {
+		if !c.hs.inbox.Push(datagram) {
 			c.received.lose()
 			if c.owner != nil {
 				c.owner.inboxDropped.Add(1)
@@ -78,7 +78,7 @@ func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 // awaitRoom waits until the inbox has room for a datagram of n bytes, or is needed
 // no more, with mu held: what stays in the queue of the transport is not lost.
 func (c *Conn) awaitRoom(n int) {
-	for c.hs != nil && c.hs.driving && !c.hs.inbox.hasRoom(n) && !c.end.closed && c.end.err == nil {
+	for c.hs != nil && c.hs.driving && !c.hs.inbox.HasRoom(n) && !c.end.closed && c.end.err == nil {
 		c.wait()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
+	"github.com/flightpath-dtls/flightpath/internal/ring"
 )
 
 // dialing runs a client's handshake and sends its result.
@@ -361,8 +362,8 @@ func TestInboxBeforeTheFirstStep(t *testing.T) {
 			l.socket.put(conn.addr, bytes.Repeat([]byte{22}, 1000))
 		}
 		synctest.Wait()
-		if s := l.Stats(); s.InboxDropped < 960 || server.hs.inbox.bytes > maxInbox {
-			t.Errorf("%d bytes kept; %+v", server.hs.inbox.bytes, s)
+		if s := l.Stats(); s.InboxDropped < 960 || server.hs.inbox.Bytes() > ring.MaxInbox {
+			t.Errorf("%d bytes kept; %+v", server.hs.inbox.Bytes(), s)
 		}
 		if err := errors.Join(server.Handshake(), <-done); err != nil {
 			t.Error(err)

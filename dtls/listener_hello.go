@@ -6,6 +6,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // GetConfigForClient of a Listener. It may block, and the addresses of first
@@ -34,9 +35,9 @@ func (l *Listener) runHellos(w *door.ReplyWriter) {
 	sock := l.members.shard.sock
 	var reply []byte
 	for job := l.hellos.Advance(nil, false, l.isClosed()); job != nil; {
-		conn := helloConn{sock.LocalAddr(), job.Peer.NetAddr()}
+		conn := transport.Addrs{Local: sock.LocalAddr(), Remote: job.Peer.NetAddr()}
 		if job.To.IsValid() {
-			conn.local = net.UDPAddrFromAddrPort(job.To)
+			conn.Local = net.UDPAddrFromAddrPort(job.To)
 		}
 		p, err := job.Call(&l.p.Config, handshake.HelloSource{Conn: conn})
 		var refused bool

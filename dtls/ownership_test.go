@@ -17,9 +17,9 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "quoteRing", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
+		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
-		"alarm", "deadline", "ending", "inbox", "news", "opening", "pathHint", "readQueue", "snapshot", "turn",
+		"alarm", "deadline", "ending", "news", "opening", "pathHint", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 	},
@@ -37,6 +37,7 @@ var owned = map[string][]string{
 	"../internal/door":       {"Fragments", "Job", "Jobs", "ReplyWriter", "load"},
 	"../internal/epochs":     {"Epochs", "readEpoch", "sealEpoch"},
 	"../internal/reassembly": {"Joiner", "Message", "partial"},
+	"../internal/quotes":     {"Ring"},
 	"../internal/ring":       {"Ring"},
 	"../internal/roster":     {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"io"
 	"math"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
+	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -70,7 +69,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 			IsClient:             isClient,
 			Rand:                 c.Rand,
 			ValidAt:              func(now time.Time) time.Time { return now },
-			KeyLog:               keyLogger(c.KeyLogWriter),
+			KeyLog:               keys.Logger(c.KeyLogWriter),
 			ServerName:           c.ServerName,
 			Certificates:         c.Certificates,
 			GetClientCertificate: c.GetClientCertificate,
@@ -295,20 +294,5 @@ func (p *params) wrapPSK(c *Config) {
 			}
 			return &handshake.PSK{Identity: k.Identity, Key: k.Key}, nil
 		}
-	}
-}
-
-var keyLogMu sync.Mutex
-
-// keyLogger returns a function that writes whole lines only.
-func keyLogger(w io.Writer) func(string) {
-	if w == nil {
-		return func(string) {}
-	}
-	return func(line string) {
-		keyLogMu.Lock()
-		defer keyLogMu.Unlock()
-		// A log that cannot be written must not end associations.
-		_, _ = io.WriteString(w, line)
 	}
 }

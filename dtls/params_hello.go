@@ -3,12 +3,12 @@ package dtls
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"reflect"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // wrapHello puts the time-out of callbacks around GetConfigForClient and
@@ -24,7 +24,7 @@ func (p *params) wrapHello(c *Config) {
 			defer cancel()
 			setContext(info, ctx)
 			if info.Conn, _ = from.Conn.(net.Conn); info.Conn == nil {
-				info.Conn = helloConn{net.UDPAddrFromAddrPort(from.Local), net.UDPAddrFromAddrPort(from.Remote)}
+				info.Conn = transport.Addrs{Local: net.UDPAddrFromAddrPort(from.Local), Remote: net.UDPAddrFromAddrPort(from.Remote)}
 			}
 			other, err := get(info)
 			if other == nil || err != nil {
@@ -72,21 +72,3 @@ func setContext(info *tls.ClientHelloInfo, ctx context.Context) {
 	}
 	reflect.NewAt(field.Type(), field.Addr().UnsafePointer()).Elem().Set(reflect.ValueOf(ctx))
 }
-
-// helloConn is the Conn of a tls.ClientHelloInfo. It has addresses and nothing
-// else.
-type helloConn struct{ local, remote net.Addr }
-
-func (c helloConn) LocalAddr() net.Addr  { return c.local }
-func (c helloConn) RemoteAddr() net.Addr { return c.remote }
-
-func (helloConn) Read([]byte) (int, error)         { return 0, errHelloConn }
-func (helloConn) Write([]byte) (int, error)        { return 0, errHelloConn }
-func (helloConn) SetDeadline(time.Time) error      { return errHelloConn }
-func (helloConn) SetReadDeadline(time.Time) error  { return errHelloConn }
-func (helloConn) SetWriteDeadline(time.Time) error { return errHelloConn }
-func (helloConn) Close() error                     { return errHelloConn }
-
-var (
-	errHelloConn = errors.New("dtls: the Conn of a ClientHelloInfo has addresses only")
-)

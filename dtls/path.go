@@ -6,6 +6,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/door"
+	"github.com/flightpath-dtls/flightpath/internal/quotes"
 )
 
 // path is a way to the peer: an address, and what is known of the network on the
@@ -14,7 +15,7 @@ type path struct {
 	pathMTU
 	addr   netip.AddrPort // of the peer, invalid if unknown
 	credit credit
-	quotes *quoteRing // of datagrams sent, nil: none was large
+	quotes *quotes.Ring // of datagrams sent, nil: none was large
 }
 
 func newPath(p *params, now time.Time) path { return path{pathMTU: newPathMTU(p, now)} }
@@ -39,9 +40,9 @@ func (p *path) noteQuote(datagram []byte) {
 		return
 	}
 	if p.quotes == nil {
-		p.quotes = new(quoteRing)
+		p.quotes = new(quotes.Ring)
 	}
-	p.quotes.note(datagram)
+	p.quotes.Note(datagram)
 }
 
 func (p *path) dropQuotes() { p.quotes = nil }
@@ -116,13 +117,13 @@ func (e *Engine) PathHint(now time.Time, mtu int, quoted []byte) {
 		return
 	}
 	e.tick(now)
-	size, verdict := 0, quotesNumber
-	if len(quoted) >= quoteMin {
-		if size, verdict = e.path.quotes.match(quoted); verdict == quotesNothing || mtu >= size {
+	size, verdict := 0, quotes.NumberOnly
+	if len(quoted) >= quotes.Min {
+		if size, verdict = e.path.quotes.Match(quoted); verdict == quotes.Nothing || mtu >= size {
 			return // a datagram that fits cannot have been too big
 		}
 	}
-	verified := verdict == quotesOurs
+	verified := verdict == quotes.Authentic
 	switch {
 	case e.path.mode == MTUManual:
 		if verified && e.path.credible(mtu) {

@@ -244,57 +244,32 @@ func (tr *tracer) retransmission(o *outbox, cause RetransmissionCause, limit int
 }
 
 func (tr *tracer) dropped(before, after Drops, size int) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Dropped != nil && before != after {
-			tr.trace.Dropped(after.minus(before), size)
-		}
+	if tr != nil && before != after {
+		tr.each(func(t *Trace) { call2(t.Dropped, after.minus(before), size) })
 	}
 }
 
-func (tr *tracer) refused(size, hint int) {
+func (tr *tracer) refused(size, hint int)        { tr.each(func(t *Trace) { call2(t.Refused, size, hint) }) }
+func (tr *tracer) mtu(p PathInfo)                { tr.each(func(t *Trace) { call(t.MTU, p) }) }
+func (tr *tracer) alert(a AlertError)            { tr.each(func(t *Trace) { call(t.Alert, a) }) }
+func (tr *tracer) keys(epoch, id uint16)         { tr.each(func(t *Trace) { call2(t.Keys, epoch, id) }) }
+func (tr *tracer) established(s ConnectionState) { tr.each(func(t *Trace) { call(t.Established, s) }) }
+func (tr *tracer) ended(err error)               { tr.each(func(t *Trace) { call(t.Ended, err) }) }
+
+func (tr *tracer) each(f func(*Trace)) {
 	for ; tr != nil; tr = tr.next {
-		if tr.trace.Refused != nil {
-			tr.trace.Refused(size, hint)
-		}
+		f(tr.trace)
 	}
 }
 
-func (tr *tracer) mtu(p PathInfo) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.MTU != nil {
-			tr.trace.MTU(p)
-		}
+func call[A any](hook func(A), a A) {
+	if hook != nil {
+		hook(a)
 	}
 }
 
-func (tr *tracer) alert(a AlertError) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Alert != nil {
-			tr.trace.Alert(a)
-		}
-	}
-}
-
-func (tr *tracer) keys(epoch, id uint16) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Keys != nil {
-			tr.trace.Keys(epoch, id)
-		}
-	}
-}
-
-func (tr *tracer) established(s ConnectionState) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Established != nil {
-			tr.trace.Established(s)
-		}
-	}
-}
-
-func (tr *tracer) ended(err error) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Ended != nil {
-			tr.trace.Ended(err)
-		}
+func call2[A, B any](hook func(A, B), a A, b B) {
+	if hook != nil {
+		hook(a, b)
 	}
 }

@@ -1,6 +1,10 @@
 package keys
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+	"sync"
+)
 
 // LabelClientRandom marks a TLS 1.2 master secret in a key log.
 const LabelClientRandom = "CLIENT_RANDOM"
@@ -32,4 +36,19 @@ func LabelTraffic(client bool, n int) string {
 // string: it is made only when the user asked for a key log.
 func KeyLogLine(label string, clientRandom [32]byte, secret []byte) string {
 	return fmt.Sprintf("%s %x %x\n", label, clientRandom, secret)
+}
+
+var logMu sync.Mutex
+
+// Logger returns a function that writes lines of a key log to w, whole ones only; w
+// may be nil. An error of w is ignored: it must not end associations.
+func Logger(w io.Writer) func(line string) {
+	if w == nil {
+		return func(string) {}
+	}
+	return func(line string) {
+		logMu.Lock()
+		defer logMu.Unlock()
+		_, _ = io.WriteString(w, line)
+	}
 }
