@@ -59,12 +59,7 @@ func (c *Conn) askKernel() {
 }
 
 // hints are the notices that came while the driver of the handshake had the engine.
-type hints []pathHint
-
-type pathHint struct {
-	mtu    int
-	quoted []byte
-}
+type hints []udpsock.Notice
 
 // maxHints is more than enough: one hint that is accepted covers all datagrams that
 // were lost.
@@ -72,7 +67,8 @@ const maxHints = 8
 
 func (h *hints) push(n udpsock.Notice) {
 	if len(*h) < maxHints {
-		*h = append(*h, pathHint{n.MTU, append([]byte(nil), n.Quoted[:min(len(n.Quoted), quotes.Whole)]...)})
+		n.Quoted = append([]byte(nil), n.Quoted[:min(len(n.Quoted), quotes.Whole)]...)
+		*h = append(*h, n)
 	}
 }
 
@@ -84,7 +80,7 @@ func (h *hints) take() (all hints) {
 // takeHints passes the hints that waited for the driver to the engine, with mu held.
 func (c *Conn) takeHints(hs *opening) {
 	for _, h := range hs.hints.take() {
-		c.eng.PathHint(time.Now(), h.mtu, h.quoted)
+		c.eng.PathHint(time.Now(), h.MTU, h.Quoted)
 	}
 	c.takeEvents()
 }

@@ -182,12 +182,6 @@ func (m *outMessage) rejoin() {
 // datagram is the size of a datagram with all of the message in plaintext.
 func (m *outMessage) datagram() int { return record.HeaderLen + message.HeaderLen + len(m.body) }
 
-// appendRaw appends the message as the transcript sees it: one fragment
-// (RFC 6347, Section 4.2.6).
-func (m *outMessage) appendRaw(dst []byte) []byte {
-	return append(m.header(0, uint32(len(m.body))).Append(dst), m.body...)
-}
-
 func (m *outMessage) header(lo, hi uint32) message.Header {
 	return message.Header{Type: m.typ, Length: uint32(len(m.body)), Seq: m.seq, FragmentOffset: lo, FragmentLength: hi - lo}
 }

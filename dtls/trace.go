@@ -249,10 +249,11 @@ func (tr *tracer) dropped(before, after Drops, size int) {
 	}
 }
 
-func (tr *tracer) refused(size, hint int)        { tr.each(func(t *Trace) { call2(t.Refused, size, hint) }) }
-func (tr *tracer) mtu(p PathInfo)                { tr.each(func(t *Trace) { call(t.MTU, p) }) }
-func (tr *tracer) alert(a AlertError)            { tr.each(func(t *Trace) { call(t.Alert, a) }) }
-func (tr *tracer) keys(epoch, id uint16)         { tr.each(func(t *Trace) { call2(t.Keys, epoch, id) }) }
+func (tr *tracer) refused(size, hint int) { tr.each(func(t *Trace) { call2(t.Refused, size, hint) }) }
+func (tr *tracer) mtu(p PathInfo)         { tr.each(func(t *Trace) { call(t.MTU, p) }) }
+func (tr *tracer) alert(a AlertError)     { tr.each(func(t *Trace) { call(t.Alert, a) }) }
+func (tr *tracer) keys(epoch, id uint16)  { tr.each(func(t *Trace) { call2(t.Keys, epoch, id) }) }
+
 func (tr *tracer) established(s ConnectionState) { tr.each(func(t *Trace) { call(t.Established, s) }) }
 func (tr *tracer) ended(err error)               { tr.each(func(t *Trace) { call(t.Ended, err) }) }
 

@@ -133,3 +133,9 @@ func TestRandomMutations(t *testing.T) {
 		}
 	}
 }
+
+// appendRaw appends the message as the transcript sees it: one fragment
+// (RFC 6347, Section 4.2.6).
+func (m *outMessage) appendRaw(dst []byte) []byte {
+	return append(m.header(0, uint32(len(m.body))).Append(dst), m.body...)
+}

@@ -185,10 +185,10 @@ func (p *Config) resolveGroups(c *Settings) error {
 func (p *Config) resolveCredentials(c *Settings) error {
 	for i, cert := range p.Certificates {
 		if len(cert.Certificate) == 0 {
-			return fmt.Errorf("Certificates[%d] has no certificate in it", i)
+			return misuse("Certificates[%d] has no certificate in it", i)
 		}
 		if _, ok := cert.PrivateKey.(crypto.Signer); !ok {
-			return fmt.Errorf("Certificates[%d]: PrivateKey of type %T cannot sign", i, cert.PrivateKey)
+			return misuse("Certificates[%d]: PrivateKey of type %T cannot sign", i, cert.PrivateKey)
 		}
 	}
 	if len(p.PSKHint) > 65535 {
@@ -230,3 +230,6 @@ func (p *Config) resolveALPN(c *Settings) error {
 	}
 	return nil
 }
+
+// misuse is an error whose text begins with the name of a field.
+func misuse(format string, args ...any) error { return fmt.Errorf(format, args...) }
