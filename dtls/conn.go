@@ -27,13 +27,12 @@ import (
 type Conn struct {
 	// mu guards everything below but standing. turn says who may use the engine,
 	// or send, while it is not held: it is never held while anything blocks.
-	mu    sync.Mutex
-	eng   *Engine   // nil until it is needed
-	sock  *socket   // never changes
-	owner *Listener // that accepted it; nil: it was dialed. Never changes
-	// peer may be read with mu or sock.members.mu held, and is written with both.
-	peer     peerAddr
-	hs       *opening // nil once the handshake is over
+	mu       sync.Mutex
+	eng      *Engine   // nil until it is needed
+	sock     *socket   // never changes
+	owner    *Listener // that accepted it; nil: it was dialed. Never changes
+	peer     peerAddr  // never changes: LocalAddr and RemoteAddr take no lock, so that hooks may call them
+	hs       *opening  // nil once the handshake is over
 	received readQueue
 	cond     *sync.Cond // over mu; made by the first call that waits
 	turn     turn
@@ -284,13 +283,6 @@ func (c *Conn) ProbeMTU(_ context.Context, _ int) error {
 // one that the peer sent its hello to, and is answered from, where the system
 // reports that.
 func (c *Conn) LocalAddr() net.Addr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.localAddr()
-}
-
-// localAddr is LocalAddr, with mu held.
-func (c *Conn) localAddr() net.Addr {
 	addr := c.sock.LocalAddr()
 	if local := c.peer.Local; local.IsValid() {
 		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, transport.AddrPort(addr).Port()))
@@ -300,13 +292,6 @@ func (c *Conn) localAddr() net.Addr {
 
 // RemoteAddr is the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.remoteAddr()
-}
-
-// remoteAddr is RemoteAddr, with mu held.
-func (c *Conn) remoteAddr() net.Addr {
 	if c.sock.Conn() != nil {
 		return c.sock.Conn().RemoteAddr()
 	}

@@ -99,15 +99,15 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	}
 	if c.peer.AP.IsValid() {
 		c.eng.path.setAddr(c.peer.AP)
-	} else if addr := c.remoteAddr(); addr != nil && c.sock.Conn() != nil {
+	} else if addr := c.RemoteAddr(); addr != nil && c.sock.Conn() != nil {
 		c.eng.named = peerAddr{Net: addr}.Key()
 	}
 	if hs.p.ForClient != nil {
-		c.eng.source.Conn = transport.Addrs{Local: c.localAddr(), Remote: c.remoteAddr()}
+		c.eng.source.Conn = transport.Addrs{Local: c.LocalAddr(), Remote: c.RemoteAddr()}
 	}
 	if c.eng.trace.asksPeer() {
 		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.AP}
-		if addr := c.remoteAddr(); addr != nil {
+		if addr := c.RemoteAddr(); addr != nil {
 			peer.Name = addr.String()
 		}
 		c.eng.trace = c.eng.trace.forPeer(peer)

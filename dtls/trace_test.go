@@ -3,8 +3,10 @@ package dtls
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
@@ -77,4 +79,26 @@ func TestDropsAsText(t *testing.T) {
 	if want := (Drops{BadMAC: 3, Repeated: 3, Refused: 1}); d != want || d.minus(want) != (Drops{}) {
 		t.Error(d)
 	}
+}
+
+// TestAddressesInHooks: hooks of a Trace are called with the lock of the Conn held,
+// and may ask for its addresses all the same.
+func TestAddressesInHooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var client, server *Conn
+		var a *memConn
+		var addrs []string
+		client, server, a, _ = rawPair(func(c, _ *Config) {
+			c.Trace = &Trace{Established: func(ConnectionState) {
+				addrs = append(addrs, client.LocalAddr().String(), client.RemoteAddr().String())
+			}}
+		})
+		if err := shake(client, server); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{a.LocalAddr().String(), a.RemoteAddr().String()}; !slices.Equal(addrs, want) {
+			t.Errorf("addresses %v, want %v", addrs, want)
+		}
+		closeAll(client, server)
+	})
 }
