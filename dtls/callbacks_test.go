@@ -400,3 +400,47 @@ func TestPSKCallbackErrors(t *testing.T) {
 		s.refuses(test.finder, alert.InternalError)
 	}
 }
+
+// TestVerifyPeerCertificateWithoutOne: a client that was asked for a certificate and
+// shows none is judged by VerifyPeerCertificate, which gets an empty list. A server
+// that pins certificates by it must not let such a client in. Where ClientAuth
+// requires a certificate the client is refused before.
+func TestVerifyPeerCertificateWithoutOne(t *testing.T) {
+	for _, version := range []uint16{VersionDTLS12, VersionDTLS13} {
+		for _, test := range []struct {
+			auth  tls.ClientAuthType
+			err   error
+			calls int
+			want  Alert // 0: the handshake succeeds
+		}{
+			{tls.NoClientCert, errCallback, 0, 0},
+			{tls.RequestClientCert, errCallback, 1, alert.BadCertificate},
+			{tls.VerifyClientCertIfGiven, errCallback, 1, alert.BadCertificate},
+			{tls.RequestClientCert, nil, 1, 0},
+			{tls.VerifyClientCertIfGiven, nil, 1, 0},
+			{tls.RequireAnyClientCert, nil, 0, map[uint16]Alert{VersionDTLS12: alert.HandshakeFailure, VersionDTLS13: alert.CertificateRequired}[version]},
+		} {
+			t.Run(fmt.Sprintf("%s/%v/%v", VersionName(version), test.auth, test.err), func(t *testing.T) {
+				client, server := certConfigs(dtlstest.P256)
+				client.MinVersion, client.MaxVersion, server.MinVersion, server.MaxVersion = version, version, version, version
+				calls := 0
+				server.ClientAuth = test.auth
+				server.VerifyPeerCertificate = func(raw [][]byte, verified [][]*x509.Certificate) error {
+					if calls++; len(raw)+len(verified) != 0 {
+						t.Errorf("%d certificates, %d chains", len(raw), len(verified))
+					}
+					return test.err
+				}
+				s := newSim(t, client, server)
+				if test.want != 0 {
+					s.refuses(serverSide, test.want)
+				} else {
+					s.handshake()
+				}
+				if calls != test.calls {
+					t.Errorf("VerifyPeerCertificate was called %d times, want %d", calls, test.calls)
+				}
+			})
+		}
+	}
+}

@@ -66,7 +66,8 @@ type Config struct {
 	// with VerifyPeerCertificate or VerifyConnection.
 	InsecureSkipVerify bool
 	// VerifyPeerCertificate is called after the normal verification, with no
-	// verified chains if that was skipped. An error ends the handshake.
+	// verified chains if that was skipped, and without certificates for a client
+	// that was asked for one and shows none. An error ends the handshake.
 	VerifyPeerCertificate func(rawCerts [][]byte, verifiedChains [][]*x509.Certificate) error
 	// VerifyConnection is called last, also without a peer certificate. An
 	// error ends the handshake.

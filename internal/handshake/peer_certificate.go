@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/auth"
 )
 
@@ -16,6 +17,22 @@ func (hs *Handshake) verifyPeer(chain *auth.Chain) error {
 		return err
 	}
 	hs.Info.PeerCertificates, hs.Info.VerifiedChains = chain.Certificates, chain.Verified
+	return nil
+}
+
+// verifyAbsent judges a client that was asked for a certificate and shows none.
+// VerifyPeerCertificate is called without certificates, as in crypto/tls: it may
+// refuse whom it does not know. absent is the alert where ClientAuth requires one.
+func (hs *Handshake) verifyAbsent(absent alert.Alert) error {
+	if hs.Config.requiresClientCert() {
+		return alert.Errorf(absent, "client has no certificate, ClientAuth requires one")
+	}
+	if hs.Config.VerifyPeer == nil {
+		return nil
+	}
+	if err := hs.Config.VerifyPeer(nil, nil); err != nil {
+		return alert.Errorf(alert.BadCertificate, "VerifyPeerCertificate: %w", err)
+	}
 	return nil
 }
 

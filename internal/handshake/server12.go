@@ -172,12 +172,11 @@ func (awaitClientCertificate12) Expects() message.Set {
 }
 
 func (s awaitClientCertificate12) Take(hs *Handshake, in Received) (State, error) {
-	p := hs.Config
 	raw := in.Message.(*message.Certificate).Chain
 	next := awaitClientKeyExchange12{n: s.n, key: s.key}
 	if len(raw) == 0 {
-		if p.requiresClientCert() {
-			return nil, alert.Errorf(alert.HandshakeFailure, "client has no certificate, ClientAuth requires one")
+		if err := hs.verifyAbsent(alert.HandshakeFailure); err != nil {
+			return nil, err
 		}
 		hs.transcript.Add(in.raw)
 		return next, nil

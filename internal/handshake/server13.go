@@ -181,7 +181,6 @@ func (awaitClientCertificate13) Expects() message.Set {
 }
 
 func (s awaitClientCertificate13) Take(hs *Handshake, in Received) (State, error) {
-	p := hs.Config
 	m := in.Message.(*message.Certificate13)
 	if len(m.Context) > 0 {
 		// RFC 8446, Section 4.4.2: the request's, which was empty.
@@ -191,9 +190,9 @@ func (s awaitClientCertificate13) Take(hs *Handshake, in Received) (State, error
 		return nil, alert.Errorf(alert.UnsupportedExtension, "certificate with %s, which was not asked for", message.ExtensionName(m.ExtensionTypes[0]))
 	}
 	if len(m.Chain) == 0 {
-		if p.requiresClientCert() {
-			// RFC 8446, Section 4.4.2.4.
-			return nil, alert.Errorf(alert.CertificateRequired, "client has no certificate, ClientAuth requires one")
+		// RFC 8446, Section 4.4.2.4.
+		if err := hs.verifyAbsent(alert.CertificateRequired); err != nil {
+			return nil, err
 		}
 		hs.transcribe(in.raw)
 		return awaitClientFinished13(s), nil
