@@ -61,3 +61,36 @@ func TestPSKHint(t *testing.T) {
 func pskOf(k PSK) func(context.Context, ClientPSKInfo) ([]PSK, error) {
 	return func(context.Context, ClientPSKInfo) ([]PSK, error) { return []PSK{k}, nil }
 }
+
+// TestLongPSK: a key that no length field can hold is an error of the callback, in
+// both versions and on both sides, and no panic.
+func TestLongPSK(t *testing.T) {
+	long := make([]byte, 1<<16)
+	for _, version := range []uint16{VersionDTLS12, VersionDTLS13} {
+		for at := range side(2) {
+			key := func(s side) []byte {
+				if s == at {
+					return long
+				}
+				return []byte("a key of both sides")
+			}
+			client := &Config{MinVersion: version, MaxVersion: version, ClientPSK: func(context.Context, ClientPSKInfo) ([]PSK, error) {
+				return []PSK{{Identity: []byte("who"), Key: key(clientSide)}}, nil
+			}}
+			server := &Config{MinVersion: version, MaxVersion: version, ServerPSK: func(context.Context, ServerPSKInfo) (*PSK, error) {
+				return &PSK{Key: key(serverSide)}, nil
+			}}
+			if _, err := NewClientEngine(client, simStart); err != nil {
+				if version == VersionDTLS13 && at == clientSide && strings.Contains(err.Error(), "65535") {
+					continue // DTLS 1.3 asks for the keys before the hello
+				}
+				t.Fatal(err)
+			}
+			s := newSim(t, client, server)
+			s.run(time.Minute, func() bool { return s.eng[at].Err() != nil })
+			if err := s.eng[at].Err(); err == nil || !strings.Contains(err.Error(), "65535") {
+				t.Errorf("%s, %v: %v", VersionName(version), at, err)
+			}
+		}
+	}
+}

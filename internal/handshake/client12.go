@@ -266,8 +266,8 @@ func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []b
 	if err != nil {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK: %w", err)
 	}
-	if len(list) == 0 || len(list[0].Key) == 0 || len(list[0].Identity) > 65535 {
-		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK has no usable key: identities have at most 65535 bytes, keys at least one")
+	if len(list) == 0 || len(list[0].Key) == 0 || len(list[0].Key) > maxPSK || len(list[0].Identity) > 65535 {
+		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK has no usable key: identities have at most 65535 bytes, keys 1 to 65535")
 	}
 	psk := list[0]
 	hs.Info.PSKIdentity = bytes.Clone(psk.Identity)

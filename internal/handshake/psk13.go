@@ -46,7 +46,7 @@ func (p *Config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 		return nil, err
 	}
 	for _, k := range psks {
-		if len(k.Key) == 0 || len(k.Identity) == 0 || len(k.Identity) > maxIdentity13 {
+		if len(k.Key) == 0 || len(k.Key) > maxPSK || len(k.Identity) == 0 || len(k.Identity) > maxIdentity13 {
 			return nil, ErrBadPSK
 		}
 		list = append(list, offeredPSK{identity: k.Identity, key: k.Key, hash: externalHash})
@@ -57,8 +57,8 @@ func (p *Config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
 // maxIdentity13 leaves room for the rest of the extension.
 const maxIdentity13 = 1<<16 - 256
 
-// errBadPSK is a fault of the Config.
-var ErrBadPSK = fmt.Errorf("ClientPSK returned a key that DTLS 1.3 cannot offer: identities have 1 to %d bytes, keys at least one", maxIdentity13)
+// ErrBadPSK is a fault of the Config.
+var ErrBadPSK = fmt.Errorf("ClientPSK returned a key that DTLS 1.3 cannot offer: identities have 1 to %d bytes, keys 1 to %d", maxIdentity13, maxPSK)
 
 // bindPSKs puts pre-shared keys into a hello, each with a binder over the hello
 // before them and what went before that (RFC 8446, Section 4.2.11.2).

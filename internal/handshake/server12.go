@@ -262,6 +262,9 @@ func lookUpPSK(hs *Handshake, identity []byte) ([]byte, error) {
 	return key, nil
 }
 
+// maxPSK is the length of the longest key, in bytes (RFC 4279, Section 2).
+const maxPSK = 1<<16 - 1
+
 // findPSK calls ServerPSK for a key, and returns a copy; nil: the identity is
 // unknown.
 func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
@@ -271,8 +274,8 @@ func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
 		return nil, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
 	case found == nil:
 		return nil, nil
-	case len(found.Key) == 0:
-		return nil, alert.Errorf(alert.InternalError, "ServerPSK returned an empty key")
+	case len(found.Key) == 0 || len(found.Key) > maxPSK:
+		return nil, alert.Errorf(alert.InternalError, "ServerPSK returned a key of %d bytes: 1 to %d are allowed", len(found.Key), maxPSK)
 	}
 	return bytes.Clone(found.Key), nil
 }
