@@ -60,6 +60,7 @@ type Engine struct {
 	replies [][]byte // whole datagrams of the door, to be sent
 
 	now        time.Time
+	pollDue    bool                  // the flight stood still and may go on: PollTransmit, at once
 	lastRecord time.Time             // when the last authentic record came
 	source     handshake.HelloSource // for GetConfigForClient
 	named      netip.AddrPort        // stands for a peer without an address of UDP in cookies
@@ -230,6 +231,7 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 		return e.err
 	}
 	e.advance(now)
+	e.pollDue = false
 	if e.handshaking() {
 		e.hs.handleTimeout(now)
 	}
@@ -248,8 +250,11 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 // NextTimeout is when HandleTimeout should be called next, the zero time for
 // never. It is a pure question.
 func (e *Engine) NextTimeout() time.Time {
-	if e.over() {
+	switch {
+	case e.over():
 		return time.Time{}
+	case e.pollDue:
+		return e.now
 	}
 	t := earliest(e.out.nextTimeout(), e.acks.due)
 	if e.handshaking() {
@@ -279,6 +284,7 @@ func (e *Engine) PollEvent() (Event, bool) {
 	ev, ok := e.events.pop()
 	if ok && ev.Kind == EventLargePacket {
 		e.out.sent.resume() // the owner knows; going on is its decision
+		e.pollDue = true
 	}
 	return ev, ok
 }

@@ -19,6 +19,7 @@ var errMaxDataRange = errors.New("dtls: SetMaxData before the handshake is compl
 // be sent now. A datagram counts as sent unless TransmitRefused says otherwise.
 func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) {
 	e.tick(now)
+	e.pollDue = false
 	if len(e.out.flight.msgs) > 0 {
 		// What was left to send may have been acknowledged meanwhile.
 		e.out.finishTransmission(e.now)
@@ -260,7 +261,7 @@ func (e *Engine) SetMaxData(n int) error {
 // Write queues one record of application data, possibly empty; p is copied.
 // Before the handshake is complete it is an error, and so is more than MaxData.
 func (e *Engine) Write(now time.Time, p []byte) error {
-	e.advance(now)
+	e.tick(now)
 	if err := e.mayWrite(len(p)); err != nil {
 		return err
 	}
@@ -369,6 +370,8 @@ func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) 
 		return nil, e.err
 	case !e.established():
 		return nil, errHandshakeOngoing
+	case e.lingers():
+		return nil, errEngineClosed // the secrets are wiped
 	case e.speaks13():
 		return keys.Exporter13(e.post.suite.Hash, e.post.exporter, label, context, length)
 	case !e.state.ExtendedMasterSecret:

@@ -86,7 +86,7 @@ func (p *post13) peerUpdates(e *Engine, requested bool) error {
 // not repeated any more and changes no keys; the next call sends it again. In DTLS
 // 1.2 it is an error: keys change with a new handshake there.
 func (e *Engine) UpdateKeys(now time.Time, requestPeer bool) error {
-	e.advance(now)
+	e.tick(now)
 	switch {
 	case e.over():
 		return e.err

@@ -85,6 +85,7 @@ func (e *Engine) SetMTU(n int) error {
 	}
 	n = min(n, maxUDPPayload)
 	e.path.set(n, e.p.mtu, e.now)
+	e.pollDue = e.pollDue || e.out.sent.stalled
 	if !e.out.sent.answered() {
 		e.out.withdrawOver(e.path.limit())
 	}
