@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/door"
+	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/ring"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
@@ -103,6 +104,9 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 		c.eng.named = peerAddr{Net: addr}.Key()
 	}
 	if hs.p.ForClient != nil {
+		if c.eng.source == nil {
+			c.eng.source = new(handshake.HelloSource)
+		}
 		c.eng.source.Conn = transport.Addrs{Local: c.LocalAddr(), Remote: c.RemoteAddr()}
 	}
 	if c.eng.trace.asksPeer() {

@@ -60,10 +60,10 @@ type Engine struct {
 	replies [][]byte // whole datagrams of the door, to be sent
 
 	now        time.Time
-	pollDue    bool                  // the flight stood still and may go on: PollTransmit, at once
-	lastRecord time.Time             // when the last authentic record came
-	source     handshake.HelloSource // for GetConfigForClient
-	named      netip.AddrPort        // stands for a peer without an address of UDP in cookies
+	pollDue    bool                   // the flight stood still and may go on: PollTransmit, at once
+	lastRecord time.Time              // when the last authentic record came
+	source     *handshake.HelloSource // for GetConfigForClient and its like; nil: the path says it all
+	named      netip.AddrPort         // stands for a peer without an address of UDP in cookies
 	state      ConnectionState
 	secrets    secrets12
 	maxData    int // SetMaxData, 0: none
@@ -175,7 +175,9 @@ func newEngine(p *params, now time.Time) (*Engine, error) {
 func (e *Engine) admit(hello *ProvenHello) {
 	e.hs.m.StartServer(hello.proof.Cookie, hello.proof.Chosen, hello.proof.Retry)
 	e.hs.cookie, e.hs.whole = hello.proof.Cookie != nil, hello.proof.Cookie != nil && hello.proof.Whole
-	e.source.Local = hello.proof.Local
+	if e.p.ForClient != nil && hello.proof.Local.IsValid() {
+		e.source = &handshake.HelloSource{Local: hello.proof.Local}
+	}
 	e.path.addressProven(hello.proof.Proven)
 	e.path.setAddr(hello.From)
 	if hello.proof.RTTKnown {

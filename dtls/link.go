@@ -19,7 +19,10 @@ func (hs *driver) Peer() netip.AddrPort { return hs.e.path.addr }
 
 // HelloSource has what the owner of the engine knows, and the proof of the path.
 func (hs *driver) HelloSource() handshake.HelloSource {
-	source := hs.e.source
+	var source handshake.HelloSource
+	if hs.e.source != nil {
+		source = *hs.e.source
+	}
 	source.Remote, source.Proven = hs.e.path.addr, hs.e.path.credit.unlimited
 	return source
 }
