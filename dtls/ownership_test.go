@@ -17,7 +17,7 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"acker", "credit", "events", "flight", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
+		"acker", "alertQueue", "closing", "credit", "events", "flight", "keyUpdate", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "deadline", "ending", "news", "opening", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
