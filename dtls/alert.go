@@ -52,52 +52,19 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 
 // ---- sent --------------------------------------------------------------------------
 
-// alertQueue holds the alerts that PollTransmit sends next, in order.
-type alertQueue struct{ list []queuedAlert }
-
-type queuedAlert struct {
-	level alert.Level
-	alert alert.Alert
-}
-
-// maxQueuedAlerts bounds the alerts that a peer can cause before the owner sends.
-const maxQueuedAlerts = 4
-
-func (q *alertQueue) empty() bool { return len(q.list) == 0 }
-
-// add reports whether there was room for the alert.
-func (q *alertQueue) add(a queuedAlert) bool {
-	if len(q.list) == maxQueuedAlerts {
-		return false
-	}
-	q.list = append(q.list, a)
-	return true
-}
-
-// next takes the first alert of a queue that is not empty.
-func (q *alertQueue) next() queuedAlert {
-	a := q.list[0]
-	if q.list = q.list[1:]; len(q.list) == 0 {
-		q.list = nil
-	}
-	return a
-}
-
-func (q *alertQueue) clear() { q.list = nil }
-
 func (e *Engine) sendAlert(level alert.Level, a alert.Alert) {
-	if e.alerts.add(queuedAlert{level, a}) {
+	if e.alerts.Add(level, a) {
 		e.trace.alert(AlertError{Alert: a, Warning: level == alert.Warning})
 	}
 }
 
 // appendAlert seals the next alert in the present epoch and appends it to dst.
 func (e *Engine) appendAlert(dst []byte) ([]byte, bool) {
-	next := e.alerts.next()
+	next := e.alerts.Next()
 	s := e.keys.Sealer()
 	if s == nil {
 		return dst, false
 	}
-	out, _, err := s.Seal(dst, record.TypeAlert, e.recordVersion(), alert.Append(nil, next.level, next.alert))
+	out, _, err := s.Seal(dst, record.TypeAlert, e.recordVersion(), alert.Append(nil, next.Level, next.Alert))
 	return out, err == nil && e.path.credit.left(maxUDPPayload) >= len(out)-len(dst)
 }

@@ -56,7 +56,7 @@ func (e *Engine) close(now time.Time, why error) {
 
 // endSilently is end without an alert: one would reach another association, or none.
 func (e *Engine) endSilently(err error) {
-	e.alerts.clear()
+	e.alerts.Clear()
 	e.replies = nil
 	e.end(err)
 }

@@ -192,7 +192,7 @@ func TestLingerEnds13(t *testing.T) {
 			s := closing13(t, configs, by, false)
 			s.beforeSend = func(from side) {
 				if from == s.other && s.eng[from].closing.received {
-					s.eng[from].alerts.clear() // some do not answer a close_notify
+					s.eng[from].alerts.Clear() // some do not answer a close_notify
 				}
 			}
 			s.run(time.Minute, func() bool { return s.eng[by].closing.sent })

@@ -55,7 +55,7 @@ type Engine struct {
 	restart *restartWatch // server that nobody else takes hellos for, else nil
 
 	events  events
-	alerts  alertQueue
+	alerts  alert.Queue
 	data    [][]byte // records of Write, to be sent, in order
 	replies [][]byte // whole datagrams of the door, to be sent
 
@@ -309,7 +309,7 @@ func (e *Engine) ConnectionState() ConnectionState {
 
 // Direction says what an unfinished handshake waits for.
 func (e *Engine) Direction() Direction {
-	if !e.alerts.empty() || len(e.replies) > 0 || e.acks.now || e.out.flight.state == flightSending {
+	if !e.alerts.Empty() || len(e.replies) > 0 || e.acks.now || e.out.flight.state == flightSending {
 		return Writing
 	}
 	return Reading
@@ -367,7 +367,7 @@ func (e *Engine) end(err error) {
 	e.post = nil
 	keys.Wipe(e.secrets.master)
 	e.secrets.master = nil
-	if e.alerts.empty() {
+	if e.alerts.Empty() {
 		e.keys.Wipe() // else behind the last alert
 	}
 }

@@ -29,7 +29,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 	case len(e.replies) > 0:
 		tx.Data = append(dst, e.replies[0]...)
 		e.replies = e.replies[1:]
-	case !e.alerts.empty():
+	case !e.alerts.Empty():
 		if tx.Data, ok = e.appendAlert(dst); !ok {
 			return Transmit{}, false
 		}
@@ -47,7 +47,7 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 	default:
 		return Transmit{}, false
 	}
-	if e.over() && e.alerts.empty() {
+	if e.over() && e.alerts.Empty() {
 		e.keys.Wipe() // that was the last word
 	}
 	e.nextID++

@@ -17,12 +17,13 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"acker", "alertQueue", "closing", "credit", "events", "flight", "keyUpdate", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "queuedAlert", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
+		"acker", "closing", "credit", "events", "flight", "keyUpdate", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "deadline", "ending", "news", "opening", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 	},
+	"../internal/alert":  {"Queue"},
 	"../internal/alarms": {"Alarm", "Group"},
 	"../internal/handshake": {
 		"Handshake", "Keys", "Received", "Result", "Session", "applicationSecrets", "choice12", "choice13", "complete", "negotiated12", "offeredPSK",
