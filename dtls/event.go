@@ -17,26 +17,16 @@ const (
 	EventKeysUpdated                      // DTLS 1.3: the peer has acknowledged our KeyUpdate, new keys are in use
 )
 
+var eventNames = [...]string{
+	0: "none", EventEstablished: "established", EventData: "data", EventWarning: "warning", EventLargePacket: "large packet",
+	EventMTU: "mtu", EventClosed: "closed", EventSession: "session", EventKeysUpdated: "keys updated",
+}
+
 func (k EventKind) String() string {
-	switch k {
-	case EventEstablished:
-		return "established"
-	case EventData:
-		return "data"
-	case EventWarning:
-		return "warning"
-	case EventLargePacket:
-		return "large packet"
-	case EventMTU:
-		return "mtu"
-	case EventClosed:
-		return "closed"
-	case EventSession:
-		return "session"
-	case EventKeysUpdated:
-		return "keys updated"
+	if int(k) >= len(eventNames) {
+		k = 0
 	}
-	return "none"
+	return eventNames[k]
 }
 
 // Event is something the engine's owner should know. Data aliases the datagram
