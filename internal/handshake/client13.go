@@ -410,7 +410,7 @@ func (s awaitServerFinished13) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.checkConnection(); err != nil {
 		return nil, err
 	}
-	app := s.n.applicationSecrets(hs)
+	hs.deriveApplication13(s.n)
 	if s.request != nil {
 		if err := s.addCertificate(hs); err != nil {
 			return nil, err
@@ -419,11 +419,11 @@ func (s awaitServerFinished13) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.addFinished13(s.n, s.n.clientSecret); err != nil {
 		return nil, err
 	}
-	hs.enterApplication13(s.n, app)
-	if err := hs.link.InstallWrite(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: app.client}); err != nil {
+	hs.enterApplication13(s.n)
+	if err := hs.link.InstallWrite(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: s.n.app.client}); err != nil {
 		return nil, err
 	}
-	if err := hs.link.InstallRead(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: app.server}); err != nil {
+	if err := hs.link.InstallRead(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: s.n.app.server}); err != nil {
 		return nil, err
 	}
 	hs.link.SendFlight(false)

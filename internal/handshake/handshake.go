@@ -58,8 +58,12 @@ type Handshake struct {
 	cookie          []byte  // of the hello that the door accepted, nil if it asked for none
 	retry           *Retry  // the HelloRetryRequest that the door sent before it, nil: none
 	chosen          *Choice // what GetConfigForClient chose before a HelloVerifyRequest, nil: it was not called
+	agreed          wiper   // what has secrets that are not in Result, nil: nothing yet
 	recordSizeLimit int     // of the first Config, which the link enforces
 }
+
+// wiper is what the hellos have agreed on, once it has secrets.
+type wiper interface{ wipe() }
 
 // New returns a handshake without a first state.
 func New(p *Config, l Link) *Handshake {
@@ -157,8 +161,16 @@ func (hs *Handshake) HasCookie(body []byte) bool {
 	return ok && bytes.Equal(hello.Cookie, hs.cookie)
 }
 
+// guard notes what has secrets that are not in Result yet.
+func (hs *Handshake) guard(w wiper) { hs.agreed = w }
+
 // Wipe zeroes the secrets of a handshake that has failed.
-func (hs *Handshake) Wipe() { hs.Result.wipe() }
+func (hs *Handshake) Wipe() {
+	if hs.agreed != nil {
+		hs.agreed.wipe()
+	}
+	hs.Result.wipe()
+}
 
 // Release frees the memory that only the handshake needs.
 func (hs *Handshake) Release() { hs.transcript.Release() }

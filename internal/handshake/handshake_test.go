@@ -371,3 +371,44 @@ func TestPSKAlone(t *testing.T) {
 		})
 	}
 }
+
+// TestWipe: a server that fails before the client's Finished leaves none of the keys
+// behind that it has made.
+func TestWipe(t *testing.T) {
+	for _, version := range []uint16{message.Version12, message.Version13} {
+		client, server := configs(version)
+		c, s := begin(t, client, server)
+		s.deliver(t, c)
+		if version == message.Version12 {
+			c.deliver(t, s)
+			for _, o := range c.link.flight {
+				if !o.ccs && o.typ != message.TypeFinished {
+					if err := s.give(o); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		var secrets [][]byte
+		switch n := s.agreed.(type) {
+		case *negotiated12:
+			secrets = [][]byte{n.writeKey, n.writeIV, s.Result.Master}
+		case *negotiated13:
+			secrets = [][]byte{n.clientSecret, n.serverSecret, n.app.client, n.app.server, n.app.exporter}
+		}
+		if len(secrets) == 0 {
+			t.Fatalf("nothing is agreed on in %s", s.StateName())
+		}
+		for i, b := range secrets {
+			if len(bytes.Trim(b, "\x00")) == 0 {
+				t.Errorf("%#x: secret %d is not there yet", version, i)
+			}
+		}
+		s.Wipe()
+		for i, b := range secrets {
+			if len(bytes.Trim(b, "\x00")) != 0 {
+				t.Errorf("%#x: secret %d is left", version, i)
+			}
+		}
+	}
+}

@@ -19,8 +19,8 @@ type negotiated12 struct {
 
 // deriveKeys turns the premaster secret into the master secret and the keys of the
 // next epoch. The transcript must end with the ClientKeyExchange (RFC 7627, Section
-// 4). premaster is zeroed. Reading begins at once: a record carries its epoch, so nothing is gained by waiting for a change_cipher_spec, which is not
-// authenticated.
+// 4). premaster is zeroed. Reading begins at once: a record carries its epoch, so nothing is gained
+// by waiting for a change_cipher_spec, which is not authenticated.
 func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byte, err error) {
 	defer keys.Wipe(premaster)
 	h := n.suite.Hash
@@ -29,15 +29,15 @@ func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 	} else {
 		master = keys.MasterSecret12(h, premaster, n.clientRandom, n.serverRandom)
 	}
-	read, write := n.keyBlock(master, hs.Config.IsClient)
-	if err := hs.link.InstallRead(read); err != nil {
-		return nil, err
-	}
-	n.writeKey, n.writeIV = write.Key, write.IV
 	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
 	hs.yield(Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master})
-	return master, nil
+	read, write := n.keyBlock(master, hs.Config.IsClient)
+	n.writeKey, n.writeIV = write.Key, write.IV
+	hs.guard(n)
+	return master, hs.link.InstallRead(read)
 }
+
+func (n *negotiated12) wipe() { keys.Wipe(n.writeKey, n.writeIV) }
 
 // keyBlock is the key block of a master secret (RFC 5246, Section 6.3).
 func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write Keys) {

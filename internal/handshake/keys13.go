@@ -21,6 +21,13 @@ type negotiated13 struct {
 	schedule     *keys.Schedule13
 
 	clientSecret, serverSecret []byte // handshake traffic secrets
+
+	app applicationSecrets // once derived
+}
+
+func (n *negotiated13) wipe() {
+	n.schedule.Wipe()
+	keys.Wipe(n.clientSecret, n.serverSecret, n.app.client, n.app.server, n.app.exporter)
 }
 
 // deriveHandshake13 makes the secrets of epoch 2, out of the hash of the transcript
@@ -37,6 +44,7 @@ func (n *negotiated13) deriveHandshake13(sum, shared []byte) {
 
 // enterHandshake13 begins to use the keys of epoch 2 in both directions.
 func (hs *Handshake) enterHandshake13(n *negotiated13) error {
+	hs.guard(n)
 	hs.transcript.Settle(n.suite.Hash)
 	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientHandshake, n.clientRandom, n.clientSecret))
 	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelServerHandshake, n.clientRandom, n.serverSecret))
@@ -58,29 +66,28 @@ func (hs *Handshake) enterHandshake13(n *negotiated13) error {
 // applicationSecrets are the secrets that outlive the handshake (RFC 8446, Section 7.1).
 type applicationSecrets struct{ client, server, exporter []byte }
 
-// applicationSecrets derives them, when the transcript ends with the server's
+// deriveApplication13 makes them, when the transcript ends with the server's
 // Finished.
-func (n *negotiated13) applicationSecrets(hs *Handshake) applicationSecrets {
+func (hs *Handshake) deriveApplication13(n *negotiated13) {
 	n.schedule.EnterMaster()
 	sum := hs.transcript.Sum(n.suite.Hash)
-	s := applicationSecrets{
+	n.app = applicationSecrets{
 		n.schedule.ClientApplicationTraffic(sum), n.schedule.ServerApplicationTraffic(sum), n.schedule.ExporterMaster(sum),
 	}
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientTraffic0, n.clientRandom, s.client))
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelServerTraffic0, n.clientRandom, s.server))
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelExporter, n.clientRandom, s.exporter))
-	return s
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientTraffic0, n.clientRandom, n.app.client))
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelServerTraffic0, n.clientRandom, n.app.server))
+	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelExporter, n.clientRandom, n.app.exporter))
 }
 
 // enterApplication13 notes what outlives the handshake, when the transcript ends
 // with the client's Finished.
-func (hs *Handshake) enterApplication13(n *negotiated13, app applicationSecrets) {
-	write, read := app.server, app.client
+func (hs *Handshake) enterApplication13(n *negotiated13) {
+	write, read := n.app.server, n.app.client
 	if hs.Config.IsClient {
 		write, read = read, write
 	}
 	hs.yield(Result{
-		Suite: n.suite, ClientRandom: n.clientRandom, Exporter: app.exporter, Write: write, Read: read,
+		Suite: n.suite, ClientRandom: n.clientRandom, Exporter: n.app.exporter, Write: write, Read: read,
 		Resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
 	})
 	n.schedule.Wipe()

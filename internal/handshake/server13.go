@@ -137,15 +137,15 @@ func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 	if err := hs.addFinished13(n, n.serverSecret); err != nil {
 		return nil, err
 	}
-	app := n.applicationSecrets(hs)
-	if err := hs.link.InstallWrite(Keys{Epoch: EpochData, Suite: n.suite, Secret: app.server}); err != nil {
+	hs.deriveApplication13(n)
+	if err := hs.link.InstallWrite(Keys{Epoch: EpochData, Suite: n.suite, Secret: n.app.server}); err != nil {
 		return nil, err
 	}
 	hs.link.SendFlight(false)
 	if ask {
-		return awaitClientCertificate13{n, app}, nil
+		return awaitClientCertificate13{n}, nil
 	}
-	return awaitClientFinished13{n, app}, nil
+	return awaitClientFinished13{n}, nil
 }
 
 func certificateRequest13(p *Config) *message.CertificateRequest13 {
@@ -172,8 +172,7 @@ func askAgain13(hs *Handshake, p *Config, v *message.HelloScan, c Choice, in Rec
 
 // awaitClientCertificate13: RFC 8446, Section 4.4.2.
 type awaitClientCertificate13 struct {
-	n   *negotiated13
-	app applicationSecrets
+	n *negotiated13
 }
 
 func (awaitClientCertificate13) Expects() message.Set {
@@ -205,13 +204,12 @@ func (s awaitClientCertificate13) Take(hs *Handshake, in Received) (State, error
 		return nil, err
 	}
 	hs.transcribe(in.raw)
-	return awaitClientCertificateVerify13{s.n, s.app, chain}, nil
+	return awaitClientCertificateVerify13{s.n, chain}, nil
 }
 
 // awaitClientCertificateVerify13: RFC 8446, Section 4.4.3.
 type awaitClientCertificateVerify13 struct {
 	n     *negotiated13
-	app   applicationSecrets
 	chain *auth.Chain
 }
 
@@ -224,13 +222,12 @@ func (s awaitClientCertificateVerify13) Take(hs *Handshake, in Received) (State,
 		return nil, err
 	}
 	hs.transcribe(in.raw)
-	return awaitClientFinished13{s.n, s.app}, nil
+	return awaitClientFinished13{s.n}, nil
 }
 
 // awaitClientFinished13: RFC 8446, Section 4.4.4.
 type awaitClientFinished13 struct {
-	n   *negotiated13
-	app applicationSecrets
+	n *negotiated13
 }
 
 func (awaitClientFinished13) Expects() message.Set {
@@ -244,8 +241,8 @@ func (s awaitClientFinished13) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.checkConnection(); err != nil {
 		return nil, err
 	}
-	hs.enterApplication13(s.n, s.app)
-	if err := hs.link.InstallRead(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: s.app.client}); err != nil {
+	hs.enterApplication13(s.n)
+	if err := hs.link.InstallRead(Keys{Epoch: EpochData, Suite: s.n.suite, Secret: s.n.app.client}); err != nil {
 		return nil, err
 	}
 	return complete{}, nil
