@@ -173,7 +173,11 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 	has13 := d.p.Offers(message.Version13) || d.p.ForClient != nil
 	if has13 && !whole {
 		// The version is in supported_versions: wait for the whole ClientHello
-		// unless a valid cookie came.
+		// unless a valid cookie came. That of a HelloVerifyRequest without chosen12 was
+		// for a hello that offers no DTLS 1.3; of one that does, the handshake refuses it.
+		if len(hello.Cookie) > 0 && !d.p.Offers(message.Version13) && d.checkPlain(now, from, &j) {
+			return j
+		}
 		return d.decideBeginning13(now, from, body, j)
 	}
 	spoken := d.p.Offers(message.Version12) || d.p.ForClient != nil
@@ -196,9 +200,7 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 		return j.refuse(alert.ProtocolVersion)
 	}
 	if len(hello.Cookie) > 0 {
-		// RFC 6347, Section 4.2.1: the server checks version, random, session
-		// id, suites and compression along with the address.
-		j.rtt, j.known, j.byWord = d.jar.Check(now, hello.Cookie, from, hello.Covered[0], hello.Covered[1])
+		d.checkPlain(now, from, &j)
 	}
 	j.proven = j.byWord || d.mode == AddressProven
 	j.verdict = letIn
@@ -206,6 +208,17 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 		j.verdict = askCookie // a wrong one: "as if no cookie was included", as the RFC recommends
 	}
 	return j
+}
+
+// checkPlain fills in what the cookie of a HelloVerifyRequest says. RFC 6347, Section
+// 4.2.1: the server checks version, random, session id, suites and compression along
+// with the address.
+func (d *Door) checkPlain(now time.Time, from netip.AddrPort, j *judgement) bool {
+	h := &j.hello
+	if j.rtt, j.known, j.byWord = d.jar.Check(now, h.Cookie, from, h.Covered[0], h.Covered[1]); j.byWord {
+		j.proven, j.verdict = true, letIn
+	}
+	return j.byWord
 }
 
 // wantsCookie reports whether a hello whose address is not proven has to bring a
