@@ -86,11 +86,16 @@ func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, d
 	reply, hello, q := d.handle(now, datagram, from, to, dst)
 	if q != nil {
 		c, err := q.Call(&d.p.Config, handshake.HelloSource{Local: to, Remote: from})
-		var refused bool
-		reply, refused = d.d.AppendChosen(dst, now, q, c, err)
-		d.d.Answered(refused)
+		reply = d.answer(dst, now, q, c, err)
 	}
 	return reply, hello
+}
+
+// answer appends what answers q out of the Config that was chosen for it.
+func (d *Door) answer(dst []byte, now time.Time, q *door.Question, c *handshake.Config, err error) []byte {
+	reply, refused := d.d.AppendChosen(dst, now, q, c, err)
+	d.d.Answered(refused)
+	return reply
 }
 
 // handle is Handle without GetConfigForClient: q is a hello that it has to be called for.

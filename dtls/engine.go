@@ -188,6 +188,15 @@ func (e *Engine) admit(hello *ProvenHello) {
 	e.keys.SkipTo(hello.proof.RecordSeq)
 }
 
+// helloSource is where a ClientHello came from, with what the owner of the engine knows.
+func (e *Engine) helloSource(from netip.AddrPort, proven bool) (source handshake.HelloSource) {
+	if e.source != nil {
+		source = *e.source
+	}
+	source.Remote, source.Proven = from, proven
+	return source
+}
+
 // cookieAddr is what cookies are bound to. A peer that is nowhere shares it with all
 // others of that kind.
 func (e *Engine) cookieAddr() netip.AddrPort {

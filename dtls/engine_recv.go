@@ -337,7 +337,11 @@ func (e *Engine) handleAtDoor(datagram []byte, from netip.AddrPort) error {
 	if !who.IsValid() {
 		who = e.cookieAddr()
 	}
-	reply, hello := e.door.Handle(e.now, datagram, who, netip.AddrPort{}, nil)
+	reply, hello, q := e.door.handle(e.now, datagram, who, netip.AddrPort{}, nil)
+	if q != nil {
+		c, err := q.Call(&e.p.Config, e.helloSource(from, false))
+		reply = e.door.answer(nil, e.now, q, c, err)
+	}
 	if reply != nil && len(e.replies) < maxQueuedReplies {
 		e.replies = append(e.replies, reply)
 	}

@@ -17,14 +17,8 @@ var _ handshake.Link = (*driver)(nil)
 func (hs *driver) Now() time.Time       { return hs.e.now }
 func (hs *driver) Peer() netip.AddrPort { return hs.e.path.addr }
 
-// HelloSource has what the owner of the engine knows, and the proof of the path.
 func (hs *driver) HelloSource() handshake.HelloSource {
-	var source handshake.HelloSource
-	if hs.e.source != nil {
-		source = *hs.e.source
-	}
-	source.Remote, source.Proven = hs.e.path.addr, hs.e.path.credit.unlimited
-	return source
+	return hs.e.helloSource(hs.e.path.addr, hs.e.path.credit.unlimited)
 }
 
 func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }

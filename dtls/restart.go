@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/antechamber"
@@ -12,7 +13,7 @@ import (
 
 // Restarts, where one association is all there is: a Server over a net.Conn, an
 // engine without a Door before it. Its peer may lose its state and say hello
-// again, and the hello may be anybody's. RFC 9147, Section 5.11 (RFC 6347,
+// again, and the hello may be forged. RFC 9147, Section 5.11 (RFC 6347,
 // Section 4.2.8): the server "MUST NOT destroy the existing association until the
 // client has demonstrated reachability either by completing a cookie exchange or
 // by completing a complete handshake". A Listener does the second, with a
@@ -78,7 +79,11 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 		return true
 	}
 	w.leave = e.now.Add(antechamber.Life)
-	reply, hello := d.Handle(e.now, datagram, e.cookieAddr(), e.path.addr, nil)
+	reply, hello, q := d.handle(e.now, datagram, e.cookieAddr(), netip.AddrPort{}, nil)
+	if q != nil {
+		// It may be forged. The handshake of the next Server calls GetConfigForClient.
+		reply = d.answer(nil, e.now, q, &e.p.Config, nil)
+	}
 	switch {
 	case hello != nil:
 		e.suspectRestart()
