@@ -142,11 +142,28 @@ func (m *members) forget(c *Conn) {
 func (m *members) release(l *Listener) {
 	m.mu.Lock()
 	m.users--
-	last, emptied := m.users == 0, l != nil && l.books.release()
+	last := m.users == 0
 	m.mu.Unlock()
 	if last {
 		m.shard.close()
 	}
+	if l != nil {
+		m.leave(l)
+	}
+}
+
+// enter counts a user of the Listener more, unless that is closed.
+func (m *members) enter(l *Listener) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return l.books.enter()
+}
+
+// leave counts a user of the Listener less. The last one ends Shutdown.
+func (m *members) leave(l *Listener) {
+	m.mu.Lock()
+	emptied := l.books.release()
+	m.mu.Unlock()
 	if emptied {
 		close(l.empty)
 	}

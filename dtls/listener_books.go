@@ -73,6 +73,14 @@ func (b *books) close() (first bool) {
 // drive makes handshakes wait for AcceptHandshake.
 func (b *books) drive() { b.driven = true }
 
+// enter counts a user more, unless the Listener is closed.
+func (b *books) enter() bool {
+	if !b.closed {
+		b.users++
+	}
+	return !b.closed
+}
+
 // release counts a user less, and reports whether it was the last.
 func (b *books) release() (last bool) {
 	b.users--

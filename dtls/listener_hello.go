@@ -19,19 +19,21 @@ import (
 // The reader of the socket calls it; dst is its buffer.
 func (l *Listener) chooseConfig(q *door.Question, from peerAddr, d *Door, dst []byte) (reply []byte) {
 	start, now := l.hellos.Submit(&door.Job[peerAddr]{Question: q, Peer: from, Prefix: from.Prefix()})
-	if start {
+	switch {
+	case start && l.members.enter(l):
 		go l.runHellos(d.d.Clone())
+	case start:
+		l.hellos.Advance(nil, false, true)
 	}
-	if !now {
-		return nil
+	if now {
+		reply = d.answer(dst, q.At, q, &l.p.Config, nil)
 	}
-	reply, refused := d.d.AppendChosen(dst, q.At, q, &l.p.Config, nil)
-	d.d.Answered(refused)
 	return reply
 }
 
 // runHellos calls GetConfigForClient and answers, until no hello waits.
 func (l *Listener) runHellos(w *door.ReplyWriter) {
+	defer l.members.leave(l)
 	sock := l.members.shard.sock
 	var reply []byte
 	for job := l.hellos.Advance(nil, false, l.isClosed()); job != nil; {
