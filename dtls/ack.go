@@ -1,9 +1,6 @@
 package dtls
 
 import (
-	"slices"
-	"time"
-
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -71,10 +68,10 @@ func (e *Engine) handlePlaintextACK(list message.ACKList) {
 		e.drops.ACK++
 		return
 	}
-	o.ledger.name(list)
+	o.ledger.Name(list)
 	o.plain.hint()
 	o.apply(flightRepeated)
-	for part := range o.ledger.takeNamed(false, false) {
+	for part := range o.ledger.TakeNamed(false, false) {
 		o.flight.hold(part)
 	}
 	if !o.flight.unsent() {
@@ -128,7 +125,7 @@ func (e *Engine) missesHello() bool {
 // selected, which a HelloRetryRequest does.
 func (e *Engine) awaitsHello() {
 	if e.p.IsClient && e.speaks13() && e.keys.Write() == 0 {
-		e.acks.begin(e.now, e.out.timer.rto/4)
+		e.acks.Begin(e.now, e.out.timer.rto/4)
 	}
 }
 
@@ -137,8 +134,8 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	e.path.addressProven(true) // RFC 9147, Section 5.1: the address has answered under its keys
 	// A record that is not in the ledger is of an earlier flight, or was never sent.
 	news := false
-	if o.ledger.name(list) {
-		for part := range o.ledger.takeNamed(true, o.backwards()) {
+	if o.ledger.Name(list) {
+		for part := range o.ledger.TakeNamed(true, o.backwards()) {
 			if o.flight.acknowledge(part) {
 				news = true
 			}
@@ -162,7 +159,7 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 // covers are confirmed; if it covers small ones, and none of two or more large ones sent
 // before, the path is too small for those.
 func (e *Engine) pathEvidence() {
-	largest, missing := e.out.ledger.sizes(fallbackMTU4)
+	largest, missing := e.out.ledger.Sizes(fallbackMTU4)
 	if largest > fallbackMTU4 {
 		e.path.deliveredSize(largest)
 		return
@@ -215,87 +212,10 @@ func (e *Engine) resendMissing() {
 
 // ---- what we have ----------------------------------------------------------------
 
-// maxACK bounds the record numbers that are kept and sent, newest ones first:
-// with them an ACK is no larger than the smallest fallback (32 × 16 bytes and
-// the record around them).
-const maxACK = 32
-
-// acker collects the handshake records of the peer's present flight that were
-// processed or buffered, and knows when to say so.
-type acker struct {
-	numbers []record.Number
-	due     time.Time     // when to send, zero: not by itself
-	wait    time.Duration // before it is said again, if nothing comes; 0: first time
-	now     bool          // at the next PollTransmit
-	id      uint64        // of the datagram with the last one
-	size    int           // of that datagram
-
-	answered bool // a flight of ours went out while the record at hand was handled
-}
-
-// note adds a record. RFC 9147, Section 7: in increasing order.
-func (a *acker) note(n record.Number) {
-	i, found := slices.BinarySearchFunc(a.numbers, n, compareNumbers)
-	if found {
-		return
-	}
-	if len(a.numbers) == maxACK {
-		if i == 0 {
-			return
-		}
-		copy(a.numbers, a.numbers[1:i])
-		a.numbers[i-1] = n
-		return
-	}
-	a.numbers = slices.Insert(a.numbers, i, n)
-}
-
-// full reports whether the next number takes the place of another.
-func (a *acker) full() bool { return len(a.numbers) == maxACK }
-
-func compareNumbers(a, b record.Number) int {
-	switch {
-	case a == b:
-		return 0
-	case numberLess(a, b):
-		return -1
-	}
-	return 1
-}
-
-func numberLess(a, b record.Number) bool {
-	return a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Seq < b.Seq
-}
-
-// arm sets the timer, if it is not running.
-func (a *acker) arm(at time.Time) {
-	if a.due.IsZero() || at.Before(a.due) {
-		a.due = at
-	}
-}
-
-// begin sets the timer of a first ACK.
-func (a *acker) begin(now time.Time, wait time.Duration) {
-	a.wait = 0
-	a.arm(now.Add(wait))
-}
-
-// sendNow has an ACK sent by the next PollTransmit.
-func (a *acker) sendNow() { a.now = true }
-
-// sentIn notes the datagram that an ACK went out in.
-func (a *acker) sentIn(id uint64, size int) { a.id, a.size = id, size }
-
-// recordBegins notes that a record of handshake messages is handled.
-func (a *acker) recordBegins() { a.answered = false }
-
-// clear begins a new flight, which acknowledges all records before it.
-func (a *acker) clear() { *a = acker{answered: true} }
-
 // acknowledge schedules the ACK of a handshake record, where it has to have one.
 func (e *Engine) acknowledge(n recordNumber, got reception) {
 	a := &e.acks
-	answered := a.answered
+	answered := a.Answered
 	if !e.speaks13() || e.over() || !got.kept {
 		return
 	}
@@ -305,8 +225,8 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 		if got.lost || answered || n.Epoch < epochData && e.p.IsClient {
 			return
 		}
-		if a.received(n, true, got.disorder, e.now, e.out.timer.rto); !got.fresh || a.full() || e.post.in.Idle() {
-			a.now = true // there is nothing to wait for
+		if a.Received(n, true, got.disorder, e.now, e.out.timer.rto); !got.fresh || a.Full() || e.post.in.Idle() {
+			a.SendNow() // there is nothing to wait for
 		}
 		return
 	}
@@ -320,36 +240,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 			return
 		}
 	}
-	a.received(n, !got.lost, got.disorder, e.now, e.out.timer.timeout)
-}
-
-// received notes a handshake record of the peer: kept if all of it was processed or
-// buffered, disorder if fragments before it are missing.
-func (a *acker) received(n record.Number, kept, disorder bool, now time.Time, timer time.Duration) {
-	if kept {
-		a.note(n)
-	}
-	a.wait = 0
-	// RFC 9147, Section 7.1: "set a timer for 1/4 the current retransmit timer
-	// value when the first record in the flight is received". What is out of
-	// order is a disruption, but the rest of a burst may be right behind it.
-	if disorder {
-		a.arm(now.Add(timer / 16))
-	} else {
-		a.arm(now.Add(timer / 4))
-	}
-}
-
-// handleTimeout makes the ACK ready that is due. It is repeated, ever more
-// rarely, while nothing comes: a server that may not send more to an unproven
-// address waits for a sign of it (RFC 9147, Section 5.1).
-func (a *acker) handleTimeout(now time.Time, timer, longest time.Duration) {
-	if a.due.IsZero() || now.Before(a.due) {
-		return
-	}
-	a.now = true
-	a.wait = min(max(2*a.wait, timer), longest)
-	a.due = now.Add(a.wait)
+	a.Received(n, !got.lost, got.disorder, e.now, e.out.timer.timeout)
 }
 
 // Sizes of an ACK: RFC 9147, Section 7.
@@ -362,13 +253,13 @@ const (
 // and appends it to dst.
 func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	a := &e.acks
-	a.now = false
+	all := a.Take()
 	s := e.keys.Sealer()
 	room := min(e.path.room(), maxUDPPayload) - s.Overhead() - ackHeaderLen
 	if room < 0 {
 		return dst, false
 	}
-	numbers := a.numbers[max(0, len(a.numbers)-room/ackEntryLen):]
+	numbers := all[max(0, len(all)-room/ackEntryLen):]
 	// RFC 9147, Section 7: "ACK records MUST be sent with an epoch which is equal
 	// to or higher than the record which is being acknowledged".
 	out, _, err := s.Seal(dst, record.TypeACK, e.recordVersion(), message.AppendACK(nil, numbers))
@@ -377,7 +268,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 		return dst, false
 	}
 	if !e.handshaking() {
-		a.numbers, a.due = nil, time.Time{} // said once; said again if the peer repeats itself
+		a.Said() // said once; said again if the peer repeats itself
 	}
 	if e.out.flight.state != flightSending { // else behind the flight
 		e.followWithCloseNotify()

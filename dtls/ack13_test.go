@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/interval"
@@ -32,7 +33,7 @@ func awaitingACK(t testing.TB) *sim {
 // TestLyingACKs: what lists name, and what that does (THREATS 39).
 func TestLyingACKs(t *testing.T) {
 	list := func(n ...record.Number) []byte { return message.AppendACK(nil, n) }
-	mine := func(s *sim) record.Number { return s.eng[clientSide].out.ledger.records[0].number }
+	mine := func(s *sim) record.Number { return s.eng[clientSide].out.ledger.Records[0].Number }
 	for _, test := range []struct {
 		name string
 		body func(s *sim) []byte
@@ -84,7 +85,7 @@ func TestPlaintextACKs(t *testing.T) {
 	s := awaitingACK(t)
 	e := s.eng[clientSide]
 	before := e.Drops()
-	for _, n := range []record.Number{{}, e.out.ledger.records[0].number, {Epoch: 1<<64 - 1}} {
+	for _, n := range []record.Number{{}, e.out.ledger.Records[0].Number, {Epoch: 1<<64 - 1}} {
 		s.inject(clientSide, forgeRecord(record.TypeACK, message.AppendACK(nil, []record.Number{n})...))
 	}
 	if e.Err() != nil || len(e.out.flight.msgs) != 1 || e.Drops().Total() != before.Total()+3 {
@@ -99,11 +100,11 @@ func TestACKBombs(t *testing.T) {
 		s := awaitingACK(t)
 		e := s.eng[clientSide]
 		if full { // as after a long flight, sent often
-			parts := e.out.ledger.records[0].parts
-			for len(e.out.ledger.records) < maxLedger {
-				n := e.out.ledger.records[len(e.out.ledger.records)-1].number
+			parts := e.out.ledger.Records[0].Parts
+			for len(e.out.ledger.Records) < acks.MaxRecords {
+				n := e.out.ledger.Records[len(e.out.ledger.Records)-1].Number
 				n.Seq += 2
-				e.out.ledger.note(uint64(len(e.out.ledger.records)), 100, []sentRecord{{number: n, parts: parts}})
+				e.out.ledger.Note(uint64(len(e.out.ledger.Records)), 100, []acks.Record{{Number: n, Parts: parts}})
 			}
 			e.out.flight.msgs[0].body = make([]byte, 2) // never arrived
 		}
@@ -138,22 +139,22 @@ func TestACKBombs(t *testing.T) {
 // newest records, in order (RFC 9147, Section 7).
 func TestACKIsBounded(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
-	var a acker
+	var a acks.Owed
 	seen := map[uint64]bool{}
 	for range 5000 {
 		n := r.Uint64N(4000)
 		seen[n] = true
-		a.note(record.Number{Epoch: 2 + n/2000, Seq: n % 2000})
+		a.Note(record.Number{Epoch: 2 + n/2000, Seq: n % 2000})
 	}
 	var want []record.Number
-	for n := uint64(3999); len(want) < maxACK; n-- {
+	for n := uint64(3999); len(want) < acks.MaxNumbers; n-- {
 		if seen[n] {
 			want = append(want, record.Number{Epoch: 2 + n/2000, Seq: n % 2000})
 		}
 	}
 	slices.Reverse(want)
-	if !slices.Equal(a.numbers, want) {
-		t.Errorf("kept %v, want %v", a.numbers, want)
+	if !slices.Equal(a.Numbers, want) {
+		t.Errorf("kept %v, want %v", a.Numbers, want)
 	}
 
 	s := established13(t)
@@ -162,7 +163,7 @@ func TestACKIsBounded(t *testing.T) {
 		s.deliver(clientSide, s.authentic(serverSide, record.TypeHandshake, append(h.Append(nil), 7)...))
 	}
 	tx, ok := s.eng[clientSide].PollTransmit(s.now, nil)
-	if !ok || len(tx.Data) > minMTU+32*ackEntryLen+40 || len(s.ackedIn(tx.Data)) != maxACK {
+	if !ok || len(tx.Data) > minMTU+32*ackEntryLen+40 || len(s.ackedIn(tx.Data)) != acks.MaxNumbers {
 		t.Errorf("%d bytes name %d records", len(tx.Data), len(s.ackedIn(tx.Data)))
 	}
 }
@@ -277,11 +278,11 @@ func TestPartialACKs(t *testing.T) {
 			}
 			s.bursts(serverSide)
 			var list []record.Number
-			for i := range e.out.ledger.records {
-				if rec := &e.out.ledger.records[i]; r.IntN(3) == 0 {
-					list = append(list, rec.number)
-					for _, p := range rec.parts {
-						want[p.msg].Add(p.lo, p.hi)
+			for i := range e.out.ledger.Records {
+				if rec := &e.out.ledger.Records[i]; r.IntN(3) == 0 {
+					list = append(list, rec.Number)
+					for _, p := range rec.Parts {
+						want[p.Msg].Add(p.Lo, p.Hi)
 					}
 				}
 			}
@@ -293,14 +294,14 @@ func TestPartialACKs(t *testing.T) {
 			s.bursts(serverSide)
 			sent := make([]interval.Set, len(want))
 			again := false
-			for _, rec := range e.out.ledger.records {
-				if rec.id <= known {
+			for _, rec := range e.out.ledger.Records {
+				if rec.ID <= known {
 					continue
 				}
 				again = true
-				for _, p := range rec.parts {
-					if n := sent[p.msg].Add(p.lo, p.hi); n != p.hi-p.lo {
-						t.Fatalf("seed %d: bytes [%d:%d) of message %d are sent twice\n%s", seed, p.lo, p.hi, p.msg, s.history())
+				for _, p := range rec.Parts {
+					if n := sent[p.Msg].Add(p.Lo, p.Hi); n != p.Hi-p.Lo {
+						t.Fatalf("seed %d: bytes [%d:%d) of message %d are sent twice\n%s", seed, p.Lo, p.Hi, p.Msg, s.history())
 					}
 				}
 			}

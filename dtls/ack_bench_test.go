@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/interval"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -24,19 +25,19 @@ const ackPartLen = 39 // bytes of a message in each record
 func owing(t testing.TB, records int, backwards bool) *sim {
 	s := awaitingACK(t)
 	o := &s.eng[clientSide].out
-	o.flight.msgs[0].body = make([]byte, (maxLedger+1)*ackPartLen) // the last part is not acknowledged
+	o.flight.msgs[0].body = make([]byte, (acks.MaxRecords+1)*ackPartLen) // the last part is not acknowledged
 	if o.sent.number = 2; backwards {
 		o.sent.number = 3
 	}
-	first := o.ledger.records[0].number
-	o.ledger.clear()
+	first := o.ledger.Records[0].Number
+	o.ledger.Clear()
 	for i := range records {
 		n, at := record.Number{Epoch: first.Epoch, Seq: first.Seq + uint64(2*i)}, uint32(i) // between them, ACKs of ours
 		if backwards {
 			at = uint32(records - 1 - i)
 		}
-		part := sentPart{lo: at * ackPartLen, hi: (at + 1) * ackPartLen}
-		o.ledger.note(uint64(i+1), 100, []sentRecord{{number: n, parts: []sentPart{part}}})
+		part := acks.Part{Lo: at * ackPartLen, Hi: (at + 1) * ackPartLen}
+		o.ledger.Note(uint64(i+1), 100, []acks.Record{{Number: n, Parts: []acks.Part{part}}})
 	}
 	return s
 }
@@ -47,8 +48,8 @@ func (s *sim) unheard() {
 	m := &o.flight.msgs[0]
 	m.acked, m.sent, m.edge = interval.Set{}, interval.Set{}, uint32(len(m.body))
 	m.sent.Add(0, m.edge)
-	for i := range o.ledger.records {
-		o.ledger.records[i].acked = false
+	for i := range o.ledger.Records {
+		o.ledger.Records[i].Acked = false
 	}
 	o.flight.state, o.timer.deadline = flightWaiting, s.now.Add(time.Hour)
 }
@@ -65,30 +66,30 @@ var worstACKs = []struct {
 	{"one outstanding, named again and again", 1, false, false, func(sent []record.Number) []record.Number {
 		return slices.Repeat(sent[:1], maxNumbers)
 	}},
-	{"all", maxLedger, false, false, all},
-	{"all, heard before", maxLedger, false, true, all},
-	{"all, backwards", maxLedger, false, false, reversed},
-	{"all, in no order", maxLedger, false, false, shuffled},
-	{"all of what went out backwards", maxLedger, true, false, all},
-	{"every other one", maxLedger, false, false, everyOther},
-	{"every other one of what went out backwards", maxLedger, true, false, everyOther},
-	{"every other one, backwards", maxLedger, false, false, func(sent []record.Number) []record.Number {
+	{"all", acks.MaxRecords, false, false, all},
+	{"all, heard before", acks.MaxRecords, false, true, all},
+	{"all, backwards", acks.MaxRecords, false, false, reversed},
+	{"all, in no order", acks.MaxRecords, false, false, shuffled},
+	{"all of what went out backwards", acks.MaxRecords, true, false, all},
+	{"every other one", acks.MaxRecords, false, false, everyOther},
+	{"every other one of what went out backwards", acks.MaxRecords, true, false, everyOther},
+	{"every other one, backwards", acks.MaxRecords, false, false, func(sent []record.Number) []record.Number {
 		list := everyOther(sent)
 		slices.Reverse(list)
 		return list
 	}},
-	{"one, again and again", maxLedger, false, false, func(sent []record.Number) []record.Number {
+	{"one, again and again", acks.MaxRecords, false, false, func(sent []record.Number) []record.Number {
 		return slices.Repeat(sent[500:501], maxNumbers)
 	}},
-	{"unknown numbers between", maxLedger, false, false, between},
-	{"unknown numbers in no order", maxLedger, false, false, func(sent []record.Number) []record.Number { return shuffled(between(sent)) }},
-	{"unknown numbers behind", maxLedger, false, false, func(sent []record.Number) []record.Number {
+	{"unknown numbers between", acks.MaxRecords, false, false, between},
+	{"unknown numbers in no order", acks.MaxRecords, false, false, func(sent []record.Number) []record.Number { return shuffled(between(sent)) }},
+	{"unknown numbers behind", acks.MaxRecords, false, false, func(sent []record.Number) []record.Number {
 		return numbersFrom(record.Number{Epoch: sent[0].Epoch, Seq: 1 << 40})
 	}},
-	{"the largest numbers", maxLedger, false, false, func(sent []record.Number) []record.Number {
+	{"the largest numbers", acks.MaxRecords, false, false, func(sent []record.Number) []record.Number {
 		return numbersFrom(record.Number{Epoch: sent[0].Epoch, Seq: 1<<64 - maxNumbers})
 	}},
-	{"first and last in turn", maxLedger, false, false, func(sent []record.Number) (list []record.Number) {
+	{"first and last in turn", acks.MaxRecords, false, false, func(sent []record.Number) (list []record.Number) {
 		for range maxNumbers / 2 {
 			list = append(list, sent[0], sent[len(sent)-1])
 		}
@@ -135,10 +136,30 @@ func numbersFrom(n record.Number) (list []record.Number) {
 }
 
 func (s *sim) sentNumbers() (list []record.Number) {
-	for _, r := range s.eng[clientSide].out.ledger.records {
-		list = append(list, r.number)
+	for _, r := range s.eng[clientSide].out.ledger.Records {
+		list = append(list, r.Number)
 	}
 	return list
+}
+
+// TestACKWork: an ACK takes no memory, whatever records it lists (THREATS 40).
+func TestACKWork(t *testing.T) {
+	for _, test := range worstACKs {
+		t.Run(test.name, func(t *testing.T) {
+			s := owing(t, test.records, test.backwards)
+			s.unheard()
+			e := s.eng[clientSide]
+			list := parsedACK(t, test.list(s.sentNumbers()))
+			e.handleAuthenticACK(list)
+			if n := testing.AllocsPerRun(20, func() { e.handleAuthenticACK(list) }); n > 0 {
+				t.Errorf("%v allocations for a list that was heard before", n)
+			}
+			s.unheard()
+			if n := testing.AllocsPerRun(1, func() { s.unheard(); e.handleAuthenticACK(list) }); n > 20 {
+				t.Errorf("%v allocations", n)
+			}
+		})
+	}
 }
 
 // BenchmarkACK handles records with the worst lists, decryption included. ns/op

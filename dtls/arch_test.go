@@ -118,6 +118,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"record":               {"internal/ccm"},
 		"internal/ccm":         {},
 		"internal/alarms":      {"internal/timerheap"},
+		"internal/acks":        {"internal/message", "record"},
 		"internal/alert":       {},
 		"internal/interval":    {},
 		"internal/antechamber": {"internal/interval"},

@@ -3,6 +3,7 @@ package dtls
 import (
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -25,7 +26,7 @@ func (c *closing) begun() bool { return c.sent || c.received }
 
 // excludes reports whether a record was numbered after the close_notify of the peer.
 func (c *closing) excludes(n recordNumber) bool {
-	return c.received && compareNumbers(n, c.number) > 0
+	return c.received && acks.Compare(n, c.number) > 0
 }
 
 // early notes a close_notify that came before the handshake is complete.
@@ -119,7 +120,7 @@ func (e *Engine) Linger(now time.Time) bool {
 	if e.speaks13() {
 		e.closing.again = e.now.Add(e.out.timer.rto)
 	}
-	if !e.out.flight.unsent() && !e.acks.now { // else behind these
+	if !e.out.flight.unsent() && !e.acks.Now { // else behind these
 		e.sendAlert(alert.Warning, alert.CloseNotify)
 	}
 	// Only the flight and its keys are needed from here on.

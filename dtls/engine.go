@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
@@ -48,7 +49,7 @@ type Engine struct {
 	door *Door // server that still asks for a cookie, else nil
 	path path
 	out  outbox
-	acks acker
+	acks acks.Owed
 	keys epochs.Epochs
 	post *post13 // what DTLS 1.3 goes on with after the handshake, else nil
 
@@ -250,7 +251,7 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 		e.handleFlightTimeout(now)
 	}
 	if !e.over() {
-		e.acks.handleTimeout(now, e.out.timer.rto, e.p.retransmit.Max)
+		e.acks.HandleTimeout(now, e.out.timer.rto, e.p.retransmit.Max)
 		e.retireKeys(now)
 		e.restart.handleTimeout(e)
 	}
@@ -267,7 +268,7 @@ func (e *Engine) NextTimeout() time.Time {
 	case e.pollDue:
 		return e.now
 	}
-	t := earliest(e.out.nextTimeout(), e.acks.due)
+	t := earliest(e.out.nextTimeout(), e.acks.Due)
 	if e.handshaking() {
 		t = earliest(t, e.hs.nextTimeout())
 	}
@@ -318,7 +319,7 @@ func (e *Engine) ConnectionState() ConnectionState {
 
 // Direction says what an unfinished handshake waits for.
 func (e *Engine) Direction() Direction {
-	if !e.alerts.Empty() || len(e.replies) > 0 || e.acks.now || e.out.flight.state == flightSending {
+	if !e.alerts.Empty() || len(e.replies) > 0 || e.acks.Now || e.out.flight.state == flightSending {
 		return Writing
 	}
 	return Reading
@@ -371,7 +372,7 @@ func (e *Engine) end(err error) {
 	}
 	e.data = nil
 	e.dropFlight()
-	e.acks.clear()
+	e.acks.Clear()
 	e.post.wipe()
 	e.post = nil
 	keys.Wipe(e.secrets.master)

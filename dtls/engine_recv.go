@@ -255,7 +255,7 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 		return
 	}
 	var got reception
-	e.acks.recordBegins()
+	e.acks.RecordBegins()
 	for len(b) > 0 && !e.over() {
 		h, body, rest, err := message.NextFragment(b)
 		b = rest

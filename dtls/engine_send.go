@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
@@ -35,11 +36,11 @@ func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) 
 		}
 	case e.over():
 		return Transmit{}, false
-	case e.acks.now:
+	case e.acks.Now:
 		if tx.Data, ok = e.appendACK(dst); !ok {
 			return Transmit{}, false
 		}
-		e.acks.sentIn(e.nextID+1, len(tx.Data)-len(dst))
+		e.acks.SentIn(e.nextID+1, len(tx.Data)-len(dst))
 	case e.out.flight.state == flightSending && e.flightMayGo():
 		return e.pollFlight(dst)
 	case len(e.data) > 0 && e.maySendData():
@@ -112,12 +113,12 @@ type datagram struct {
 	buf   []byte
 	limit int
 	whole int // limit without the credit, which grows: it is no reason to cut
-	parts []sentPart
+	parts []acks.Part
 
 	shared  []byte // fragments that share the record being collected, epoch > 0
 	epoch   uint16 // of that record
 	first   int    // of its parts
-	records []sentRecord
+	records []acks.Record
 }
 
 // room is how much the record being collected has left. RFC 6347, Section
@@ -158,7 +159,7 @@ func (d *datagram) put(i int) bool {
 		d.shared = append(m.header(lo, hi).Append(d.shared), m.body[lo:hi]...)
 		d.epoch = m.epoch
 		m.markSent(lo, hi)
-		d.parts = append(d.parts, sentPart{i, lo, hi})
+		d.parts = append(d.parts, acks.Part{Msg: i, Lo: lo, Hi: hi})
 		alone := m.epoch == 0 || int(hi-lo) < len(m.body) // many peers read one message of a plaintext record
 		if alone && !d.flush() {
 			return false
@@ -183,7 +184,7 @@ func (d *datagram) putCCS(i int, m *outMessage, s epochs.Sealer) bool {
 		return false
 	}
 	m.markSent(0, 0)
-	d.parts = append(d.parts, sentPart{msg: i})
+	d.parts = append(d.parts, acks.Part{Msg: i})
 	return true
 }
 
@@ -205,8 +206,8 @@ func (d *datagram) seal(s epochs.Sealer, typ record.ContentType, payload []byte)
 		return false
 	}
 	d.buf = buf
-	if d.e.out.ledger.on {
-		d.records = append(d.records, sentRecord{number: n, parts: d.parts[d.first:len(d.parts):len(d.parts)]})
+	if d.e.out.ledger.On() {
+		d.records = append(d.records, acks.Record{Number: n, Parts: d.parts[d.first:len(d.parts):len(d.parts)]})
 	}
 	d.first = len(d.parts)
 	return true

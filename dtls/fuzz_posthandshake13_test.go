@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -219,8 +220,8 @@ func (p *postScript) sendACK(to side) {
 		case 2: // one of a message
 			list = append(list, record.Number{Epoch: write + uint64(p.next()), Seq: uint64(p.next())<<56 | uint64(p.number())})
 		default:
-			if known := e.out.ledger.records; len(known) > 0 {
-				list = append(list, known[p.next()%len(known)].number)
+			if known := e.out.ledger.Records; len(known) > 0 {
+				list = append(list, known[p.next()%len(known)].Number)
 			}
 		}
 	}
@@ -243,8 +244,8 @@ func (p *postScript) sendACK(to side) {
 	if err == nil {
 		for i := range acked.Len() {
 			// A lie: the peer will never get what it needs to go on.
-			if slices.ContainsFunc(e.out.ledger.records, func(r sentRecord) bool {
-				return r.number == acked.At(i) && !r.acked && !p.arrived[to][r.id]
+			if slices.ContainsFunc(e.out.ledger.Records, func(r acks.Record) bool {
+				return r.Number == acked.At(i) && !r.Acked && !p.arrived[to][r.ID]
 			}) {
 				p.rogue = true
 			}
@@ -398,8 +399,8 @@ func (p *postScript) bounds() {
 		if err := e.post.in.Fault(); err != nil {
 			p.t.Fatalf("%v: %v\n%s", side(at), err, p.history())
 		}
-		if len(e.out.ledger.records) > maxLedger || len(e.acks.numbers) > maxACK || len(e.post.sessions) > maxSessions {
-			p.t.Fatalf("%v keeps %d records, %d numbers, %d sessions", side(at), len(e.out.ledger.records), len(e.acks.numbers), len(e.post.sessions))
+		if len(e.out.ledger.Records) > acks.MaxRecords || len(e.acks.Numbers) > acks.MaxNumbers || len(e.post.sessions) > maxSessions {
+			p.t.Fatalf("%v keeps %d records, %d numbers, %d sessions", side(at), len(e.out.ledger.Records), len(e.acks.Numbers), len(e.post.sessions))
 		}
 		if e.keys.Sealer() == nil || e.keys.OpenerByBits(uint8(e.post.peerEpoch&3)) == nil {
 			p.t.Fatalf("%v has no keys of epochs %d and %d\n%s", side(at), e.keys.Write(), e.post.peerEpoch, p.history())

@@ -269,7 +269,7 @@ func TestPostHandshakeFloods(t *testing.T) {
 					sent++
 					if test.body[0] == 1 { // its own key_update has to be acknowledged
 						_ = peer.HandleDatagram(s.now, tx.Data, s.addr[test.to])
-						peer.acks.now = false
+						peer.acks.Now = false
 						for _, ok := peer.PollEvent(); ok; _, ok = peer.PollEvent() {
 						}
 					}

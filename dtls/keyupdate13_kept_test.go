@@ -20,7 +20,7 @@ func (s *sim) muteACKs(at side, mute bool) {
 	if mute {
 		s.beforeSend = func(from side) {
 			if from == at {
-				s.eng[at].acks.clear()
+				s.eng[at].acks.Clear()
 			}
 		}
 	}
@@ -82,14 +82,14 @@ func TestKeyUpdateNotAcknowledged(t *testing.T) {
 func TestKeyUpdateAcknowledgedLate(t *testing.T) {
 	s := keysKept13(t, clientSide, false)
 	e := s.eng[clientSide]
-	first := e.out.ledger.records[0].number
+	first := e.out.ledger.Records[0].Number
 	for range 5 {
 		s.echo("hours later")
 		s.run(time.Hour, func() bool { return false })
 	}
 	s.muteACKs(serverSide, false)
-	s.eng[serverSide].acks.note(first)
-	s.eng[serverSide].acks.now = true
+	s.eng[serverSide].acks.Note(first)
+	s.eng[serverSide].acks.Now = true
 	s.flush(serverSide)
 	s.settle()
 	s.echo("with new keys")

@@ -30,7 +30,7 @@ func (s *sim) settle() {
 
 func (s *sim) outstanding() string {
 	for i, e := range s.eng {
-		if len(e.out.flight.msgs) > 0 || e.acks.now || e.post != nil && e.post.update.out {
+		if len(e.out.flight.msgs) > 0 || e.acks.Now || e.post != nil && e.post.update.out {
 			return fmt.Sprintf("%v waits for the acknowledgement of %s", side(i), e.out.flight.names())
 		}
 	}

@@ -45,7 +45,7 @@ func (hs *driver) SendFlight(last bool) {
 		e.pathChanged()
 	}
 	hs.flight = nil
-	e.acks.clear()
+	e.acks.Clear()
 }
 
 func (hs *driver) FlightAnswered(sample bool) { hs.e.flightAnswered(sample) }
@@ -87,7 +87,7 @@ func (hs *driver) CloseMessagesBefore(epoch uint16) { hs.in.CloseBefore(epoch) }
 func (hs *driver) VersionAgreed(version uint16) {
 	e := hs.e
 	e.state.Version = version
-	e.out.ledger.enable(version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13))
+	e.out.ledger.Enable(version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13))
 }
 
 func (hs *driver) AddressProven() { hs.e.path.addressProven(true) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -151,7 +152,7 @@ func TestACKRefused(t *testing.T) {
 		for _, hint := range []int{0, n} {
 			s := established13(t)
 			e := s.eng[clientSide]
-			for range maxACK {
+			for range acks.MaxNumbers {
 				s.inject(clientSide, s.crumb())
 			}
 			s.refuseOver(n, [2]bool{clientSide: true}, hint)

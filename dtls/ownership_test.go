@@ -17,12 +17,13 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"acker", "closing", "credit", "events", "flight", "keyUpdate", "ledger", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "sentRecord", "suspicion", "timer", "tracer", "transmission",
+		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "deadline", "ending", "news", "opening", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 	},
+	"../internal/acks":   {"Ledger", "Owed", "Record"},
 	"../internal/alert":  {"Queue"},
 	"../internal/alarms": {"Alarm", "Group"},
 	"../internal/handshake": {

@@ -181,9 +181,9 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 		e.events.push(Event{Kind: EventLargePacket, Err: e.writeRefused(e.dataSize, hint, cause)})
 		return
 	}
-	if id == e.acks.id && id != 0 {
-		if e.path.refused(e.acks.size, hint, e.now) {
-			e.acks.sendNow() // again, with as many numbers as fit then
+	if id == e.acks.ID && id != 0 {
+		if e.path.refused(e.acks.Size, hint, e.now) {
+			e.acks.SendNow() // again, with as many numbers as fit then
 			e.pathChanged()
 		}
 		return

@@ -21,20 +21,20 @@ func TestFragmentsHaveTheirOwnRecords(t *testing.T) {
 		seen := [2]map[recordNumber]bool{{}, {}}
 		s.path = func(from side, _ int, d []byte) []time.Duration {
 			o := &s.eng[from].out
-			for _, r := range o.ledger.records {
-				if seen[from][r.number] || len(r.parts) < 2 {
+			for _, r := range o.ledger.Records {
+				if seen[from][r.Number] || len(r.Parts) < 2 {
 					continue
 				}
-				seen[from][r.number] = true
+				seen[from][r.Number] = true
 				shared++
-				for _, p := range r.parts {
-					if p.lo != 0 || int(p.hi) != len(o.flight.msgs[p.msg].body) {
+				for _, p := range r.Parts {
+					if p.Lo != 0 || int(p.Hi) != len(o.flight.msgs[p.Msg].body) {
 						t.Fatalf("seed %d: %v sent bytes %d…%d of %v in a record with others\n%s",
-							seed, from, p.lo, p.hi, o.flight.msgs[p.msg].typ, s.history())
+							seed, from, p.Lo, p.Hi, o.flight.msgs[p.Msg].typ, s.history())
 					}
 				}
 				if o.sent.number > 1 {
-					t.Fatalf("seed %d: %v repeated %d messages in one record\n%s", seed, from, len(r.parts), s.history())
+					t.Fatalf("seed %d: %v repeated %d messages in one record\n%s", seed, from, len(r.Parts), s.history())
 				}
 			}
 			if hello := from == clientSide && record.ContentType(d[0]) == record.TypeHandshake; !hello && rng.IntN(4) == 0 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
@@ -129,7 +130,7 @@ var flightTable = [flightStates][flightEvents]transition{
 type outbox struct {
 	flight flight
 	sent   transmission
-	ledger ledger
+	ledger acks.Ledger
 	timer  timer
 	pacer  pacer
 	plain  plaintextACKs
@@ -159,7 +160,7 @@ func (o *outbox) apply(ev flightEvent) {
 func (o *outbox) load(msgs []outMessage, last bool) {
 	o.flight.load(msgs, last)
 	o.sent.number = 0
-	o.ledger.clear()
+	o.ledger.Clear()
 	o.timer.newFlight()
 	o.plain = plaintextACKs{}
 	o.apply(flightReady)
@@ -185,10 +186,10 @@ func (o *outbox) extend(msgs []outMessage) {
 }
 
 // datagramSent notes a datagram that was just cut.
-func (o *outbox) datagramSent(now time.Time, id uint64, size int, parts []sentPart, records []sentRecord) {
+func (o *outbox) datagramSent(now time.Time, id uint64, size int, parts []acks.Part, records []acks.Record) {
 	o.flight.began = firstTime(o.flight.began, now)
 	o.sent.note(id, size, parts)
-	o.ledger.note(id, size, records)
+	o.ledger.Note(id, size, records)
 	o.timer.datagramSent(now)
 	o.pacer.datagramSent()
 }
@@ -217,7 +218,7 @@ func (o *outbox) progress(now time.Time) { o.timer.progress(now, o.answers()) }
 
 // answers reports whether what the peer sends is the answer to our flight, and its
 // only acknowledgement. With ACKs the peer lists what it has.
-func (o *outbox) answers() bool { return o.flight.state == flightWaiting && !o.ledger.on }
+func (o *outbox) answers() bool { return o.flight.state == flightWaiting && !o.ledger.On() }
 
 // sample measures the round trip that an answer to the flight shows.
 func (o *outbox) sample(now time.Time) { o.timer.sample(now, o.sent.number) }
@@ -257,7 +258,7 @@ func (o *outbox) withdrawOver(limit int) (any bool) {
 func (o *outbox) withdrawAt(i int) {
 	d := o.sent.remove(i)
 	o.flight.withdraw(d.parts)
-	o.ledger.forget(d.id)
+	o.ledger.Forget(d.id)
 	o.pacer.withdraw()
 	o.apply(flightWithdrawn)
 }
@@ -265,7 +266,7 @@ func (o *outbox) withdrawAt(i int) {
 // drop forgets the flight, because the peer has it or the association is over.
 func (o *outbox) drop() {
 	o.flight.msgs, o.sent.log = nil, nil
-	o.ledger.drop()
+	o.ledger.Drop()
 	o.apply(flightAckedLast)
 }
 
@@ -316,18 +317,18 @@ func (f *flight) unsend() {
 }
 
 // withdraw marks parts as unsent.
-func (f *flight) withdraw(parts []sentPart) {
+func (f *flight) withdraw(parts []acks.Part) {
 	for _, part := range parts {
-		f.msgs[part.msg].unsendRange(part.lo, part.hi)
+		f.msgs[part.Msg].unsendRange(part.Lo, part.Hi)
 	}
 }
 
 // hold marks a part as sent, so that this transmission is without it.
-func (f *flight) hold(part sentPart) { f.msgs[part.msg].markSent(part.lo, part.hi) }
+func (f *flight) hold(part acks.Part) { f.msgs[part.Msg].markSent(part.Lo, part.Hi) }
 
 // acknowledge marks a part as acknowledged, and reports whether part of it is new.
-func (f *flight) acknowledge(part sentPart) bool {
-	return f.msgs[part.msg].acknowledge(part.lo, part.hi)
+func (f *flight) acknowledge(part acks.Part) bool {
+	return f.msgs[part.Msg].acknowledge(part.Lo, part.Hi)
 }
 
 // awaitsACK reports whether a message is not acknowledged in full; those of the
@@ -397,19 +398,14 @@ type transmission struct {
 type sentDatagram struct {
 	id    uint64
 	size  int
-	parts []sentPart
-}
-
-type sentPart struct {
-	msg    int
-	lo, hi uint32
+	parts []acks.Part
 }
 
 func (t *transmission) begin() {
 	*t = transmission{number: t.number + 1, log: t.log[:0]}
 }
 
-func (t *transmission) note(id uint64, size int, parts []sentPart) {
+func (t *transmission) note(id uint64, size int, parts []acks.Part) {
 	t.log = append(t.log, sentDatagram{id, size, parts})
 	t.biggest = max(t.biggest, size)
 }
