@@ -3,6 +3,7 @@ package acks
 import (
 	"iter"
 	"slices"
+	"sort"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -77,8 +78,13 @@ func (l *Ledger) Name(list message.ACKList) (any bool) {
 	return any
 }
 
+// find returns the place of a record, or the one it would have.
 func (l *Ledger) find(n record.Number) (at int, found bool) {
-	return slices.BinarySearchFunc(l.Records, n, func(r Record, n record.Number) int { return Compare(r.Number, n) })
+	at = sort.Search(len(l.Records), func(i int) bool {
+		have := &l.Records[i].Number
+		return have.Seq >= n.Seq && have.Epoch == n.Epoch || have.Epoch > n.Epoch
+	})
+	return at, at < len(l.Records) && l.Records[at].Number == n
 }
 
 // TakeNamed yields the parts of messages in the named records, adjoining ones
