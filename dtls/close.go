@@ -5,7 +5,6 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/alert"
-	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
@@ -126,8 +125,7 @@ func (e *Engine) Linger(now time.Time) bool {
 	// Only the flight and its keys are needed from here on.
 	e.data = nil
 	e.state.PeerCertificates, e.state.VerifiedChains = nil, nil
-	keys.Wipe(e.secrets.master)
-	e.secrets.master = nil
+	e.secrets.Wipe()
 	return true
 }
 

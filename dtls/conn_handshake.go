@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/door"
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/ring"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
@@ -101,13 +100,10 @@ func (hs *opening) make(c *Conn, now time.Time) (err error) {
 	if c.peer.AP.IsValid() {
 		c.eng.path.setAddr(c.peer.AP)
 	} else if addr := c.RemoteAddr(); addr != nil && c.sock.Conn() != nil {
-		c.eng.named = peerAddr{Net: addr}.Key()
+		c.eng.knowPeer().named = peerAddr{Net: addr}.Key()
 	}
 	if hs.p.ForClient != nil {
-		if c.eng.source == nil {
-			c.eng.source = new(handshake.HelloSource)
-		}
-		c.eng.source.Conn = transport.Addrs{Local: c.LocalAddr(), Remote: c.RemoteAddr()}
+		c.eng.knowPeer().Conn = transport.Addrs{Local: c.LocalAddr(), Remote: c.RemoteAddr()}
 	}
 	if c.eng.trace.asksPeer() {
 		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.AP}

@@ -1,7 +1,6 @@
 package dtls
 
 import (
-	"crypto"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,7 +10,6 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
-	"github.com/flightpath-dtls/flightpath/internal/keys"
 )
 
 // Engine is one association without any I/O: datagrams and the time go in,
@@ -61,15 +59,14 @@ type Engine struct {
 	replies [][]byte // whole datagrams of the door, to be sent
 
 	now        time.Time
-	pollDue    bool                   // the flight stood still and may go on: PollTransmit, at once
-	lastRecord time.Time              // when the last authentic record came
-	source     *handshake.HelloSource // for GetConfigForClient and its like; nil: the path says it all
-	named      netip.AddrPort         // stands for a peer without an address of UDP in cookies
+	pollDue    bool         // the flight stood still and may go on: PollTransmit, at once
+	lastRecord time.Time    // when the last authentic record came
+	source     *helloSource // what the owner knows of the peer; nil: nothing but its address
 	state      ConnectionState
-	secrets    secrets12
-	maxData    int // SetMaxData, 0: none
-	ownLimit   int // longest content of a record we take, Config.RecordSizeLimit; 0: any
-	peerLimit  int // longest content of a protected record the peer takes (RFC 8449), 0: not said
+	secrets    *handshake.Result // of DTLS 1.2, after the handshake, for exporters
+	maxData    int               // SetMaxData, 0: none
+	ownLimit   int               // longest content of a record we take, Config.RecordSizeLimit; 0: any
+	peerLimit  int               // longest content of a protected record the peer takes (RFC 8449), 0: not said
 	nextID     uint64
 	dataID     uint64 // ID of the last datagram with data of Write
 	dataSize   int
@@ -78,13 +75,6 @@ type Engine struct {
 	trace   *tracer
 	repeats repeatGuard
 	drops   Drops
-}
-
-// secrets12 outlive a handshake of DTLS 1.2 for exporters.
-type secrets12 struct {
-	hash                       crypto.Hash // of the PRF
-	master                     []byte
-	clientRandom, serverRandom [32]byte
 }
 
 // NewClientEngine returns a client that has its first flight ready.
@@ -177,7 +167,7 @@ func (e *Engine) admit(hello *ProvenHello) {
 	e.hs.m.StartServer(hello.proof.Cookie, hello.proof.Chosen, hello.proof.Retry)
 	e.hs.cookie, e.hs.whole = hello.proof.Cookie != nil, hello.proof.Cookie != nil && hello.proof.Whole
 	if e.p.ForClient != nil && hello.proof.Local.IsValid() {
-		e.source = &handshake.HelloSource{Local: hello.proof.Local}
+		e.knowPeer().Local = hello.proof.Local
 	}
 	e.path.addressProven(hello.proof.Proven)
 	e.path.setAddr(hello.From)
@@ -189,10 +179,23 @@ func (e *Engine) admit(hello *ProvenHello) {
 	e.keys.SkipTo(hello.proof.RecordSeq)
 }
 
-// helloSource is where a ClientHello came from, with what the owner of the engine knows.
-func (e *Engine) helloSource(from netip.AddrPort, proven bool) (source handshake.HelloSource) {
+// helloSource is what the owner of an engine knows of its peer.
+type helloSource struct {
+	handshake.HelloSource
+	named netip.AddrPort // stands for a peer without an address of UDP in cookies
+}
+
+func (e *Engine) knowPeer() *helloSource {
+	if e.source == nil {
+		e.source = new(helloSource)
+	}
+	return e.source
+}
+
+// sourceOf is where a ClientHello came from, with what the owner of the engine knows.
+func (e *Engine) sourceOf(from netip.AddrPort, proven bool) (source handshake.HelloSource) {
 	if e.source != nil {
-		source = *e.source
+		source = e.source.HelloSource
 	}
 	source.Remote, source.Proven = from, proven
 	return source
@@ -204,7 +207,10 @@ func (e *Engine) cookieAddr() netip.AddrPort {
 	if e.path.addr.IsValid() {
 		return e.path.addr
 	}
-	return e.named
+	if e.source != nil {
+		return e.source.named
+	}
+	return netip.AddrPort{}
 }
 
 // HandleDatagram takes what the transport received, decrypting it in place.
@@ -375,8 +381,7 @@ func (e *Engine) end(err error) {
 	e.acks.Clear()
 	e.post.wipe()
 	e.post = nil
-	keys.Wipe(e.secrets.master)
-	e.secrets.master = nil
+	e.secrets.Wipe()
 	if e.alerts.Empty() {
 		e.keys.Wipe() // else behind the last alert
 	}

@@ -339,7 +339,7 @@ func (e *Engine) handleAtDoor(datagram []byte, from netip.AddrPort) error {
 	}
 	reply, hello, q := e.door.handle(e.now, datagram, who, netip.AddrPort{}, nil)
 	if q != nil {
-		c, err := q.Call(&e.p.Config, e.helloSource(from, false))
+		c, err := q.Call(&e.p.Config, e.sourceOf(from, false))
 		reply = e.door.answer(nil, e.now, q, c, err)
 	}
 	if reply != nil && len(e.replies) < maxQueuedReplies {

@@ -378,8 +378,8 @@ func (e *Engine) ExportKeyingMaterial(label string, context []byte, length int) 
 	case !e.state.ExtendedMasterSecret:
 		return nil, errExporterNeedsEMS
 	}
-	s := &e.secrets
-	return keys.Exporter12(s.hash, s.master, s.clientRandom, s.serverRandom, label, context, length)
+	s := e.secrets
+	return keys.Exporter12(s.Suite.Hash, s.Master, s.ClientRandom, s.ServerRandom, label, context, length)
 }
 
 var errExporterNeedsEMS = errors.New("dtls: exporter needs the extended master secret, which the peer did not offer")

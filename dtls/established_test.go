@@ -211,7 +211,7 @@ func TestRecordOverflow(t *testing.T) {
 
 // overlong is an authentic record of a client that no Sealer12 would make.
 func overlong(t *testing.T, e *Engine, size int) []byte {
-	block := keys.KeyBlock12(e.secrets.hash, e.secrets.master, e.secrets.clientRandom, e.secrets.serverRandom, 16, 4)
+	block := keys.KeyBlock12(e.secrets.Suite.Hash, e.secrets.Master, e.secrets.ClientRandom, e.secrets.ServerRandom, 16, 4)
 	b, err := aes.NewCipher(block.ClientKey)
 	if err != nil {
 		t.Fatal(err)

@@ -17,21 +17,21 @@ type driver struct {
 	e *Engine
 	m *handshake.Handshake
 
-	began    time.Time
-	received int    // datagrams
-	record   uint64 // number of the record that is being handled
-	next     uint16 // DTLS 1.2: epoch of the keys that this handshake makes
-	in       reassembly.Joiner
-	flight   []outMessage // under preparation
+	began  time.Time
+	record uint64 // number of the record that is being handled
+	in     reassembly.Joiner
+	flight []outMessage // under preparation
 
-	cookie    bool // the door accepted the ClientHello for its cookie
-	whole     bool // and received all of it in one datagram
 	suspicion suspicion
-	warned    bool // a plaintext warning was reported
-	ccs       int  // change_cipher_spec received
-
 	held      [][]byte // records received before their keys
-	heldBytes int
+
+	received  uint32 // datagrams
+	heldBytes uint16
+	next      uint16 // DTLS 1.2: epoch of the keys that this handshake makes
+	ccs       uint8  // change_cipher_spec received
+	cookie    bool   // the door accepted the ClientHello for its cookie
+	whole     bool   // and received all of it in one datagram
+	warned    bool   // a plaintext warning was reported
 	retryHeld bool
 
 	transport error // last error of the transport, for the text of a time-out
@@ -184,7 +184,7 @@ func (hs *driver) finish() {
 		hs.finish13(r)
 		return
 	}
-	e.secrets = secrets12{r.Suite.Hash, r.Master, r.ClientRandom, r.ServerRandom}
+	e.secrets = r
 	e.state.HandshakeComplete = true
 	e.complete()
 	if !e.out.flight.last {
@@ -242,11 +242,11 @@ const maxHeld = 4096
 
 // hold keeps a record whose keys are not installed yet.
 func (hs *driver) hold(raw []byte) {
-	if hs.heldBytes+len(raw) > maxHeld {
+	if int(hs.heldBytes)+len(raw) > maxHeld {
 		hs.e.drops.Memory++
 		return
 	}
-	hs.heldBytes += len(raw)
+	hs.heldBytes += uint16(len(raw))
 	hs.held = append(hs.held, bytes.Clone(raw))
 }
 
@@ -261,9 +261,13 @@ func (hs *driver) handleHeld() {
 	}
 }
 
-// countCCS lets through as many change_cipher_spec as retransmissions of an
-// honest peer could need.
+// maxCCS is as many change_cipher_spec as retransmissions of an honest peer could need.
+const maxCCS = 16
+
 func (hs *driver) countCCS() bool {
+	if hs.ccs == maxCCS {
+		return false
+	}
 	hs.ccs++
-	return hs.ccs <= 16
+	return true
 }

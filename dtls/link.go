@@ -18,7 +18,7 @@ func (hs *driver) Now() time.Time       { return hs.e.now }
 func (hs *driver) Peer() netip.AddrPort { return hs.e.path.addr }
 
 func (hs *driver) HelloSource() handshake.HelloSource {
-	return hs.e.helloSource(hs.e.path.addr, hs.e.path.credit.unlimited)
+	return hs.e.sourceOf(hs.e.path.addr, hs.e.path.credit.unlimited)
 }
 
 func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }

@@ -44,11 +44,11 @@ func (p *post13) wipe() {
 }
 
 // finish13 leaves the handshake of DTLS 1.3 behind.
-func (hs *driver) finish13(r handshake.Result) {
-	e := hs.e
+func (hs *driver) finish13(r *handshake.Result) {
+	e, s := hs.e, r.Secrets13
 	post := &post13{
-		suite: r.Suite, clientRandom: r.ClientRandom, exporter: r.Exporter, resumption: r.Resumption,
-		keyLog: hs.m.Config.KeyLog, write: r.Write, read: r.Read, peerEpoch: epochData,
+		suite: r.Suite, clientRandom: r.ClientRandom, exporter: s.Exporter, resumption: s.Resumption,
+		keyLog: hs.m.Config.KeyLog, write: s.Write, read: s.Read, peerEpoch: epochData,
 	}
 	e.state.HandshakeComplete = true
 	e.complete()

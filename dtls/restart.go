@@ -96,9 +96,11 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 // ownHello reports whether a datagram begins with the ClientHello of this association:
 // one that was delayed or repeated.
 func (e *Engine) ownHello(datagram []byte) bool {
-	random := e.secrets.clientRandom
+	var random [32]byte
 	if e.speaks13() {
 		random = e.post.clientRandom
+	} else {
+		random = e.secrets.ClientRandom
 	}
 	const at = record.HeaderLen + message.HeaderLen + 2 // after client_version
 	return door.Mark(datagram) != 0 && [32]byte(datagram[at:at+32]) == random

@@ -131,12 +131,25 @@ type Result struct {
 	Suite                      *suite.Suite
 	ClientRandom, ServerRandom [32]byte // serverRandom: of DTLS 1.2
 
-	Master []byte // DTLS 1.2
+	Master    []byte     // DTLS 1.2
+	Secrets13 *Secrets13 // DTLS 1.3
+}
 
-	// DTLS 1.3
+// Secrets13 are the secrets of DTLS 1.3 (RFC 8446, Section 7.1).
+type Secrets13 struct {
 	Write, Read []byte // traffic secrets of the first epoch for data
 	Exporter    []byte
 	Resumption  []byte // of tickets to come
 }
 
-func (r *Result) wipe() { keys.Wipe(r.Master, r.Write, r.Read, r.Exporter, r.Resumption) }
+// Wipe zeroes the secrets and forgets them. It may be called for nil.
+func (r *Result) Wipe() {
+	if r == nil {
+		return
+	}
+	keys.Wipe(r.Master)
+	if s := r.Secrets13; s != nil {
+		keys.Wipe(s.Write, s.Read, s.Exporter, s.Resumption)
+	}
+	r.Master, r.Secrets13 = nil, nil
+}

@@ -53,7 +53,7 @@ type Handshake struct {
 	kx         message.KeyExchange // shape of the key exchange messages, once agreed on
 	transcript keys.Transcript
 	Info       Info
-	Result     Result
+	Result     *Result // nil: no secret has been made that outlives the handshake
 
 	cookie          []byte  // of the hello that the door accepted, nil if it asked for none
 	retry           *Retry  // the HelloRetryRequest that the door sent before it, nil: none
@@ -169,7 +169,7 @@ func (hs *Handshake) Wipe() {
 	if hs.agreed != nil {
 		hs.agreed.wipe()
 	}
-	hs.Result.wipe()
+	hs.Result.Wipe()
 }
 
 // Release frees the memory that only the handshake needs.
@@ -199,7 +199,7 @@ func (hs *Handshake) adopt(p *Config) { hs.Config = p }
 func (hs *Handshake) enter(s State) { hs.step = s }
 
 // yield notes the secrets that outlive the handshake.
-func (hs *Handshake) yield(r Result) { hs.Result = r }
+func (hs *Handshake) yield(r *Result) { hs.Result = r }
 
 // resume makes the peer of a session the peer of this association.
 func (hs *Handshake) resume(old *Session) error {

@@ -46,7 +46,7 @@ client: certificate 2/1, finished 2/2`)
 	if c.link.closed != EpochHandshake || s.link.closed != EpochHandshake {
 		t.Errorf("messages are refused before epoch %d and %d", c.link.closed, s.link.closed)
 	}
-	if c.link.epoch != EpochData || !bytes.Equal(c.Result.Exporter, s.Result.Exporter) || !bytes.Equal(c.Result.Resumption, s.Result.Resumption) {
+	if c.link.epoch != EpochData || !bytes.Equal(c.Result.Secrets13.Exporter, s.Result.Secrets13.Exporter) || !bytes.Equal(c.Result.Secrets13.Resumption, s.Result.Secrets13.Resumption) {
 		t.Error("the secrets differ")
 	}
 }
@@ -175,11 +175,11 @@ func TestTicket(t *testing.T) {
 	server.Tickets = &ticket.Ring{}
 	c, s := begin(t, client, server)
 	finish(t, c, s)
-	m, err := server.IssueTicket(0, start, s.Result.Suite, s.Result.Resumption, &s.Info)
+	m, err := server.IssueTicket(0, start, s.Result.Suite, s.Result.Secrets13.Resumption, &s.Info)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blob, err := client.SessionOf(m, start, c.Result.Suite, c.Result.Resumption, &c.Info)
+	blob, err := client.SessionOf(m, start, c.Result.Suite, c.Result.Secrets13.Resumption, &c.Info)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +392,7 @@ func TestWipe(t *testing.T) {
 		var secrets [][]byte
 		switch n := s.agreed.(type) {
 		case *negotiated12:
-			secrets = [][]byte{n.writeKey, n.writeIV, s.Result.Master}
+			secrets = [][]byte{n.write.Key, n.write.IV, s.Result.Master}
 		case *negotiated13:
 			secrets = [][]byte{n.clientSecret, n.serverSecret, n.app.client, n.app.server, n.app.exporter}
 		}

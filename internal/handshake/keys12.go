@@ -14,7 +14,7 @@ type negotiated12 struct {
 	suite                      *suite.Suite
 	clientRandom, serverRandom [32]byte
 	ems                        bool
-	writeKey, writeIV          []byte // of this side, from the ClientKeyExchange to its Finished
+	write                      *Keys // of this side, from the ClientKeyExchange to its Finished
 }
 
 // deriveKeys turns the premaster secret into the master secret and the keys of the
@@ -30,14 +30,14 @@ func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 		master = keys.MasterSecret12(h, premaster, n.clientRandom, n.serverRandom)
 	}
 	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
-	hs.yield(Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master})
+	hs.yield(&Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master})
 	read, write := n.keyBlock(master, hs.Config.IsClient)
-	n.writeKey, n.writeIV = write.Key, write.IV
+	n.write = &write
 	hs.guard(n)
 	return master, hs.link.InstallRead(read)
 }
 
-func (n *negotiated12) wipe() { keys.Wipe(n.writeKey, n.writeIV) }
+func (n *negotiated12) wipe() { keys.Wipe(n.write.Key, n.write.IV) }
 
 // keyBlock is the key block of a master secret (RFC 5246, Section 6.3).
 func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write Keys) {
@@ -54,7 +54,7 @@ func (n *negotiated12) keyBlock(master []byte, isClient bool) (read, write Keys)
 // addFinished appends change_cipher_spec and Finished, the latter under the new keys.
 func (hs *Handshake) addFinished(n *negotiated12, master []byte) error {
 	hs.link.AddCCS()
-	if err := hs.link.InstallWrite(Keys{Suite: n.suite, Key: n.writeKey, IV: n.writeIV}); err != nil {
+	if err := hs.link.InstallWrite(*n.write); err != nil {
 		return err
 	}
 	data := keys.VerifyData12(n.suite.Hash, master, hs.Config.IsClient, hs.transcript.Sum(n.suite.Hash))

@@ -86,9 +86,12 @@ func (hs *Handshake) enterApplication13(n *negotiated13) {
 	if hs.Config.IsClient {
 		write, read = read, write
 	}
-	hs.yield(Result{
-		Suite: n.suite, ClientRandom: n.clientRandom, Exporter: n.app.exporter, Write: write, Read: read,
-		Resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
+	hs.yield(&Result{
+		Suite: n.suite, ClientRandom: n.clientRandom,
+		Secrets13: &Secrets13{
+			Exporter: n.app.exporter, Write: write, Read: read,
+			Resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
+		},
 	})
 	n.schedule.Wipe()
 	keys.Wipe(n.clientSecret, n.serverSecret)
