@@ -240,8 +240,8 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 // confirmLastFlight: data under the new keys proves that the peer has our last
 // flight, so it need not be kept.
 func (e *Engine) confirmLastFlight() {
-	if e.out.flight.msgs == nil || e.out.flight.unsent() {
-		return // nothing was sent yet that it could prove: the data came early
+	if e.handshaking() || e.out.flight.msgs == nil || e.out.flight.unsent() {
+		return // of a later handshake, or nothing was sent yet: the data proves nothing
 	}
 	e.flightConfirmed()
 	e.keys.ForgetSealBefore(e.keys.Write())

@@ -86,6 +86,9 @@ func (hs *driver) CloseMessagesBefore(epoch uint16) { hs.in.CloseBefore(epoch) }
 
 func (hs *driver) VersionAgreed(version uint16) {
 	e := hs.e
+	if e.established() {
+		return // a later handshake has the version of the first
+	}
 	e.state.Version = version
 	e.out.ledger.Enable(version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13))
 }
