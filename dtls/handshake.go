@@ -152,7 +152,7 @@ func (hs *driver) fault(m *reassembly.Message, err error) {
 // cookie is not known to others. Of a hello in several datagrams some fragments may
 // be forged all the same.
 func (hs *driver) broughtCookie(m *reassembly.Message) bool {
-	return hs.whole && hs.m.AwaitsHello() && hs.m.HasCookie(m.Body())
+	return hs.whole && hs.m.HasCookie(m.Body())
 }
 
 // suspect notes a reason to end the handshake that may be forged.

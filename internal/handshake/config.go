@@ -112,18 +112,17 @@ func (p *Config) random(b []byte) error {
 // Info is what a handshake has agreed on and found out about the peer. Fields are
 // set as the messages come that decide them.
 type Info struct {
-	Version            uint16
-	DidResume          bool // an earlier session was resumed: PeerCertificates are those of then, VerifiedChains nil
-	CipherSuite        uint16
-	CurveID            tls.CurveID // group of the key exchange, 0: none
-	NegotiatedProtocol string      // ALPN, "" if none
-	ServerName         string      // client: of the config; server: of the hello
-	PeerCertificates   []*x509.Certificate
-	VerifiedChains     [][]*x509.Certificate
-
+	Version              uint16
+	DidResume            bool // an earlier session was resumed: PeerCertificates are those of then, VerifiedChains nil
 	ExtendedMasterSecret bool
-	PSKIdentity          []byte              // nil unless a pre-shared key authenticated
+	CipherSuite          uint16
+	CurveID              tls.CurveID         // group of the key exchange, 0: none
 	SignatureScheme      tls.SignatureScheme // of the server's key exchange, 0: none
+	NegotiatedProtocol   string              // ALPN, "" if none
+	ServerName           string              // client: of the config; server: of the hello
+	PeerCertificates     []*x509.Certificate
+	VerifiedChains       [][]*x509.Certificate
+	PSKIdentity          []byte // nil unless a pre-shared key authenticated
 }
 
 // Result is what outlives a handshake: secrets, and what names them in a key log.

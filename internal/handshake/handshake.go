@@ -51,15 +51,12 @@ type Handshake struct {
 	Config     *Config // GetConfigForClient may replace it
 	step       State
 	kx         message.KeyExchange // shape of the key exchange messages, once agreed on
+	recordSize uint16              // limit of the first Config, which the link enforces; 0: none
 	transcript keys.Transcript
 	Info       Info
 	Result     *Result // nil: no secret has been made that outlives the handshake
 
-	cookie          []byte  // of the hello that the door accepted, nil if it asked for none
-	retry           *Retry  // the HelloRetryRequest that the door sent before it, nil: none
-	chosen          *Choice // what GetConfigForClient chose before a HelloVerifyRequest, nil: it was not called
-	agreed          wiper   // what has secrets that are not in Result, nil: nothing yet
-	recordSizeLimit int     // of the first Config, which the link enforces
+	agreed wiper // what has secrets that are not in Result, nil: nothing yet
 }
 
 // wiper is what the hellos have agreed on, once it has secrets.
@@ -67,14 +64,14 @@ type wiper interface{ wipe() }
 
 // New returns a handshake without a first state.
 func New(p *Config, l Link) *Handshake {
-	return &Handshake{link: l, Config: p, recordSizeLimit: p.RecordSizeLimit}
+	return &Handshake{link: l, Config: p, recordSize: uint16(p.RecordSizeLimit)}
 }
 
 // StartServer awaits a ClientHello. cookie and retry are those of the exchange
 // before it, nil if there was none. chosen is what a HelloVerifyRequest was sent
 // for after GetConfigForClient, nil if it was not called.
 func (hs *Handshake) StartServer(cookie []byte, chosen *Choice, retry *Retry) {
-	hs.step, hs.cookie, hs.chosen, hs.retry = awaitClientHello{}, cookie, chosen, retry
+	hs.step = awaitClientHello{cookie, retry, chosen}
 }
 
 // Expects are the messages that may come.
@@ -150,15 +147,19 @@ func (hs *Handshake) AwaitsSecondHello() bool {
 	return ok
 }
 
-// HasCookie reports whether the body of a ClientHello has the cookie that the door
-// accepted.
+// HasCookie reports whether a server has taken no ClientHello yet, and the body of one
+// has the cookie that the door accepted.
 func (hs *Handshake) HasCookie(body []byte) bool {
-	if hs.retry != nil {
+	s, ok := hs.step.(awaitClientHello)
+	if !ok {
+		return false
+	}
+	if s.retry != nil {
 		hello, ok := message.ScanClientHello(body)
-		return ok && bytes.Equal(hello.RetryCookie, hs.cookie)
+		return ok && bytes.Equal(hello.RetryCookie, s.cookie)
 	}
 	hello, ok := message.PeekClientHello(body)
-	return ok && bytes.Equal(hello.Cookie, hs.cookie)
+	return ok && bytes.Equal(hello.Cookie, s.cookie)
 }
 
 // guard notes what has secrets that are not in Result yet.

@@ -11,7 +11,11 @@ import (
 // the door's, see accept.go.
 
 // awaitClientHello is the first state of a server.
-type awaitClientHello struct{}
+type awaitClientHello struct {
+	cookie []byte  // of the hello that the door accepted, nil if it asked for none
+	retry  *Retry  // the HelloRetryRequest that the door sent before it, nil: none
+	chosen *Choice // what GetConfigForClient chose before a HelloVerifyRequest, nil: it was not called
+}
 
 func (awaitClientHello) Expects() message.Set {
 	return message.SetOf(message.TypeClientHello)
@@ -19,7 +23,7 @@ func (awaitClientHello) Expects() message.Set {
 
 func (s awaitClientHello) Take(hs *Handshake, in Received) (State, error) {
 	h := in.Message.(*message.ClientHello)
-	if !hs.isProven(h) {
+	if !s.isProven(h) {
 		return s, ErrIgnore // its cookie is not the one that the door has checked
 	}
 	p, err := hs.configFor(h)
@@ -28,12 +32,12 @@ func (s awaitClientHello) Take(hs *Handshake, in Received) (State, error) {
 	}
 	body := in.raw[message.HeaderLen:]
 	v, _ := message.ScanClientHello(body) // what Parse accepts, it accepts
-	retry, before := hs.retry, hs.chosen
+	retry, before := s.retry, s.chosen
 	if retry != nil {
 		before = retry.chosen()
 	}
 	c, why := p.Choose(&v, before)
-	if why == Accepted && c.Version == message.Version13 && len(h.RetryCookie) > 0 && hs.cookie == nil {
+	if why == Accepted && c.Version == message.Version13 && len(h.RetryCookie) > 0 && s.cookie == nil {
 		if retry = hs.link.RecallRetry(body); retry == nil {
 			return nil, errUnknownCookie
 		}
@@ -47,21 +51,21 @@ func (s awaitClientHello) Take(hs *Handshake, in Received) (State, error) {
 		return s.take12(hs, p, h, in)
 	}
 	next, err := answerHello13(hs, p, h, &v, in, c, retry)
-	if err == nil && retry != hs.retry {
+	if err == nil && retry != s.retry {
 		hs.link.AddressProven()
 	}
 	return next, err
 }
 
 // isProven reports whether a hello has the cookie that the door has seen.
-func (hs *Handshake) isProven(h *message.ClientHello) bool {
+func (s awaitClientHello) isProven(h *message.ClientHello) bool {
 	switch {
-	case hs.cookie == nil:
+	case s.cookie == nil:
 		return true
-	case hs.retry != nil:
-		return bytes.Equal(h.RetryCookie, hs.cookie)
+	case s.retry != nil:
+		return bytes.Equal(h.RetryCookie, s.cookie)
 	}
-	return bytes.Equal(h.Cookie, hs.cookie)
+	return bytes.Equal(h.Cookie, s.cookie)
 }
 
 // configFor calls GetConfigForClient.

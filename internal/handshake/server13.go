@@ -31,7 +31,7 @@ func (awaitSecondHello13) Expects() message.Set {
 
 func (s awaitSecondHello13) Take(hs *Handshake, in Received) (State, error) {
 	h := in.Message.(*message.ClientHello)
-	if len(h.RetryCookie) > 0 && hs.cookie == nil {
+	if len(h.RetryCookie) > 0 { // the HelloRetryRequest had none
 		return nil, errUnknownCookie
 	}
 	v, _ := message.ScanClientHello(in.raw[message.HeaderLen:]) // what Parse accepts, it accepts
@@ -105,7 +105,7 @@ func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 	if h.RecordSizeLimit > 0 {
 		// RFC 8449, Section 4: the server's is as large as records get, unless the
 		// Config limits it.
-		ee.RecordSizeLimit = uint16(cmp.Or(hs.recordSizeLimit, record.MaxPlaintext+1))
+		ee.RecordSizeLimit = cmp.Or(hs.recordSize, record.MaxPlaintext+1)
 		hs.link.LimitRecords(h.RecordSizeLimit)
 	}
 	if err := hs.add(ee); err != nil {
