@@ -31,6 +31,7 @@ type Schedule13 struct {
 	hash   crypto.Hash
 	at     stage13
 	secret []byte
+	labels *expander13 // of the secret; nil: none was derived yet
 }
 
 type stage13 uint8
@@ -68,9 +69,9 @@ func (s *Schedule13) enter(next stage13, input []byte) {
 	if input == nil {
 		input = make([]byte, s.hash.Size())
 	}
-	salt := deriveSecret13(s.hash, s.secret, "derived", emptyHash(s.hash))
+	salt := s.derive(s.at, "derived", emptyHash(s.hash))
 	Wipe(s.secret)
-	s.at, s.secret = next, extract13(s.hash, salt, input)
+	s.at, s.secret, s.labels = next, extract13(s.hash, salt, input), nil
 	Wipe(salt)
 }
 
@@ -117,7 +118,9 @@ func (s *Schedule13) ServerApplicationTraffic(transcriptHash []byte) []byte {
 // ExporterMaster returns the secret of [Exporter13]. The transcript hash goes up
 // to the server's Finished.
 func (s *Schedule13) ExporterMaster(transcriptHash []byte) []byte {
-	return s.derive(master13, "exp master", transcriptHash)
+	secret := s.derive(master13, "exp master", transcriptHash)
+	s.labels = nil // the resumption secret is derived a round trip later, if at all
+	return secret
 }
 
 // ResumptionMaster returns the secret of [TicketPSK13]. The transcript hash goes
@@ -134,7 +137,10 @@ func (s *Schedule13) Wipe() {
 
 func (s *Schedule13) derive(at stage13, label string, transcriptHash []byte) []byte {
 	s.must(at)
-	return deriveSecret13(s.hash, s.secret, label, transcriptHash)
+	if s.labels == nil {
+		s.labels = newExpander13(s.hash, s.secret)
+	}
+	return s.labels.expand(label, transcriptHash, s.hash.Size())
 }
 
 func (s *Schedule13) must(at stage13) {

@@ -18,10 +18,11 @@ const ivLen13 = 12
 // RFC 8446, Section 7.3; the key for record numbers is DTLS's own, RFC 9147,
 // Section 4.2.3.
 func TrafficKeys13(h crypto.Hash, secret []byte, keyLen int) Traffic13 {
+	e := newExpander13(h, secret)
 	return Traffic13{
-		Key: expandLabel13(h, secret, "key", nil, keyLen),
-		IV:  expandLabel13(h, secret, "iv", nil, ivLen13),
-		SN:  expandLabel13(h, secret, "sn", nil, keyLen),
+		Key: e.expand("key", nil, keyLen),
+		IV:  e.expand("iv", nil, ivLen13),
+		SN:  e.expand("sn", nil, keyLen),
 	}
 }
 
