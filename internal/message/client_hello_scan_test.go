@@ -92,12 +92,12 @@ func scanOf(m *ClientHello) HelloScan {
 		}
 		w := newWriter("list", nil)
 		w.uint16s(vs)
-		return w.b.BytesOrPanic()
+		return w.b
 	}
 	inside := func(write func(*writer), prefix int) []byte {
 		w := newWriter("list", nil)
 		write(w)
-		return w.b.BytesOrPanic()[prefix:]
+		return w.b[prefix:]
 	}
 	s := HelloScan{
 		HelloPrefix: HelloPrefix{

@@ -105,16 +105,11 @@ func (r *reader) extensions(known func(t uint16, data *reader) bool) (types []ui
 
 // extensions writes the block that write fills; an empty one only if it is wanted.
 func (w *writer) extensions(wantEmpty bool, write func(*writer)) {
-	block := newWriter("extensions", nil)
-	block.parent = w
-	write(block)
-	b, err := block.bytes()
-	if err != nil {
-		w.setError(err)
-		return
-	}
-	if len(b) > 0 || wantEmpty {
-		w.vector("extensions", 0, max16, b)
+	start := w.begin("extensions", max16)
+	write(w)
+	w.end("extensions", 0, max16, start)
+	if len(w.b) == start && !wantEmpty {
+		w.b = w.b[:start-prefixLen(max16)]
 	}
 }
 
