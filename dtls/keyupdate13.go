@@ -175,7 +175,9 @@ func (e *Engine) keysUpdated() int {
 }
 
 func (e *Engine) logTraffic(client bool, generation int, secret []byte) {
-	e.post.keyLog(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret))
+	if log := e.post.keyLog; log != nil {
+		log(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret))
+	}
 }
 
 // rekeyBefore is how many records before the limit of the keys a KeyUpdate is sent

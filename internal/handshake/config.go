@@ -23,7 +23,7 @@ type Config struct {
 
 	Rand    io.Reader
 	ValidAt func(now time.Time) time.Time // when certificates must be valid
-	KeyLog  func(line string)             // never nil
+	KeyLog  func(line string)             // nil: no key log
 	Schemes []auth.Scheme                 // in order of preference
 	ALPN    []string                      // likewise
 	EMS     EMSPolicy

@@ -199,6 +199,13 @@ func (hs *Handshake) adopt(p *Config) { hs.Config = p }
 // enter sets the state that follows no message.
 func (hs *Handshake) enter(s State) { hs.step = s }
 
+// logSecret writes a line of the key log, if the Config has one.
+func (hs *Handshake) logSecret(label string, clientRandom [32]byte, secret []byte) {
+	if log := hs.Config.KeyLog; log != nil {
+		log(keys.KeyLogLine(label, clientRandom, secret))
+	}
+}
+
 // yield notes the secrets that outlive the handshake.
 func (hs *Handshake) yield(r *Result) { hs.Result = r }
 

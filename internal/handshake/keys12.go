@@ -29,7 +29,7 @@ func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 	} else {
 		master = keys.MasterSecret12(h, premaster, n.clientRandom, n.serverRandom)
 	}
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientRandom, n.clientRandom, master))
+	hs.logSecret(keys.LabelClientRandom, n.clientRandom, master)
 	hs.yield(&Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master})
 	read, write := n.keyBlock(master, hs.Config.IsClient)
 	n.write = &write

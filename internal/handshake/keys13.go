@@ -46,8 +46,8 @@ func (n *negotiated13) deriveHandshake13(sum, shared []byte) {
 func (hs *Handshake) enterHandshake13(n *negotiated13) error {
 	hs.guard(n)
 	hs.transcript.Settle(n.suite.Hash)
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientHandshake, n.clientRandom, n.clientSecret))
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelServerHandshake, n.clientRandom, n.serverSecret))
+	hs.logSecret(keys.LabelClientHandshake, n.clientRandom, n.clientSecret)
+	hs.logSecret(keys.LabelServerHandshake, n.clientRandom, n.serverSecret)
 	write, read := n.serverSecret, n.clientSecret
 	if hs.Config.IsClient {
 		write, read = read, write
@@ -74,9 +74,9 @@ func (hs *Handshake) deriveApplication13(n *negotiated13) {
 	n.app = applicationSecrets{
 		n.schedule.ClientApplicationTraffic(sum), n.schedule.ServerApplicationTraffic(sum), n.schedule.ExporterMaster(sum),
 	}
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelClientTraffic0, n.clientRandom, n.app.client))
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelServerTraffic0, n.clientRandom, n.app.server))
-	hs.Config.KeyLog(keys.KeyLogLine(keys.LabelExporter, n.clientRandom, n.app.exporter))
+	hs.logSecret(keys.LabelClientTraffic0, n.clientRandom, n.app.client)
+	hs.logSecret(keys.LabelServerTraffic0, n.clientRandom, n.app.server)
+	hs.logSecret(keys.LabelExporter, n.clientRandom, n.app.exporter)
 }
 
 // enterApplication13 notes what outlives the handshake, when the transcript ends

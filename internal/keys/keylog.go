@@ -40,11 +40,11 @@ func KeyLogLine(label string, clientRandom [32]byte, secret []byte) string {
 
 var logMu sync.Mutex
 
-// Logger returns a function that writes lines of a key log to w, whole ones only; w
-// may be nil. An error of w is ignored: it must not end associations.
+// Logger returns a function that writes lines of a key log to w, whole ones only; nil
+// if w is. An error of w is ignored: it must not end associations.
 func Logger(w io.Writer) func(line string) {
 	if w == nil {
-		return func(string) {}
+		return nil
 	}
 	return func(line string) {
 		logMu.Lock()
