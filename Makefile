@@ -10,12 +10,12 @@ SOAKTIME ?= 3600
 BENCH    ?= .
 
 .NOTPARALLEL:
-.PHONY: help test peers vet cross lint fmt unit arch test386 tests390x e2e interop-full lab flood soak fuzz bench mutants busy
+.PHONY: help test peers vet cross lint fmt unit arch test386 tests390x e2e lint-e2e interop-full lab flood soak fuzz bench mutants busy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: peers vet cross lint unit arch e2e ## everything a change must pass, under 10 minutes on 2 cores with the linter built
+test: peers vet cross unit arch lint-e2e ## everything a change must pass, under 10 minutes on 2 cores with the linter built
 
 peers: ## install the programs that the tests run against, or say what is missing
 	scripts/peers.sh
@@ -57,6 +57,15 @@ tests390x: ## all unit tests on s390x, emulated
 # Interop cases mostly wait for a peer's timers: many at a time, on any machine.
 e2e: ## the library against foreign implementations, a pairwise cover
 	$(GO) test -race -count 1 -timeout 5m -parallel 16 ./e2e/...
+
+# The linter keeps the cores busy, and e2e waits for peers. The log of the linter comes
+# after that of e2e.
+lint-e2e:
+	@mkdir -p bin
+	@$(MAKE) lint >bin/lint.log 2>&1 & lint=$$!; \
+	$(MAKE) e2e; e2e=$$?; \
+	wait $$lint; lint=$$?; cat bin/lint.log; \
+	exit $$((lint + e2e))
 
 interop-full: ## e2e with the whole product of suites, roles, MTUs, loss, …
 	FLIGHTPATH_FULL=1 $(GO) test -count 1 -timeout 120m -parallel 32 ./e2e/interop
