@@ -354,13 +354,13 @@ func (e *Engine) fail(err error) {
 	if e.over() {
 		return
 	}
-	var remote *AlertError
-	if errors.As(err, &remote) || errors.Is(err, ErrHandshakeTimeout) {
-		e.end(err) // nothing to say: the peer said it, or is not there
-		return
-	}
 	var cause *alert.Error
 	if !errors.As(err, &cause) {
+		var remote *AlertError
+		if errors.As(err, &remote) {
+			e.end(err) // nothing to say: the peer said it
+			return
+		}
 		cause = &alert.Error{Alert: alert.InternalError, Cause: err}
 	}
 	e.sendAlert(alert.Fatal, cause.Alert)

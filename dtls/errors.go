@@ -58,7 +58,10 @@ func (e *closedError) Error() string        { return e.text }
 func (e *closedError) Is(target error) bool { return target == net.ErrClosed }
 
 // AlertError is an alert that the peer sent (Remote) or a fault of this
-// association that was answered with one.
+// association that was answered with one. A hook of the Config, such as
+// VerifyConnection, chooses the alert that its error is answered with by an
+// *AlertError or a tls.AlertError in the chain of that error; one that is Remote, of
+// another association, chooses nothing.
 type AlertError struct {
 	Alert   Alert // code on the wire
 	Warning bool  // level warning: the association goes on
@@ -82,6 +85,15 @@ func (e *AlertError) Error() string {
 
 // Unwrap returns the cause.
 func (e *AlertError) Unwrap() error { return e.Cause }
+
+// As makes the error of a hook choose the alert.
+func (e *AlertError) As(target any) bool {
+	own, ok := target.(**alert.Error)
+	if ok = ok && !e.Remote; ok {
+		*own = &alert.Error{Alert: e.Alert, Cause: e.Cause}
+	}
+	return ok
+}
 
 // LargePacketError is returned when a record did not fit into one datagram. Unless
 // Suggest is 0 it is not fatal: nothing of the association's state is lost, and

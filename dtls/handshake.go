@@ -215,7 +215,7 @@ func (hs *driver) nextTimeout() time.Time {
 
 func (hs *driver) handleTimeout(now time.Time) {
 	if hs.e.p.handshakeTimeout > 0 && !now.Before(hs.began.Add(hs.e.p.handshakeTimeout)) {
-		hs.e.fail(hs.e.timeoutError())
+		hs.e.end(hs.e.timeoutError())
 		return
 	}
 	if s := hs.suspicion; s.err != nil && !now.Before(s.deadline) {

@@ -211,7 +211,7 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 // the same event for ever.
 func (e *Engine) askCaller(lp *LargePacketError) {
 	if !e.out.timer.try() {
-		e.fail(e.timeoutError())
+		e.end(e.timeoutError())
 		return
 	}
 	if lp.Suggest() == 0 {

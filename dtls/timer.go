@@ -260,7 +260,7 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 		if e.suspend() {
 			return
 		}
-		e.fail(e.timeoutError())
+		e.end(e.timeoutError())
 		return
 	}
 	o.timer.retry(e.silence())

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 )
@@ -14,6 +15,17 @@ type Error struct {
 // Errorf describes a fault and the alert that answers it. The format takes %w, so that causes can be matched.
 func Errorf(a Alert, format string, args ...any) *Error {
 	return &Error{Alert: a, Cause: fmt.Errorf(format, args...)}
+}
+
+// Hook describes the refusal of a hook of the caller. A [tls.AlertError] in its chain, or what is an [Error] there,
+// chooses the alert; else it is a. A close_notify refuses nothing, and is no choice.
+func Hook(a Alert, name string, err error) *Error {
+	if chosen, ok := errors.AsType[tls.AlertError](err); ok && chosen != 0 {
+		a = Alert(chosen)
+	} else if chosen, ok := errors.AsType[*Error](err); ok && chosen.Alert != CloseNotify {
+		a = chosen.Alert
+	}
+	return Errorf(a, "%s: %w", name, err)
 }
 
 // Of is the alert that err asks for: the one of the first [Error] in its chain. Any other error is a failure of our

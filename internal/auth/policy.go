@@ -70,7 +70,7 @@ func (c *Chain) Verify(p Policy) error {
 	}
 	if p.VerifyPeerCertificate != nil {
 		if err := p.VerifyPeerCertificate(c.Raw, c.Verified); err != nil {
-			return alert.Errorf(alert.BadCertificate, "certificate of the peer refused: %w", err)
+			return alert.Hook(alert.BadCertificate, "certificate of the peer refused", err)
 		}
 	}
 	return nil

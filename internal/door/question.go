@@ -56,7 +56,7 @@ func (q *Question) Call(p *handshake.Config, from handshake.HelloSource) (*hands
 // returned, or with an alert if it has failed. refused says that it is an alert.
 func (w *ReplyWriter) AppendChosen(dst []byte, now time.Time, q *Question, p *handshake.Config, err error) (reply []byte, refused bool) {
 	if err != nil {
-		return appendRefusal(dst, q.record, alert.InternalError), true
+		return appendRefusal(dst, q.record, alert.Hook(alert.InternalError, "GetConfigForClient", err).Alert), true
 	}
 	v, _ := message.ScanClientHello(q.body) // it was read before
 	piece := Fragment{q.header, q.record, q.body}

@@ -236,7 +236,7 @@ func chooseClientCertificate(
 	if get := p.GetClientCertificate; get != nil {
 		cert, err := get(info)
 		if err != nil {
-			return nil, 0, alert.Errorf(alert.InternalError, "GetClientCertificate: %w", err)
+			return nil, 0, alert.Hook(alert.InternalError, "GetClientCertificate", err)
 		}
 		if cert == nil || len(cert.Certificate) == 0 {
 			return nil, 0, nil

@@ -264,7 +264,7 @@ func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []b
 	}
 	list, err := hs.Config.ClientPSKs(hs.Config.ServerName, s.hint)
 	if err != nil {
-		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK: %w", err)
+		return nil, nil, alert.Hook(alert.InternalError, "ClientPSK", err)
 	}
 	if len(list) == 0 || len(list[0].Key) == 0 || len(list[0].Key) > maxPSK || len(list[0].Identity) > 65535 {
 		return nil, nil, alert.Errorf(alert.InternalError, "ClientPSK has no usable key: identities have at most 65535 bytes, keys 1 to 65535")

@@ -79,7 +79,7 @@ func (hs *Handshake) checkConnection() error {
 	}
 	info := hs.Info
 	if err := hs.Config.VerifyConnection(&info); err != nil {
-		return alert.Errorf(alert.BadCertificate, "VerifyConnection: %w", err)
+		return alert.Hook(alert.BadCertificate, "VerifyConnection", err)
 	}
 	return nil
 }

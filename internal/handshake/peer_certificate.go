@@ -31,7 +31,7 @@ func (hs *Handshake) verifyAbsent(absent alert.Alert) error {
 		return nil
 	}
 	if err := hs.Config.VerifyPeer(nil, nil); err != nil {
-		return alert.Errorf(alert.BadCertificate, "VerifyPeerCertificate: %w", err)
+		return alert.Hook(alert.BadCertificate, "VerifyPeerCertificate", err)
 	}
 	return nil
 }

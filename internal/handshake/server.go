@@ -76,7 +76,7 @@ func (hs *Handshake) configFor(h *message.ClientHello) (*Config, error) {
 	}
 	other, err := p.ForClient(HelloInfo(h), hs.link.HelloSource())
 	if err != nil {
-		return nil, alert.Errorf(alert.InternalError, "GetConfigForClient: %w", err)
+		return nil, alert.Hook(alert.InternalError, "GetConfigForClient", err)
 	}
 	if other != nil {
 		p = other

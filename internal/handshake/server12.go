@@ -44,7 +44,7 @@ func certificateFor(p *Config, h *message.ClientHello, choose func(*Config, *mes
 	if p.GetCertificate != nil {
 		cert, err := p.GetCertificate(HelloInfo(h))
 		if err != nil {
-			return nil, alert.Errorf(alert.InternalError, "GetCertificate: %w", err)
+			return nil, alert.Hook(alert.InternalError, "GetCertificate", err)
 		}
 		if cert != nil {
 			if len(cert.Certificate) == 0 || signerOf(cert) == nil {
@@ -271,7 +271,7 @@ func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
 	found, err := p.ServerPSK(q)
 	switch {
 	case err != nil:
-		return nil, alert.Errorf(alert.InternalError, "ServerPSK: %w", err)
+		return nil, alert.Hook(alert.InternalError, "ServerPSK", err)
 	case found == nil:
 		return nil, nil
 	case len(found.Key) == 0 || len(found.Key) > maxPSK:
