@@ -23,11 +23,18 @@ func (e *Engine) handleAlert(n recordNumber, b []byte) {
 		e.fail(err)
 	case a == alert.CloseNotify:
 		e.peerClosed(n)
-	case level == alert.Fatal:
+	case level == alert.Fatal || e.isError13(a):
 		e.end(&AlertError{Alert: a, Remote: true})
 	default:
 		e.events.push(Event{Kind: EventWarning, Err: &AlertError{Alert: a, Warning: true, Remote: true}})
 	}
+}
+
+// isError13: RFC 9846, Section 6: in DTLS 1.3 all but the closure alerts "MUST be
+// treated as error alerts when received regardless of the AlertLevel in the message.
+// Unknown Alert types MUST be treated as error alerts."
+func (e *Engine) isError13(a alert.Alert) bool {
+	return e.speaks13() && a != alert.CloseNotify && a != alert.UserCanceled
 }
 
 // handlePlaintextAlert takes an alert without protection, which may be forged. After
@@ -38,7 +45,7 @@ func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malforme
 		e.drops.PlaintextAlert++
 		return
 	}
-	if level == alert.Fatal || a == alert.CloseNotify {
+	if level == alert.Fatal || a == alert.CloseNotify || e.isError13(a) {
 		e.hs.suspect(&AlertError{Alert: a, Remote: true})
 		return
 	}

@@ -144,7 +144,7 @@ func (p *postScript) act() {
 		}
 	case postJunk:
 		if p.next()%2 == 0 {
-			p.tell(to, p.authentic(from, record.TypeAlert, byte(alert.Warning), byte(p.next()|1))) // anything but close_notify
+			p.tell(to, p.authentic(from, record.TypeAlert, byte(alert.Warning), byte(alert.UserCanceled))) // any other ends it
 			return
 		}
 		p.tell(to, p.authentic(from, record.TypeHeartbeat, p.take(p.next())...))

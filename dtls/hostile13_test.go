@@ -295,3 +295,21 @@ func TestPostHandshakeFloods(t *testing.T) {
 		})
 	}
 }
+
+// TestErrorAlerts13: in DTLS 1.3 the level of an alert says nothing: all but close_notify
+// and user_canceled end the association, unknown ones too (RFC 9846, Section 6).
+func TestErrorAlerts13(t *testing.T) {
+	for _, a := range []Alert{alert.HandshakeFailure, alert.NoRenegotiation, 77, alert.UserCanceled} {
+		for at := range side(2) {
+			s := established13(t)
+			s.inject(at, s.authentic(at.other(), record.TypeAlert, byte(alert.Warning), byte(a)))
+			if a == alert.UserCanceled {
+				s.echo("goes on")
+				continue
+			}
+			if got, remote := alertOf(t, s.eng[at]); got != a || !remote {
+				t.Errorf("%v: %v", a, s.eng[at])
+			}
+		}
+	}
+}
