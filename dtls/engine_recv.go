@@ -73,7 +73,7 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 	}
 	plaintext, err := opener.Open(h, fragment)
 	if err != nil {
-		e.recordFault(err, h.Epoch > 0)
+		e.recordFault(err, h.Epoch)
 		return
 	}
 	e.handleContent(h.Type, h.Number, plaintext)
@@ -93,7 +93,7 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 	}
 	typ, plaintext, n, err := opener.Open(u)
 	if err != nil {
-		e.recordFault(err, true)
+		e.recordFault(err, opener.Epoch())
 		if errors.Is(err, record.ErrBadMAC) && opener.Failed() >= opener.Remaining() {
 			e.rekeyPeer()
 		}
@@ -195,9 +195,9 @@ func (e *Engine) holdsEarly13(u record.Unified) bool {
 	return (u.EpochBits == epochHandshake || u.EpochBits == epochData) && e.keys.OpenerByBits(u.EpochBits) == nil
 }
 
-func (e *Engine) recordFault(err error, protected bool) {
+func (e *Engine) recordFault(err error, epoch uint64) {
 	switch {
-	case errors.Is(err, record.ErrOverflow) && protected:
+	case errors.Is(err, record.ErrOverflow) && epoch > 0:
 		// RFC 5246, Section 6.2.1: authentic and over 2^14 bytes.
 		e.fail(alert.Errorf(alert.RecordOverflow, "record of more than %d bytes", record.MaxPlaintext))
 	case errors.Is(err, record.ErrInner):
@@ -205,6 +205,10 @@ func (e *Engine) recordFault(err error, protected bool) {
 		e.drops.UnknownType++
 	case errors.Is(err, record.ErrForgeryLimit):
 		e.drops.BadMAC++
+		if e.superseded(epoch) {
+			e.keys.CloseReadBefore(uint16(epoch) + 1)
+			return
+		}
 		e.fail(alert.Errorf(alert.InternalError, "too many forged records for these keys"))
 	case errors.Is(err, record.ErrReplayed), errors.Is(err, record.ErrStale):
 		e.drops.Replayed++

@@ -65,3 +65,12 @@ func (e *Engine) retireKeys(now time.Time) {
 	e.keys.RetireAt(time.Time{})
 	e.keys.CloseReadBefore(max(e.post.seenEpoch, epochData))
 }
+
+// superseded reports whether the peer needs the keys of an epoch no more. RFC 9147,
+// Section 4.5.3: "Once a key update has been initiated, the previous keys can be
+// dropped when the limit is reached rather than closing the connection." The server
+// has had the client's last flight; a client drops epoch 2 by itself when its own is
+// acknowledged.
+func (e *Engine) superseded(epoch uint64) bool {
+	return e.established13() && (epoch >= epochData || !e.p.IsClient) && epoch < uint64(e.post.peerEpoch)
+}

@@ -3,6 +3,8 @@ package dtls
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -214,6 +216,54 @@ func TestExporter13(t *testing.T) {
 				t.Errorf("%s %x: %x and %x, %v", label, context, a, b, err)
 			}
 			seen[string(a)] = true
+		}
+	}
+}
+
+// TestForgeriesOfOldKeys: the limit of forged records ends keys that the peer has
+// replaced, or needed for its handshake only, and not the association (RFC 9147,
+// Section 4.5.3).
+func TestForgeriesOfOldKeys(t *testing.T) {
+	forge := func(epoch uint8) []byte {
+		d := slices.Repeat([]byte{0x2c | epoch&3}, 60)
+		d[3], d[4] = 0, 55
+		return d
+	}
+	for _, test := range []struct {
+		name  string
+		at    side
+		epoch uint8
+		ends  bool
+		make  func(s *sim)
+	}{
+		{"epoch 2 of a server", serverSide, epochHandshake, false, func(*sim) {}},
+		{"replaced keys", clientSide, epochData, false, func(s *sim) {
+			if err := s.eng[serverSide].UpdateKeys(s.now, false); err != nil {
+				t.Fatal(err)
+			}
+			s.settle()
+		}},
+		{"the newest keys", clientSide, epochData, true, func(*sim) {}},
+	} {
+		s := established13(t)
+		test.make(s)
+		e := s.eng[test.at]
+		o := e.keys.OpenerByBits(test.epoch & 3)
+		if o == nil || o.Epoch() != uint64(test.epoch) {
+			t.Fatalf("%s: no keys of epoch %d", test.name, test.epoch)
+		}
+		o.SetLimit(20)
+		for range 40 {
+			_ = e.HandleDatagram(s.now, forge(test.epoch), netip.AddrPort{})
+		}
+		if test.ends != (e.Err() != nil) {
+			t.Errorf("%s: %v", test.name, e)
+		}
+		if !test.ends {
+			s.echo("goes on")
+			if e.keys.OpenerByBits(test.epoch&3) != nil {
+				t.Errorf("%s: the keys are still there", test.name)
+			}
 		}
 	}
 }
