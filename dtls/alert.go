@@ -38,15 +38,17 @@ func (e *Engine) isError13(a alert.Alert) bool {
 }
 
 // handlePlaintextAlert takes an alert without protection, which may be forged. After
-// the first handshake it is discarded; within, PlaintextAlerts decides. Nor can a
-// server that has sent nothing yet be the cause of an alert.
+// the first handshake it is discarded; within, PlaintextAlerts decides, until a record
+// of the peer was deprotected: it has keys for its alerts then. Nor can a server that
+// has sent nothing yet be the cause of an alert.
 func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malformed error) {
-	if !e.handshaking() || e.established() || e.out.sent.number == 0 || malformed != nil || e.hs.params().plaintextAlerts == AlertsIgnored {
+	if !e.handshaking() || e.established() || e.out.sent.number == 0 || malformed != nil ||
+		e.hs.suspicion.authentic || e.hs.params().plaintextAlerts == AlertsIgnored {
 		e.drops.PlaintextAlert++
 		return
 	}
 	if level == alert.Fatal || a == alert.CloseNotify || e.isError13(a) {
-		e.hs.suspect(&AlertError{Alert: a, Remote: true})
+		e.hs.suspectAlert(a)
 		return
 	}
 	if e.hs.warned {

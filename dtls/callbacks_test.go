@@ -313,7 +313,8 @@ func TestConfigForClient(t *testing.T) {
 }
 
 // TestWrongPSK: a wrong key and an unknown identity look alike to whoever asks:
-// the same datagrams of the same sizes at the same times, and no alert.
+// the same datagrams of the same sizes at the same times, and decrypt_error (RFC
+// 4279, Section 2).
 func TestWrongPSK(t *testing.T) {
 	wire := func(psk PSK) (log []string) {
 		client, server := pskConfigs()
@@ -326,8 +327,8 @@ func TestWrongPSK(t *testing.T) {
 		if s.run(3*time.Minute, s.established) {
 			t.Errorf("%q is let in", psk.Identity)
 		}
-		for _, e := range s.eng {
-			if !errors.Is(e.Err(), ErrHandshakeTimeout) {
+		for at, e := range s.eng {
+			if a, remote := alertOf(t, e); a != alert.DecryptError || remote != (side(at) == clientSide) {
 				t.Errorf("%v", e.Err())
 			}
 		}

@@ -319,8 +319,7 @@ const (
 type PlaintextAlerts uint8
 
 const (
-	// AlertsDelayed: if no valid message follows within one retransmission timer, or
-	// two where the timer of the client has to repeat a ClientHello.
+	// AlertsDelayed: if no valid message follows within one retransmission timer.
 	AlertsDelayed PlaintextAlerts = iota
 	// AlertsImmediate: at once.
 	AlertsImmediate

@@ -33,7 +33,7 @@ func (d *Drops) fragment(v reassembly.Verdict) {
 	case reassembly.Kept:
 	case reassembly.Old, reassembly.Repeated:
 		d.Repeated++
-	case reassembly.Refused:
+	case reassembly.Refused, reassembly.TooLong:
 		d.Fragment++
 	case reassembly.NoRoom:
 		d.Memory++

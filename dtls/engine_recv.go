@@ -109,6 +109,9 @@ func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext
 	if protected {
 		e.lastRecord = e.now
 		e.restart.authentic()
+		if e.handshaking() {
+			e.hs.suspicion.verified()
+		}
 	}
 	if protected && e.speaks13() && len(plaintext) == 0 && (typ == record.TypeHandshake || typ == record.TypeAlert) {
 		// RFC 8446, Section 5.4: "MUST NOT send Handshake and Alert records that
@@ -215,6 +218,9 @@ func (e *Engine) recordFault(err error, epoch uint64) {
 	case errors.Is(err, record.ErrBadMAC):
 		// RFC 6347, Section 4.1.2.7: no alert, which would be an oracle.
 		e.drops.BadMAC++
+		if e.handshaking() {
+			e.hs.unopened(uint16(epoch))
+		}
 	default:
 		e.drops.Size++
 	}
@@ -303,7 +309,7 @@ func (r *reception) add(v reassembly.Verdict, disorder bool) {
 		r.kept, r.fresh = true, true
 	case reassembly.Old, reassembly.Repeated:
 		r.kept = true
-	case reassembly.Refused, reassembly.NoRoom:
+	case reassembly.Refused, reassembly.NoRoom, reassembly.TooLong:
 		r.lost = true
 	}
 	r.disorder = r.disorder || disorder

@@ -157,6 +157,7 @@ type handshakeTimeoutError struct {
 	mtu      int           // limit of the last try
 	received int           // datagrams in the whole handshake
 
+	refused   error // an alert that may be forged, nil: none
 	transport error // its last error, such as ECONNREFUSED; nil: none
 }
 
@@ -165,6 +166,9 @@ func (e *handshakeTimeoutError) Error() string {
 	if e.received > 0 {
 		what = fmt.Sprintf("%d datagrams were received", e.received)
 	}
+	if e.refused != nil {
+		what += "; not authenticated: " + strings.TrimPrefix(e.refused.Error(), "dtls: ")
+	}
 	if e.transport != nil {
 		what += "; the transport says: " + e.transport.Error()
 	}
@@ -172,8 +176,15 @@ func (e *handshakeTimeoutError) Error() string {
 		e.elapsed.Round(time.Millisecond), e.sent, e.tries, e.mtu, e.awaited, what)
 }
 
-// Unwrap returns the error of the transport.
-func (e *handshakeTimeoutError) Unwrap() error { return e.transport }
+// Unwrap returns the errors that may have been the cause.
+func (e *handshakeTimeoutError) Unwrap() (causes []error) {
+	for _, err := range []error{e.refused, e.transport} {
+		if err != nil {
+			causes = append(causes, err)
+		}
+	}
+	return causes
+}
 
 func (*handshakeTimeoutError) Is(target error) bool { return target == ErrHandshakeTimeout }
 func (*handshakeTimeoutError) Timeout() bool        { return true }

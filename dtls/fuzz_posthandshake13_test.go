@@ -382,7 +382,7 @@ func (p *postScript) sendTicket(from side) {
 	if faultIn(message.TypeNewSessionTicket, body) != nil {
 		p.doomed[clientSide] = true
 	}
-	e.out.extend([]outMessage{e.newMessage(message.TypeNewSessionTicket, body)})
+	e.out.extend([]outMessage{e.newMessage(message.TypeNewSessionTicket, e.keys.Write(), body)})
 	p.flush(from)
 }
 

@@ -28,6 +28,7 @@ type driver struct {
 	received  uint32 // datagrams
 	heldBytes uint16
 	next      uint16 // DTLS 1.2: epoch of the keys that this handshake makes
+	writing   uint16 // epoch of the messages that are added to flight
 	ccs       uint8  // change_cipher_spec received
 	cookie    bool   // the door accepted the ClientHello for its cookie
 	whole     bool   // and received all of it in one datagram
@@ -37,15 +38,8 @@ type driver struct {
 	transport error // last error of the transport, for the text of a time-out
 }
 
-// suspicion is a fault in plaintext, which may be forged. It ends the handshake if
-// no valid message follows until its deadline, see PlaintextAlerts.
-type suspicion struct {
-	err      error
-	deadline time.Time
-}
-
 func newHandshake(e *Engine, now time.Time) *driver {
-	hs := &driver{e: e, began: now, next: e.keys.Write() + 1}
+	hs := &driver{e: e, began: now, next: e.keys.Write() + 1, writing: e.keys.Write()}
 	hs.m = handshake.New(&e.p.Config, hs)
 	begins := message.SetOf(message.TypeClientHello)
 	if e.p.IsClient {
@@ -67,6 +61,10 @@ func (hs *driver) awaited() string { return hs.m.Expects().String() }
 func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v reassembly.Verdict, disorder bool) {
 	e := hs.e
 	if !hs.epochFits(h.Type, epoch) {
+		// RFC 5246, Section 7.4.1.1: a HelloRequest is ignored during a handshake.
+		if epoch > 0 && h.Type != message.TypeHelloRequest {
+			e.fail(alert.Errorf(alert.UnexpectedMessage, "%s in epoch %d while awaiting %s", h.Type, epoch, hs.awaited()))
+		}
 		return reassembly.Refused, false
 	}
 	disorder = !hs.in.InOrder(h)
@@ -79,9 +77,20 @@ func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v
 		hs.drive()
 	case reassembly.Old:
 		e.peerRepeated()
+	case reassembly.TooLong:
+		if err := tooLong(&hs.in, h); epoch > 0 {
+			e.fail(err)
+		} else {
+			hs.suspectMessage(err)
+		}
 	case reassembly.Repeated, reassembly.Refused, reassembly.NoRoom:
 	}
 	return v, disorder
+}
+
+// tooLong is the fault of a message over MaxHandshakeSize.
+func tooLong(in *reassembly.Joiner, h message.Header) error {
+	return alert.Errorf(alert.IllegalParameter, "%s of %d bytes, MaxHandshakeSize is %d", h.Type, h.Length, in.Limit())
 }
 
 // epochFits reports whether a message has its place in the epoch of its record.
@@ -121,7 +130,7 @@ func (hs *driver) drive() {
 			continue
 		}
 		hs.in.Accept(m)
-		hs.suspicion = suspicion{}
+		hs.suspicion.clear()
 		e.out.progress(e.now)
 		e.state.learn(&hs.m.Info)
 		if hs.m.IsComplete() {
@@ -131,49 +140,6 @@ func (hs *driver) drive() {
 	if hs.retryHeld && !e.over() {
 		hs.retryHeld = false
 		hs.handleHeld()
-	}
-}
-
-// fault handles an illegal message. An authentic one ends the handshake, and so does
-// a failure of this side. One in plaintext may be forged: it is rejected, and its
-// fault noted as a suspicion.
-func (hs *driver) fault(m *reassembly.Message, err error) {
-	var peers *alert.Error
-	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.Epoch > 0 || hs.broughtCookie(m) {
-		hs.e.fail(err)
-		return
-	}
-	hs.in.Reject(m)
-	hs.e.drops.Fragment++
-	hs.suspect(err)
-}
-
-// broughtCookie reports whether m is the ClientHello that the door accepted: its
-// cookie is not known to others. Of a hello in several datagrams some fragments may
-// be forged all the same.
-func (hs *driver) broughtCookie(m *reassembly.Message) bool {
-	return hs.whole && hs.m.HasCookie(m.Body())
-}
-
-// suspect notes a reason to end the handshake that may be forged.
-func (hs *driver) suspect(err error) {
-	switch hs.params().plaintextAlerts {
-	case AlertsImmediate:
-		hs.e.fail(err)
-	case AlertsDelayed:
-		wait := hs.e.out.timer.reaction()
-		if hs.cookie && hs.e.out.sent.number == 0 {
-			// The timer of the client repeats the rest of its hello. It has no round
-			// trip to go by, and is the initial one as a rule.
-			wait = max(wait, 2*hs.m.Config.FirstTimer)
-		}
-		if hs.m.AwaitsSecondHello() {
-			wait *= 2 // likewise, after our timer has repeated the HelloRetryRequest
-		}
-		if hs.suspicion.err == nil {
-			hs.suspicion = suspicion{err, hs.e.now.Add(wait)}
-		}
-	case AlertsIgnored:
 	}
 }
 
@@ -218,24 +184,10 @@ func (hs *driver) handleTimeout(now time.Time) {
 		hs.e.end(hs.e.timeoutError())
 		return
 	}
-	if s := hs.suspicion; s.err != nil && !now.Before(s.deadline) {
-		hs.conclude(s.err)
+	if hs.suspicion.due(now) {
+		hs.conclude()
 	}
 }
-
-// conclude ends the handshake, unless the present state can restart it. Then the
-// reason is kept, for the case that the server answers nothing from here on.
-func (hs *driver) conclude(err error) {
-	if hs.m.Restart() {
-		hs.suspicion = suspicion{err, hs.e.now.Add(restartPatience * hs.m.Config.FirstTimer)}
-		return
-	}
-	hs.e.fail(err)
-}
-
-// restartPatience is how long a server has to answer the first hello of a restart,
-// in initial timers: with the next ones doubled, for three hellos.
-const restartPatience = 4
 
 // maxHeld bounds the records that wait for their keys, in bytes.
 const maxHeld = 4096

@@ -123,7 +123,7 @@ func (e *Engine) startUpdate(request bool) error {
 		return err
 	}
 	u.out, u.asks = true, request
-	e.out.extend([]outMessage{e.newMessage(m.Type(), body)})
+	e.out.extend([]outMessage{e.newMessage(m.Type(), e.keys.Write(), body)})
 	return nil
 }
 

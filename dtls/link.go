@@ -25,13 +25,13 @@ func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }
 
 func (hs *driver) Add(typ message.Type, body []byte) (seq uint16) {
 	// A flight may wait for a minute: what it keeps is no larger than it must be.
-	o := hs.e.newMessage(typ, bytes.Clone(body))
+	o := hs.e.newMessage(typ, hs.writing, bytes.Clone(body))
 	hs.flight = append(hs.flight, o)
 	return o.seq
 }
 
 func (hs *driver) AddCCS() {
-	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.e.keys.Write()})
+	hs.flight = append(hs.flight, outMessage{ccs: true, epoch: hs.writing})
 }
 
 // SendFlight begins with the flight that was prepared. The peer's flight is complete,
@@ -39,6 +39,7 @@ func (hs *driver) AddCCS() {
 // 9147, Section 7.1).
 func (hs *driver) SendFlight(last bool) {
 	e := hs.e
+	e.keys.StartWriting(hs.writing)
 	e.flightAnswered(true)
 	e.out.load(hs.flight, last)
 	if e.path.follow(e.out.flight.hello() != nil, e.now) {
@@ -67,6 +68,10 @@ func (hs *driver) InstallRead(k handshake.Keys) (err error) {
 	return err
 }
 
+// InstallWrite: the messages that are added from here on are under these keys. Alerts
+// are once the peer can have the keys: at once if it has sent all that they come from,
+// else with the flight under preparation, which has the rest. A handshake that fails
+// before drops that flight.
 func (hs *driver) InstallWrite(k handshake.Keys) (err error) {
 	e, epoch := hs.e, k.Epoch
 	if epoch == 0 {
@@ -76,10 +81,13 @@ func (hs *driver) InstallWrite(k handshake.Keys) (err error) {
 	} else {
 		err = e.keys.InstallWrite13(k.Suite, epoch, k.Secret)
 	}
-	if err == nil {
+	if err != nil {
+		return err
+	}
+	if hs.writing = epoch; len(hs.flight) == 0 {
 		e.keys.StartWriting(epoch)
 	}
-	return err
+	return nil
 }
 
 func (hs *driver) CloseMessagesBefore(epoch uint16) { hs.in.CloseBefore(epoch) }

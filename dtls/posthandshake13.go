@@ -82,6 +82,8 @@ func (p *post13) handleFragment(e *Engine, epoch uint16, h message.Header, body 
 		if epoch == epochHandshake && e.p.IsClient {
 			e.peerRepeated() // it misses our last flight
 		}
+	case reassembly.TooLong:
+		e.fail(tooLong(&p.in, h))
 	case reassembly.Repeated, reassembly.Refused, reassembly.NoRoom:
 	}
 	return v, disorder
@@ -223,7 +225,7 @@ func (e *Engine) sendTickets13(p *handshake.Config) {
 		if err != nil {
 			return
 		}
-		list = append(list, e.newMessage(m.Type(), body))
+		list = append(list, e.newMessage(m.Type(), e.keys.Write(), body))
 	}
 	e.out.extend(list)
 }

@@ -519,10 +519,10 @@ func (e *Engine) dropFlight() {
 // setMessageSeq sets the message_seq of the next message.
 func (e *Engine) setMessageSeq(seq uint16) { e.out.flight.setNextSeq(seq) }
 
-// newMessage numbers a message of ours, for the epoch that is written now.
-func (e *Engine) newMessage(typ message.Type, body []byte) outMessage {
+// newMessage numbers a message of ours.
+func (e *Engine) newMessage(typ message.Type, epoch uint16, body []byte) outMessage {
 	return outMessage{
-		typ: typ, seq: e.out.flight.takeSeq(), epoch: e.keys.Write(), body: body,
+		typ: typ, seq: e.out.flight.takeSeq(), epoch: epoch, body: body,
 		// Many peers cannot join the fragments of these.
 		whole: typ == message.TypeClientHello || typ == message.TypeServerHello || typ == message.TypeHelloVerifyRequest,
 	}

@@ -58,7 +58,7 @@ func TestTicketsOfAnyLength(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := s.eng[serverSide]
-		e.out.extend([]outMessage{e.newMessage(m.Type(), body)})
+		e.out.extend([]outMessage{e.newMessage(m.Type(), e.keys.Write(), body)})
 		s.settle()
 		if client.Session, err = s.eng[clientSide].Session(); err != nil {
 			t.Fatal(err)

@@ -100,7 +100,7 @@ func TestTraceTellsWhoFailed(t *testing.T) {
 		time.Sleep(time.Minute)
 		lib.mu.Lock()
 		for name, want := range map[string]string{
-			"10.0.0.1:1": "closed", "10.0.0.1:2": "no cipher suite in common", "10.0.0.1:3": "timed out",
+			"10.0.0.1:1": "closed", "10.0.0.1:2": "no cipher suite in common", "10.0.0.1:3": "another pre-shared key",
 			"10.1.0.1:1": "to make room", "10.1.0.1:2": "timed out", "10.2.0.1:1": "timed out",
 		} {
 			s := lib.stories[name]

@@ -54,7 +54,8 @@ func TestMessageAfterFinished(t *testing.T) {
 }
 
 // TestMessagesUnderWrongKeys: while the Finished is awaited nothing else is
-// taken from its epoch, and the Finished from no other.
+// taken from its epoch, and the Finished from no other. What is authentic ends the
+// handshake with unexpected_message, but a HelloRequest (RFC 5246, Section 7.4.1.1).
 func TestMessagesUnderWrongKeys(t *testing.T) {
 	for _, typ := range handshakeTypes {
 		s := beforeFinished(t)
@@ -64,6 +65,12 @@ func TestMessagesUnderWrongKeys(t *testing.T) {
 			s.inject(clientSide, forgeMessage(typ, e.hs.in.Awaited(), make([]byte, 12)...))
 		} else {
 			s.inject(clientSide, s.authenticMessage(serverSide, typ, e.hs.in.Awaited(), make([]byte, 12)...))
+		}
+		if typ != message.TypeFinished && typ != message.TypeHelloRequest {
+			if a, remote := alertOf(t, e); a != alert.UnexpectedMessage || remote {
+				t.Errorf("%v: %v", typ, e)
+			}
+			continue
 		}
 		if e.Err() != nil || e.Established() || e.Drops().Fragment != before+1 {
 			t.Errorf("%v: %v, drops %+v", typ, e, e.Drops())

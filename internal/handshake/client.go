@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/auth"
@@ -137,8 +136,7 @@ type awaitServerHello struct {
 	retryKey *kex.Key             // made for the group that one asked for, nil: none did
 	followed uint16               // message_seq of the HelloRetryRequest or HelloVerifyRequest that was followed last
 
-	restarted bool      // the first hello was sent anew because the second was refused
-	changed   time.Time // when that was, or when a HelloRetryRequest was followed
+	restarted bool // the first hello was sent anew because the second was refused
 }
 
 // maxHelloVerifies is how many cookies are followed: an honest server has one,

@@ -73,7 +73,7 @@ func (s awaitServerHello) retry13(hs *Handshake, m *message.ServerHello, in Rece
 	if err := hs.addHello(&h, s.psks); err != nil {
 		return nil, err
 	}
-	s.hello, s.retry, s.followed, s.changed = &h, m, in.seq, hs.link.Now()
+	s.hello, s.retry, s.followed = &h, m, in.seq
 	// Karn's algorithm: after a restart the HelloRetryRequest may answer a copy of the
 	// first hello from before it.
 	hs.link.FlightAnswered(!s.restarted)
@@ -82,19 +82,19 @@ func (s awaitServerHello) retry13(hs *Handshake, m *message.ServerHello, in Rece
 }
 
 // restart sends the first hello again, byte for byte, after an alert that the second
-// hello was refused with. RFC 9147, Section 5.1: the alert "allows the client to
-// restart the connection from scratch without a cookie". The cookie may have become
-// too old, or the HelloRetryRequest was forged. One restart is made; ok is false if
-// the alert ends the handshake.
+// hello was refused with. RFC 9147, Section 5.1: the illegal_parameter alert "allows the
+// client to restart the connection from scratch without a cookie". The cookie may have
+// become too old, or the HelloRetryRequest was forged. One restart is made; ok is false
+// if the alert ends the handshake.
 func (s awaitServerHello) restart(hs *Handshake) (next State, ok bool) {
 	switch {
-	case s.restarted && hs.link.Now().Sub(s.changed) < 2*hs.Config.FirstTimer:
-		return s, true // the alert may answer the second hello from before the restart
+	case s.restarted && s.retry == nil:
+		return s, true // the alert answers the second hello from before the restart
 	case s.restarted || s.retry == nil:
 		return s, false
 	}
 	s.hello, s.shares, s.psks = s.first, s.firstShares, s.firstPSKs
-	s.retry, s.verifies, s.restarted, s.changed = nil, 0, true, hs.link.Now()
+	s.retry, s.verifies, s.restarted = nil, 0, true
 	hs.agree(0)
 	hs.link.SetMessageSeq(0)
 	hs.transcript.Reset()

@@ -93,9 +93,11 @@ func TestOneRetry(t *testing.T) {
 	if !c.Restart() || c.link.names() != "client_hello 0/0" || c.Hello().RetryCookie != nil || c.Hello().Random != first {
 		t.Errorf("after the restart: %s", c.link.names())
 	}
-	c.link.now = c.link.now.Add(2 * time.Second)
-	if c.Restart() {
-		t.Error("a second restart")
+	if !c.Restart() || c.link.names() != "client_hello 0/0" {
+		t.Error("an alert that answers no second hello ends it")
+	}
+	if err := c.give(retry(0, "third")); err != nil || c.Restart() {
+		t.Errorf("a second restart, %v", err)
 	}
 }
 

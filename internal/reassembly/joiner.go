@@ -133,6 +133,7 @@ const (
 	Repeated         // all its bytes were received before
 	Refused          // illegal, or out of place
 	NoRoom           // beyond the window or the limit
+	TooLong          // of an awaited message over the limit
 )
 
 // Idle reports whether no fragment waits.
@@ -157,7 +158,10 @@ func (r *Joiner) InOrder(h message.Header) bool {
 // Add keeps a fragment; body is copied.
 func (r *Joiner) Add(epoch uint16, h message.Header, body []byte) Verdict {
 	if int64(h.Length) > int64(r.limit) {
-		return Refused
+		if epoch < r.floor || !r.free && h.Seq-r.next >= Window || r.free && !r.begins.Has(h.Type) {
+			return Refused
+		}
+		return TooLong
 	}
 	switch {
 	case r.free:

@@ -159,7 +159,10 @@ func TestJoinVerdicts(t *testing.T) {
 		{"one that was complete before", []piece{{0, 4, honest, 0, 9, Old}, {0, 5 + 1<<15, honest, 0, 9, Old}}, nil, 0},
 		{"the last of the Window", []piece{{0, 20, honest, 0, 9, Kept}}, nil, 256},
 		{"one past the Window", []piece{{0, 21, honest, 0, 9, NoRoom}}, nil, 0},
-		{"a message over the limit", []piece{{0, 5, make([]byte, 64<<10+1), 0, 9, Refused}}, nil, 0},
+		{"a message over the limit", []piece{{0, 5, make([]byte, 64<<10+1), 0, 9, TooLong}}, nil, 0},
+		{"one that was complete before, or is not awaited yet", []piece{
+			{0, 4, make([]byte, 64<<10+1), 0, 9, Refused}, {0, 5 + Window, make([]byte, 64<<10+1), 0, 9, Refused},
+		}, nil, 0},
 		{"a message of exactly the limit", []piece{{0, 5, make([]byte, 64<<10), 0, 9, Kept}}, nil, 256},
 		{"an empty message", []piece{{0, 5, []byte{}, 0, 0, Kept}}, []byte{}, 0},
 		{"a contradiction begins a variant; what contradicts neither is kept in both", []piece{

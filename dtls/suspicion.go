@@ -1,0 +1,160 @@
+package dtls
+
+import (
+	"errors"
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/reassembly"
+)
+
+// Faults that may be forged. What the peer authenticates ends the handshake at once.
+// What anybody can have sent is noted, and ends it when nothing valid follows:
+//
+//	                                    sent at once    ends the handshake after
+//	plaintext alert                     –               one timer
+//	fault in a plaintext message        –               one timer
+//	… in a ClientHello without a cookie –               a quarter of the first timer
+//	… in pieces, with the right cookie  the alert       the first timer of a client
+//	records that do not open (DTLS 1.2) –               the second, and one timer
+//
+// A valid message, and any authentic record, clears it. Alerts go out under the newest
+// keys that the peer can have.
+
+// suspicion is what was noted, see PlaintextAlerts.
+type suspicion struct {
+	err      error
+	deadline time.Time // when it ends the handshake; zero: with the time-out, whose error names it
+
+	authentic bool      // a record of the peer was deprotected
+	unopened  time.Time // when the first record came that did not open, zero: none
+}
+
+// note keeps the first reason.
+func (s *suspicion) note(err error, deadline time.Time) {
+	if s.err == nil || s.deadline.IsZero() {
+		s.err, s.deadline = err, deadline
+	}
+}
+
+// keep leaves the reason to the error of the time-out.
+func (s *suspicion) keep() { s.deadline = time.Time{} }
+
+// clear follows a valid message.
+func (s *suspicion) clear() { s.err, s.deadline, s.unopened = nil, time.Time{}, time.Time{} }
+
+// verified follows an authentic record: no plaintext alert counts from here on.
+func (s *suspicion) verified() {
+	s.clear()
+	s.authentic = true
+}
+
+// unopens notes a record that did not open. It reports whether an earlier
+// transmission had one, too: the first may be forged.
+func (s *suspicion) unopens(now time.Time, apart time.Duration) bool {
+	s.unopened = firstTime(s.unopened, now)
+	return now.Sub(s.unopened) >= apart
+}
+
+// due reports whether the reason ends the handshake now.
+func (s *suspicion) due(now time.Time) bool {
+	return !s.deadline.IsZero() && !now.Before(s.deadline)
+}
+
+// fault handles an illegal message. An authentic one ends the handshake, and so does
+// a failure of this side. One in plaintext may be forged: it is rejected, and its
+// fault noted.
+func (hs *driver) fault(m *reassembly.Message, err error) {
+	var peers *alert.Error
+	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.Epoch > 0 || hs.broughtCookie(m) {
+		hs.e.fail(err)
+		return
+	}
+	hs.in.Reject(m)
+	hs.e.drops.Fragment++
+	hs.suspectMessage(err)
+}
+
+// broughtCookie reports whether m is the ClientHello that the door accepted: its
+// cookie is not known to others. Of a hello in several datagrams some fragments may
+// be forged all the same.
+func (hs *driver) broughtCookie(m *reassembly.Message) bool {
+	return hs.whole && hs.m.HasCookie(m.Body())
+}
+
+// suspectMessage notes the fault of a plaintext message. The alert against a ClientHello
+// with the right cookie, of which some fragments may be forged all the same, goes out at
+// once: its address is proven. In case it was forged, the timer of the client repeats the
+// hello; without a round trip to go by that is the initial one.
+func (hs *driver) suspectMessage(err error) {
+	o := &hs.e.out
+	wait, first := o.timer.reaction(), hs.m.Config.FirstTimer
+	switch {
+	case hs.m.AwaitsHello() && hs.cookie:
+		wait = first + first/4
+		if hs.suspicion.err == nil && hs.params().plaintextAlerts == AlertsDelayed {
+			hs.e.sendAlert(alert.Fatal, alert.Of(err))
+		}
+	case hs.m.AwaitsHello():
+		wait = first / 4
+	case hs.m.AwaitsSecondHello():
+		wait *= 2 // after our timer has repeated the HelloRetryRequest
+	case hs.m.Hello() == nil:
+		// The rest of the peer's flight is on its way, and asked for once more.
+		wait = min(wait, max(o.timer.policy.Min, wait*2/5, 3*hs.sinceFlight()/2))
+		if hs.suspicion.err == nil {
+			o.timer.expireEarly()
+		}
+	}
+	hs.suspect(err, wait)
+}
+
+// suspectAlert notes an alert. What shows it to be forged may have to be asked for by our
+// timer, and takes a round trip from then on: a timer that comes from one is short.
+func (hs *driver) suspectAlert(a Alert) {
+	wait := hs.e.out.timer.reaction()
+	if hs.e.out.timer.measured {
+		wait += min(2*hs.sinceFlight(), wait/2)
+	}
+	hs.suspect(&AlertError{Alert: a, Remote: true}, wait)
+}
+
+// sinceFlight is the time since the last transmission.
+func (hs *driver) sinceFlight() time.Duration { return hs.e.now.Sub(hs.e.out.timer.sentAt) }
+
+// suspect notes a reason to end the handshake that may be forged.
+func (hs *driver) suspect(err error, wait time.Duration) {
+	switch hs.params().plaintextAlerts {
+	case AlertsImmediate:
+		hs.e.fail(err)
+	case AlertsDelayed:
+		hs.suspicion.note(err, hs.e.now.Add(wait))
+	case AlertsIgnored:
+	}
+}
+
+// conclude ends the handshake for what was noted, unless the present state can begin
+// anew. Then the reason is kept for the time-out. RFC 9147, Section 5.1: the alert that
+// "allows the client to restart the connection from scratch" is illegal_parameter.
+func (hs *driver) conclude() {
+	err := hs.suspicion.err
+	var refused *AlertError
+	if errors.As(err, &refused) && refused.Alert != alert.IllegalParameter || !hs.m.Restart() {
+		hs.e.fail(err)
+		return
+	}
+	hs.suspicion.keep()
+}
+
+// unopened takes a record of the epoch to come that did not open. A peer with another
+// pre-shared key sends nothing else, and repeats it. RFC 4279, Section 2 has
+// decrypt_error for that.
+func (hs *driver) unopened(epoch uint16) {
+	t := hs.e.out.timer
+	if hs.e.speaks13() || epoch != hs.next || hs.suspicion.authentic || !hs.suspicion.unopens(hs.e.now, min(t.rto, t.policy.Min)) {
+		return
+	}
+	hs.suspect(errUnopened, t.reaction())
+}
+
+var errUnopened = alert.Errorf(alert.DecryptError, "its records do not open: the keys differ, as with another pre-shared key")
