@@ -91,11 +91,11 @@ const (
 
 // test runs the tests of one mutant; dir is its own.
 func (m mutant) test(root, dir string, timeout time.Duration) (v verdict, detail string) {
-	text, err := m.mutate(root)
+	files, err := m.mutate(root)
 	if err != nil {
 		return broken, ": " + err.Error()
 	}
-	overlay, err := m.overlay(root, dir, text)
+	overlay, err := overlayOf(root, dir, files)
 	if err != nil {
 		return broken, ": " + err.Error()
 	}
@@ -106,6 +106,8 @@ func (m mutant) test(root, dir string, timeout time.Duration) (v verdict, detail
 	cmd.Dir = root
 	output, err := cmd.CombinedOutput()
 	switch {
+	case strings.Contains(string(output), "[no tests to run]"):
+		return broken, ": none of its tests exists"
 	case err == nil && m.reason != "":
 		return excused, ": " + m.reason
 	case err == nil:
@@ -118,17 +120,21 @@ func (m mutant) test(root, dir string, timeout time.Duration) (v verdict, detail
 	return killed, " by " + killer(string(output))
 }
 
-// overlay writes the mutated file, and the JSON that puts it in place of the
-// original.
-func (m mutant) overlay(root, dir, text string) (path string, err error) {
+// overlayOf writes the mutated files, and the JSON that puts them in place of the
+// originals.
+func overlayOf(root, dir string, files map[string]string) (path string, err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", err
 	}
-	mutated := filepath.Join(dir, filepath.Base(m.file))
-	if err := os.WriteFile(mutated, []byte(text), 0o600); err != nil {
-		return "", err
+	replace := map[string]string{}
+	for file, text := range files {
+		mutated := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
+		if err := os.WriteFile(mutated, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(root, file)] = mutated
 	}
-	body, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, m.file): mutated}})
+	body, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}

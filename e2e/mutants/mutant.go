@@ -8,27 +8,34 @@ import (
 	"strings"
 )
 
-// mutant is one fault, and the packages whose tests should find it.
+// mutant is one fault, and the tests that should find it.
 type mutant struct {
 	name   string
-	file   string // relative to the root of the repository
-	old    string // occurs once in the file
-	new    string
-	tests  []string // packages, as the go command takes them
+	edits  []edit   // a fault that both sides would share may need several
+	tests  []string // arguments of go test: packages, and which of their tests
 	reason string   // why it may survive; empty: it must not
 }
 
+// edit is a change of one place.
+type edit struct {
+	file string // relative to the root of the repository
+	old  string // occurs once in the file
+	new  string
+}
+
 // parse reads the list: blocks that begin with "== name", then fields, then the
-// old text between "<<<" and "---" and the new one up to ">>>".
+// old text between "<<<" and "---" and the new one up to ">>>", both in the file
+// that was named last. Another file, or another pair of texts, may follow.
 func parse(text string) ([]mutant, error) {
 	var list []mutant
 	var m *mutant
 	var part *string
+	var file string
 	for i, line := range strings.Split(text, "\n") {
 		field, value, _ := strings.Cut(line, ": ")
 		switch {
 		case part != nil && line == "---":
-			part = &m.new
+			part = &m.edits[len(m.edits)-1].new
 		case part != nil && line == ">>>":
 			part = nil
 		case part != nil:
@@ -36,17 +43,18 @@ func parse(text string) ([]mutant, error) {
 		case line == "" || strings.HasPrefix(line, "#"):
 		case strings.HasPrefix(line, "== "):
 			list = append(list, mutant{name: strings.TrimPrefix(line, "== ")})
-			m = &list[len(list)-1]
+			m, file = &list[len(list)-1], ""
 		case m == nil:
 			return nil, fmt.Errorf("line %d: %q before the first mutant", i+1, line)
 		case field == "file":
-			m.file = value
+			file = value
 		case field == "test":
 			m.tests = strings.Fields(value)
 		case field == "survives":
 			m.reason = value
 		case line == "<<<":
-			part = &m.old
+			m.edits = append(m.edits, edit{file: file})
+			part = &m.edits[len(m.edits)-1].old
 		default:
 			return nil, fmt.Errorf("line %d: %q is no field of a mutant", i+1, line)
 		}
@@ -57,20 +65,28 @@ func parse(text string) ([]mutant, error) {
 	return list, nil
 }
 
-// mutate returns the contents of the file with the fault in it.
-func (m mutant) mutate(root string) (string, error) {
-	switch {
-	case m.file == "" || len(m.tests) == 0:
-		return "", errors.New("no file, or no test")
-	case m.old == m.new:
-		return "", errors.New("it changes nothing")
+// mutate returns the contents of the files with the fault in them.
+func (m mutant) mutate(root string) (map[string]string, error) {
+	if len(m.edits) == 0 || len(m.tests) == 0 {
+		return nil, errors.New("no change, or no test")
 	}
-	source, err := os.ReadFile(filepath.Join(root, m.file))
-	if err != nil {
-		return "", err
+	files := map[string]string{}
+	for _, e := range m.edits {
+		if e.file == "" || e.old == e.new {
+			return nil, errors.New("no file, or it changes nothing")
+		}
+		text, changed := files[e.file]
+		if !changed {
+			source, err := os.ReadFile(filepath.Join(root, e.file))
+			if err != nil {
+				return nil, err
+			}
+			text = string(source)
+		}
+		if n := strings.Count(text, e.old); n != 1 {
+			return nil, fmt.Errorf("its text occurs %d times in %s, and has to occur once", n, e.file)
+		}
+		files[e.file] = strings.Replace(text, e.old, e.new, 1)
 	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		return "", fmt.Errorf("its text occurs %d times in %s, and has to occur once", n, m.file)
-	}
-	return strings.Replace(string(source), m.old, m.new, 1), nil
+	return files, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,15 +30,16 @@ func TestEachMutantApplies(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	const text = "# comment\n\n== a name\nfile: x/y.go\ntest: ./x ./z\n<<<\n\told: 1\n---\n\tnew\n>>>\n\n== another\nfile: b.go\ntest: ./b\nsurvives: equal to the original\n<<<\na\n---\n>>>\n"
+	const text = "# comment\n\n== a name\nfile: x/y.go\ntest: ./x -run TestZ\n<<<\n\told: 1\n---\n\tnew\n>>>\n<<<\n1\n---\n2\n>>>\nfile: z.go\n<<<\n3\n---\n4\n>>>\n\n== another\nfile: b.go\ntest: ./b\nsurvives: equal to the original\n<<<\na\n---\n>>>\n"
 	list, err := parse(text)
 	if err != nil || len(list) != 2 {
 		t.Fatalf("%d mutants, %v", len(list), err)
 	}
-	if m := list[0]; m.name != "a name" || m.file != "x/y.go" || len(m.tests) != 2 || m.old != "\told: 1\n" || m.new != "\tnew\n" || m.reason != "" {
+	edits := []edit{{"x/y.go", "\told: 1\n", "\tnew\n"}, {"x/y.go", "1\n", "2\n"}, {"z.go", "3\n", "4\n"}}
+	if m := list[0]; m.name != "a name" || !slices.Equal(m.edits, edits) || len(m.tests) != 3 || m.reason != "" {
 		t.Errorf("the first is %+v", m)
 	}
-	if m := list[1]; m.old != "a\n" || m.new != "" || m.reason != "equal to the original" {
+	if m := list[1]; !slices.Equal(m.edits, []edit{{"b.go", "a\n", ""}}) || m.reason != "equal to the original" {
 		t.Errorf("the second is %+v", m)
 	}
 	for _, bad := range []string{"file: x\n", "== a\nfiel: x\n", "== a\n<<<\nx\n"} {
