@@ -165,17 +165,14 @@ func (e *Engine) recognizes(datagram []byte) bool {
 	return opener != nil && opener.Authentic(h, fragment)
 }
 
-// versionFits: RFC 6347, Section 4.1 has DTLS 1.0 in the records of the first
-// flights, so before a version is agreed on both are let in. A client that
-// repeats its hello does not know yet what was agreed.
+// versionFits judges the version of a record once DTLS 1.2 is agreed on. RFC 9147,
+// Section 4: in DTLS 1.3 legacy_record_version "MUST be ignored for all purposes", so
+// before the agreement it is ignored, too. RFC 5246, Appendix E.1: servers "MUST accept
+// any value {03,XX} as the record layer version number for ClientHello"; in DTLS that
+// is {254,XX}. A client that repeats its hello does not know yet what was agreed.
 func (e *Engine) versionFits(h record.Header) bool {
-	if e.speaks13() {
-		// RFC 9147, Section 4: legacy_record_version "MUST be ignored for all
-		// purposes"; what is neither version is no record of ours all the same.
-		return h.Version == VersionDTLS12 || h.Version == message.Version10
-	}
-	repeats := !e.p.IsClient && e.handshaking() && h.Epoch == 0
-	return h.Version == VersionDTLS12 || h.Version == message.Version10 && (e.state.Version == 0 || repeats)
+	repeats := !e.p.IsClient && e.handshaking() && h.Epoch == 0 && h.Version>>8 == VersionDTLS12>>8
+	return e.state.Version != VersionDTLS12 || h.Version == VersionDTLS12 || repeats
 }
 
 // holdsEarly reports whether a record of the epoch to come, or application data that

@@ -55,7 +55,7 @@ func FragmentsOf(datagram []byte) Fragments { return Fragments{datagram: datagra
 func (w *Fragments) Next() (p Fragment, ok bool) {
 	if len(w.payload) == 0 {
 		h, payload, rest, err := record.Next(w.datagram)
-		if err != nil || h.Type != record.TypeHandshake || h.Epoch != 0 || h.Version != message.Version10 && h.Version != message.Version12 {
+		if err != nil || h.Type != record.TypeHandshake || h.Epoch != 0 {
 			return p, false
 		}
 		w.record, w.payload, w.datagram = h, payload, rest
