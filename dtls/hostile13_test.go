@@ -249,7 +249,7 @@ func TestPostHandshakeFloods(t *testing.T) {
 			s.trace = nil
 			peer, e := s.eng[test.to.other()], s.eng[test.to]
 			if !soak() {
-				e.post.in.Await(uint16(lastSeq - most))
+				e.post.in.Await(uint16(1<<16 - most))
 			}
 			before, began := liveHeap(), time.Now()
 			buf, handled, sent := make([]byte, 0, 2048), 0, 0

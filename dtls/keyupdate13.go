@@ -48,12 +48,8 @@ func (*keysKeptError) Error() string {
 func (*keysKeptError) Timeout() bool   { return true }
 func (*keysKeptError) Temporary() bool { return true }
 
-// lastSeq is the last message_seq, and lastEpoch the last epoch that is used
-// (RFC 9147, Section 8).
-const (
-	lastSeq   = 1<<16 - 1
-	lastEpoch = 1<<16 - 1
-)
+// lastEpoch is the last epoch that is used (RFC 9147, Section 8).
+const lastEpoch = 1<<16 - 1
 
 // peerUpdates takes a KeyUpdate of the peer: its next message comes in the next
 // epoch.
@@ -114,15 +110,24 @@ func (e *Engine) startUpdate(request bool) error {
 		e.resume()
 		return nil
 	}
-	if e.keys.Write() == lastEpoch || e.out.flight.nextSeq == lastSeq {
+	// RFC 9147, Section 5.2: "Implementations MUST NOT allow message_seq to wrap". After
+	// the handshake 0 can only be behind the last number.
+	if e.keys.Write() == lastEpoch || e.out.flight.nextSeq == 0 {
 		return errTooManyUpdates
+	}
+	u.out, u.asks = true, request
+	// RFC 9846, Section 4.6.3: "Until receiving a subsequent KeyUpdate from the peer, the
+	// sender MUST NOT send another KeyUpdate with request_update set to
+	// "update_requested"".
+	request = request && e.post.asked != e.post.peerEpoch
+	if request {
+		e.post.asked = e.post.peerEpoch
 	}
 	m := message.KeyUpdate{RequestUpdate: request}
 	body, err := m.AppendBody(nil)
 	if err != nil {
 		return err
 	}
-	u.out, u.asks = true, request
 	e.out.extend([]outMessage{e.newMessage(m.Type(), e.keys.Write(), body)})
 	return nil
 }
@@ -206,7 +211,6 @@ func (e *Engine) exhausted() error {
 // forgeries that the keys in use may refuse (RFC 9147, Section 4.5.3).
 func (e *Engine) rekeyPeer() {
 	if e.established13() && e.post.asked != e.post.peerEpoch {
-		e.post.asked = e.post.peerEpoch
 		_ = e.startUpdate(true)
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
+	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
 // established13 is a pair of DTLS 1.3 with nothing outstanding.
@@ -264,6 +266,77 @@ func TestForgeriesOfOldKeys(t *testing.T) {
 			if e.keys.OpenerByBits(test.epoch&3) != nil {
 				t.Errorf("%s: the keys are still there", test.name)
 			}
+		}
+	}
+}
+
+// TestOneRequestAtATime: RFC 9846, Section 4.6.3: until a KeyUpdate of the peer comes,
+// no second one of ours has update_requested. The peer's answers would change its keys
+// once for each.
+func TestOneRequestAtATime(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(*sim)
+		want [2]uint16 // write epochs
+	}{
+		{"behind each other", func(s *sim) { s.update(clientSide, true); s.update(clientSide, true) }, [2]uint16{5, 4}},
+		{"five in a row", func(s *sim) {
+			for range 5 {
+				s.update(clientSide, true)
+			}
+		}, [2]uint16{5, 4}},
+		{"after the ACK, before the answer", func(s *sim) {
+			e := s.eng[serverSide]
+			before := s.path
+			s.path = func(from side, n int, d []byte) []time.Duration {
+				if from == serverSide && len(e.out.flight.msgs) > 0 && n == s.sent[serverSide]-1 && len(d) < 40 && len(d) > 22+12 {
+					return []time.Duration{time.Second} // its KeyUpdate; the ACK comes at once
+				}
+				return before(from, n, d)
+			}
+			s.update(clientSide, true)
+			s.run(simRTT*3/2, func() bool { return false })
+			if s.eng[clientSide].keys.Write() != 4 || s.eng[clientSide].post.peerEpoch != 3 {
+				t.Fatalf("the answer is there, or the ACK is not\n%s", s.history())
+			}
+			s.update(clientSide, true)
+		}, [2]uint16{5, 4}},
+		{"one after the answer", func(s *sim) { s.update(clientSide, true); s.settle(); s.update(clientSide, true) }, [2]uint16{5, 5}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := established13(t)
+			test.do(s)
+			s.settle()
+			s.echo("done")
+			for i, e := range s.eng {
+				if e.keys.Write() != test.want[i] {
+					t.Errorf("%v writes in epoch %d, want %d\n%s", side(i), e.keys.Write(), test.want[i], s.history())
+				}
+			}
+		})
+	}
+}
+
+// TestLastMessageSeq: message_seq 65535 is used and taken, and no number follows it
+// (RFC 9147, Section 5.2).
+func TestLastMessageSeq(t *testing.T) {
+	for from := range side(2) {
+		s := established13(t)
+		e, peer := s.eng[from], s.eng[from.other()]
+		e.setMessageSeq(1<<16 - 1)
+		peer.post.in.Await(1<<16 - 1)
+		s.update(from, false)
+		s.settle()
+		s.echo("under the last keys")
+		if e.keys.Write() != 4 || peer.Err() != nil {
+			t.Errorf("%v writes in epoch %d, the peer: %v\n%s", from, e.keys.Write(), peer.Err(), s.history())
+		}
+		if err := e.UpdateKeys(s.now, false); err == nil || IsFatal(err) {
+			t.Errorf("%v: a message behind the last: %v", from, err)
+		}
+		s.inject(from.other(), s.authenticMessage(from, message.TypeKeyUpdate, 0, 0))
+		if a, remote := alertOf(t, peer); a != alert.UnexpectedMessage || remote {
+			t.Errorf("%v: message_seq 0 behind 65535: %v", from, peer.Err())
 		}
 	}
 }

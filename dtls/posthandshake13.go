@@ -106,8 +106,9 @@ func (p *post13) drive(e *Engine) {
 
 func (p *post13) take(e *Engine, m *reassembly.Message) error {
 	// RFC 9147, Section 8: no message follows a KeyUpdate in its epoch, and none
-	// comes under the keys of the handshake any more.
-	if m.Epoch != p.peerEpoch || m.Seq == lastSeq {
+	// comes under the keys of the handshake any more. Section 5.2: nor does one
+	// comes behind message_seq 65535: 0 was the number of the first hello.
+	if m.Epoch != p.peerEpoch || m.Seq == 0 {
 		return alert.Errorf(alert.UnexpectedMessage, "%s in epoch %d, which has had its last message", m.Type, m.Epoch)
 	}
 	expected := message.SetOf(message.TypeKeyUpdate)
