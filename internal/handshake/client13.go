@@ -144,6 +144,11 @@ func (s awaitServerHello) checkRetry(p *Config, m *message.ServerHello) (*suite.
 		// any change in the ClientHello."
 		return nil, alert.Errorf(alert.IllegalParameter, "hello_retry_request that asks for nothing")
 	}
+	repeated := *s.first
+	repeated.RetryCookie = m.RetryCookie
+	if _, err := repeated.AppendBody(nil); err != nil {
+		return nil, alert.Errorf(alert.IllegalParameter, "hello_retry_request with a cookie of %d bytes: %w", len(m.RetryCookie), err)
+	}
 	return chosen, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,13 @@ func TestOneRetry(t *testing.T) {
 	}
 	if err := c.refused(t, retry(1, "other")); alert.Of(err) != alert.UnexpectedMessage {
 		t.Errorf("%v", err)
+	}
+	long, _ := begin(t, client, server) // no hello can have it
+	if err := long.refused(t, retry(0, strings.Repeat("c", 65300))); alert.Of(err) != alert.IllegalParameter {
+		t.Errorf("%v", err)
+	}
+	if err := long.give(retry(0, "first")); err != nil || string(long.Hello().RetryCookie) != "first" {
+		t.Errorf("behind a cookie that is too long: %v", err)
 	}
 	first := c.Hello().Random
 	if !c.Restart() || c.link.names() != "client_hello 0/0" || c.Hello().RetryCookie != nil || c.Hello().Random != first {
