@@ -8,7 +8,6 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
-	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // Restarts, where one association is all there is: a Server over a net.Conn, an
@@ -93,8 +92,8 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 	return true
 }
 
-// ownHello reports whether a datagram begins with the ClientHello of this association:
-// one that was delayed or repeated.
+// ownHello reports whether a datagram has the ClientHello of this association, one that
+// was delayed or repeated, with its fragments in any order.
 func (e *Engine) ownHello(datagram []byte) bool {
 	var random [32]byte
 	if e.speaks13() {
@@ -102,8 +101,14 @@ func (e *Engine) ownHello(datagram []byte) bool {
 	} else {
 		random = e.secrets.ClientRandom
 	}
-	const at = record.HeaderLen + message.HeaderLen + 2 // after client_version
-	return door.Mark(datagram) != 0 && [32]byte(datagram[at:at+32]) == random
+	const at = 2 // after client_version
+	rest := door.FragmentsOf(datagram)
+	for p, ok := rest.Next(); ok; p, ok = rest.Next() {
+		if p.FragmentOffset == 0 && len(p.Body) >= at+32 && [32]byte(p.Body[at:at+32]) == random {
+			return true
+		}
+	}
+	return false
 }
 
 // restartDoor is a door that requires cookies in every CookieMode, nil if there cannot

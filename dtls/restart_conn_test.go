@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -441,5 +442,24 @@ func TestCookieOfAnotherTransport(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 			})
 		}
+	}
+}
+
+// TestOwnHelloInAnyOrder: a copy of the association's own ClientHello is no restart, also
+// if the datagram begins with a later fragment of it.
+func TestOwnHelloInAnyOrder(t *testing.T) {
+	for _, version := range []uint16{VersionDTLS12, VersionDTLS13} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newAlone(t, version, func(client, server *Config) {
+				server.CookieMode, client.CurvePreferences = CookieAlways, []tls.CurveID{tls.X25519}
+			})
+			defer s.server.Close()
+			defer s.peer.Close()
+			cut := cutHello(t, s.hellos[len(s.hellos)-1], 2, 5)
+			s.arrives(slices.Concat(cut[1], cut[0]))
+			if w := s.watch(); w.door != nil || w.suspects() {
+				t.Errorf("%s: taken for a restart: %+v", VersionName(version), w)
+			}
+		})
 	}
 }
