@@ -8,6 +8,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 )
@@ -215,7 +216,8 @@ func (e *Engine) cookieAddr() netip.AddrPort {
 
 // HandleDatagram takes what the transport received, decrypting it in place.
 // from is the sender's address; an engine whose transport has one peer may
-// leave it invalid. The error is fatal.
+// leave it invalid. Without an address of a ProvenHello it answers to that of the
+// first ClientHello, else of the first authentic record. The error is fatal.
 func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrPort) error {
 	if e.over() {
 		return e.err
@@ -224,8 +226,8 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	if e.door != nil {
 		return e.handleAtDoor(datagram, from)
 	}
-	if from.IsValid() && !e.path.addr.IsValid() {
-		e.path.setAddr(from)
+	if e.handshaking() && e.hs.m.AwaitsHello() && door.Mark(datagram) != 0 {
+		e.path.learnAddr(from, true)
 	}
 	if e.handleRestartHello(datagram) {
 		return e.err
@@ -237,6 +239,9 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	e.out.pacer.restart() // an arrival lets the next burst go
 	before := e.drops
 	e.handleRecords(datagram)
+	if !e.lastRecord.IsZero() {
+		e.path.learnAddr(from, false)
+	}
 	e.trace.dropped(before, e.drops, len(datagram))
 	e.continueLinger()
 	return e.err

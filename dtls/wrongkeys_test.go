@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )
@@ -145,4 +146,32 @@ func TestRandomMutations(t *testing.T) {
 // (RFC 6347, Section 4.2.6).
 func (m *outMessage) appendRaw(dst []byte) []byte {
 	return append(m.header(0, uint32(len(m.body))).Append(dst), m.body...)
+}
+
+// TestStrangerSendsFirst: where an engine answers to is the address of a ClientHello or
+// of an authentic record, whoever sends the first byte.
+func TestStrangerSendsFirst(t *testing.T) {
+	for _, version := range []uint16{VersionDTLS12, VersionDTLS13} {
+		client, server := certConfigs(dtlstest.P256)
+		for _, c := range []*Config{client, server} {
+			c.MinVersion, c.MaxVersion, c.PlaintextAlerts = version, version, AlertsDelayed
+		}
+		s := newSim(t, client, server)
+		for at, e := range s.eng {
+			for _, d := range [][]byte{{0}, forgeAlert(alert.Fatal, alert.InternalError), forgeRecord(record.TypeACK), forgeMessage(message.TypeClientHello, 0, 1, 2, 3)} {
+				if err := e.HandleDatagram(s.now, d, testAddr); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if side(at) == clientSide && e.path.addr.IsValid() {
+				t.Errorf("the client sends to %v", e.path.addr)
+			}
+		}
+		s.handshake()
+		for at, e := range s.eng {
+			if want := s.addr[side(at).other()]; e.path.addr != want {
+				t.Errorf("%s: the %v sends to %v, want %v", VersionName(version), side(at), e.path.addr, want)
+			}
+		}
+	}
 }
