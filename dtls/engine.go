@@ -66,6 +66,7 @@ type Engine struct {
 	state      ConnectionState
 	secrets    *handshake.Result // of DTLS 1.2, after the handshake, for exporters
 	maxData    int               // SetMaxData, 0: none
+	lastSeq12  uint16            // message_seq of the peer's Finished of DTLS 1.2
 	ownLimit   int               // longest content of a record we take, Config.RecordSizeLimit; 0: any
 	peerLimit  int               // longest content of a protected record the peer takes (RFC 8449), 0: not said
 	nextID     uint64

@@ -321,7 +321,7 @@ func (e *Engine) handlePostHandshake12(epoch uint16, h message.Header, body []by
 		return
 	}
 	switch {
-	case h.Type == message.TypeFinished:
+	case h.Type == message.TypeFinished && h.Seq == e.lastSeq12:
 		// The peer misses our last flight; RFC 6347, Section 4.2.4. A client
 		// sends no last flight and has nothing to repeat.
 		e.drops.Repeated++

@@ -150,7 +150,7 @@ func (hs *driver) finish() {
 		hs.finish13(r)
 		return
 	}
-	e.secrets = r
+	e.secrets, e.lastSeq12 = r, hs.in.Awaited()-1
 	e.state.HandshakeComplete = true
 	e.complete()
 	if !e.out.flight.last {

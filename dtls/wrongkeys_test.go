@@ -148,6 +148,31 @@ func (m *outMessage) appendRaw(dst []byte) []byte {
 	return append(m.header(0, uint32(len(m.body))).Append(dst), m.body...)
 }
 
+// TestSecondFinished: the peer's Finished of DTLS 1.2 is repeated under its message_seq.
+// Another one has no place.
+func TestSecondFinished(t *testing.T) {
+	for at := range side(2) {
+		for _, again := range []bool{true, false} {
+			s := established(t)
+			e := s.eng[at]
+			seq := e.lastSeq12
+			if !again {
+				seq++
+			}
+			s.inject(at, s.authenticMessage(at.other(), message.TypeFinished, seq, make([]byte, 12)...))
+			if again {
+				if e.Err() != nil {
+					t.Errorf("%v, repeated: %v", at, e)
+				}
+				continue
+			}
+			if a, remote := alertOf(t, e); a != alert.UnexpectedMessage || remote {
+				t.Errorf("%v: %v", at, e)
+			}
+		}
+	}
+}
+
 // TestStrangerSendsFirst: where an engine answers to is the address of a ClientHello or
 // of an authentic record, whoever sends the first byte.
 func TestStrangerSendsFirst(t *testing.T) {
