@@ -34,7 +34,8 @@ type DoorStats struct {
 	Held    uint64 // datagrams with a part of a hello that waits for the rest
 	Dropped uint64 // datagrams that do not begin with a hello
 
-	Rejected uint64 // hellos answered with an alert: of no version spoken here, or illegal
+	Rejected  uint64 // hellos answered with an alert: of no version spoken here, or illegal
+	Malformed uint64 // hellos that could not be parsed, which are not answered
 }
 
 // ProvenHello is a ClientHello that a Door admitted. Hand it to NewServerEngine, and

@@ -119,6 +119,13 @@ func TestDoorDropsGarbage(t *testing.T) {
 			t.Fatalf("%d dropped, want %d", got, i+1)
 		}
 	}
+	// A ClientHello that cannot be parsed has a counter of its own.
+	if reply, admitted := d.Handle(simStart, forgeMessage(message.TypeClientHello, 0, make([]byte, 60)...), testAddr, localAddr, nil); reply != nil || admitted != nil {
+		t.Error("a ClientHello of zeros is answered")
+	}
+	if s := d.Stats(); s.Malformed != 1 || s.Dropped != uint64(len(datagrams)) {
+		t.Errorf("%+v", s)
+	}
 }
 
 // TestCookieProof: the very cookie, for the very hello, from the very address

@@ -262,6 +262,8 @@ type ListenerStats struct {
 	CookiesSent      uint64 // HelloVerifyRequests and HelloRetryRequests with a cookie
 	HellosInline     uint64 // answered from the Listener's own Config: too many waited for GetConfigForClient
 	CookiesRefused   uint64 // cookies that were wrong or too old
+	HellosRejected   uint64 // answered with an alert: of no version spoken here, or illegal
+	HellosMalformed  uint64 // that could not be parsed, which are not answered
 	StrangersDropped uint64 // datagrams of unknown addresses that are no hello
 	FragmentsHeld    uint64 // datagrams with a part of a hello, kept for a second to wait for the rest
 

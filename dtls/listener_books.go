@@ -231,4 +231,5 @@ func (b *books) next(offered bool) *Conn {
 func (b *books) countDoor(d DoorStats) {
 	b.stats.CookiesSent, b.stats.CookiesRefused = d.Asked, d.Refused
 	b.stats.StrangersDropped, b.stats.FragmentsHeld = d.Dropped, d.Held
+	b.stats.HellosRejected, b.stats.HellosMalformed = d.Rejected, d.Malformed
 }

@@ -150,6 +150,7 @@ func (e *Engine) suspend() bool {
 		return false
 	}
 	e.out.timer.suspend()
+	e.trace.suspended(e.out.flight.names())
 	return true
 }
 

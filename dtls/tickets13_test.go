@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 // server sends later brings them along.
 func TestUnacknowledgedTickets(t *testing.T) {
 	client, server := simConfigs13(0, 0)
+	var named, told []string
+	client.Trace = &Trace{Message: func(m MessageInfo, _ error) { named = append(named, m.Name) }}
+	server.Trace = &Trace{Suspended: func(messages string) { told = append(told, messages) }}
 	s := newSim(t, client, server)
 	awake := s.now.Add(24 * time.Hour)
 	s.path = func(from side, _ int, _ []byte) []time.Duration {
@@ -32,6 +36,12 @@ func TestUnacknowledgedTickets(t *testing.T) {
 	}
 	if s.outstanding() == "" {
 		t.Fatal("the tickets were acknowledged")
+	}
+	if !slices.Equal(told, []string{"new_session_ticket, new_session_ticket"}) {
+		t.Errorf("the hook was called for %q", told)
+	}
+	if len(named) < 2 || named[0] != "hello_retry_request" || named[1] != "server_hello" {
+		t.Errorf("messages %q", named)
 	}
 	s.now = awake
 	s.echo("awake")

@@ -30,6 +30,9 @@ type Trace struct {
 	Message func(m MessageInfo, err error)
 	// Retransmission: the flight goes out again.
 	Retransmission func(RetransmissionInfo)
+	// Suspended: messages of DTLS 1.3 after the handshake, such as tickets, were not
+	// acknowledged in Retransmit.MaxTries tries, and are not repeated by themselves.
+	Suspended func(messages string)
 	// Dropped: records of a datagram were discarded; d counts them by reason,
 	// size is that of the datagram.
 	Dropped func(d Drops, size int)
@@ -132,8 +135,9 @@ func logTrace(l *slog.Logger) *Trace {
 		Retransmission: func(r RetransmissionInfo) {
 			l.Debug("flight repeated", "cause", r.Cause.String(), "messages", r.Messages, "tries", r.Tries, "timeout", r.Timeout, "mtu", r.MTU)
 		},
-		Dropped: func(d Drops, size int) { l.Debug("datagram dropped", "size", size, "reason", d.String()) },
-		Refused: func(size, hint int) { l.Debug("datagram refused by the transport", "size", size, "hint", hint) },
+		Suspended: func(messages string) { l.Debug("not acknowledged", "messages", messages) },
+		Dropped:   func(d Drops, size int) { l.Debug("datagram dropped", "size", size, "reason", d.String()) },
+		Refused:   func(size, hint int) { l.Debug("datagram refused by the transport", "size", size, "hint", hint) },
 		MTU: func(p PathInfo) {
 			l.Debug("path changed", "mtu", p.MTU, "source", p.Source.String())
 		},
@@ -230,7 +234,11 @@ func (tr *tracer) flight(o *outbox, limit int) {
 func (tr *tracer) message(m *reassembly.Message, awaited message.Set, err error) {
 	for ; tr != nil; tr = tr.next {
 		if tr.trace.Message != nil {
-			tr.trace.Message(MessageInfo{m.Type.String(), m.Seq, m.Epoch, len(m.Body()), awaited.String()}, err)
+			name := m.Type.String()
+			if m.Type == message.TypeServerHello && m.AsksRetry() {
+				name = "hello_retry_request" // RFC 9846, Section 4.1.4: its own name for the same type
+			}
+			tr.trace.Message(MessageInfo{name, m.Seq, m.Epoch, len(m.Body()), awaited.String()}, err)
 		}
 	}
 }
@@ -250,6 +258,7 @@ func (tr *tracer) dropped(before, after Drops, size int) {
 }
 
 func (tr *tracer) refused(size, hint int) { tr.each(func(t *Trace) { call2(t.Refused, size, hint) }) }
+func (tr *tracer) suspended(msgs string)  { tr.each(func(t *Trace) { call(t.Suspended, msgs) }) }
 func (tr *tracer) mtu(p PathInfo)         { tr.each(func(t *Trace) { call(t.MTU, p) }) }
 func (tr *tracer) alert(a AlertError)     { tr.each(func(t *Trace) { call(t.Alert, a) }) }
 func (tr *tracer) keys(epoch, id uint16)  { tr.each(func(t *Trace) { call2(t.Keys, epoch, id) }) }

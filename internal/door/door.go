@@ -73,7 +73,8 @@ type Stats struct {
 	Held    uint64 // datagrams with a part of a hello that waits for the rest
 	Dropped uint64 // datagrams that do not begin with a hello
 
-	Rejected uint64 // hellos answered with an alert: of no version spoken here, or illegal
+	Rejected  uint64 // hellos answered with an alert: of no version spoken here, or illegal
+	Malformed uint64 // hellos that could not be parsed, which are not answered
 }
 
 // Hello is a ClientHello that a Door has admitted.
@@ -127,6 +128,9 @@ func (d *Door) Handle(now time.Time, datagram []byte, from, to netip.AddrPort, d
 		return nil, d.admit(now, &alone, &Hello{
 			From: from, Datagram: bytes.Clone(datagram), Local: to, RecordSeq: first.Record.Seq, Whole: first.whole(),
 		}), nil
+	case alone.verdict == isNoHello:
+		d.stats.Malformed++
+		return nil, nil, nil
 	}
 	d.stats.Dropped++
 	return nil, nil, nil

@@ -100,6 +100,8 @@ func (d *Door) gather(
 			admitted, in = h, j
 		case (j.verdict == askCookie || j.verdict == askConfig || j.verdict == refuseHello) && answered == nil:
 			answered, out = h, j
+		case j.verdict == isNoHello:
+			d.stats.Malformed++
 		}
 	}
 	if admitted != nil {
