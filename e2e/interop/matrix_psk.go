@@ -49,7 +49,9 @@ type Abilities struct {
 var pskMTUs = []int{1232, 300}
 
 // PSKCases returns what to run with a peer and pre-shared keys, as Cases does.
-func PSKCases(peer PSKPeer) []Case {
+func PSKCases(peer PSKPeer) []Case { return pskCasesOf(peer, rowsOf) }
+
+func pskCasesOf(peer PSKPeer, rowsOf func(levels []int) [][]int) []Case {
 	a, limits := peer.PSK(), limitsOf(peer)
 	var cases []Case
 	seen := make(map[string]bool)
