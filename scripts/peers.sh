@@ -39,6 +39,8 @@ need libmbedtls-dev test -e /usr/include/mbedtls/ssl.h
 need libwolfssl-dev test -e /usr/include/wolfssl/ssl.h
 need libcoap3-bin eval 'command -v coap-client-openssl && command -v coap-server-gnutls'
 need erlang-ssl env ERL_CRASH_DUMP=/dev/null erl -noshell -eval 'ok = application:load(ssl), halt(0).'
+need default-jre-headless java -m jdk.compiler/com.sun.tools.javac.Main -version # the runtime of Debian has the compiler
+need libbctls-java test -e /usr/share/java/bctls.jar
 need nodejs command -v node
 have_modules || need npm command -v npm
 
@@ -49,6 +51,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	fi
 	echo "peers: installing ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
+	mkdir -p /usr/share/man/man1 # images without manual pages have none, and Java's packages fail
 	# The lists may be absent or old, and name what is gone or has been replaced.
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

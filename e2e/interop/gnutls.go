@@ -24,7 +24,7 @@ func (GnuTLS) Suites() []uint16 { return allSuites() }
 // strings of C.
 func (GnuTLS) PSK() Abilities {
 	return Abilities{
-		Suites:     suitesWithout(pskSuites, 0xccac, 0xd001, 0xd002),
+		Suites:     suitesWithout(pskSuites, 0xccac, 0xd001, 0xd002, 0xd005, 0xd003),
 		Identities: []Identity{TextIdentity, LongIdentity, OddIdentity},
 		Hints:      true,
 	}

@@ -22,7 +22,7 @@ func (MbedTLS) Limits() Limits { return Limits{Hello: 548, Cautious: true} }
 // PSK: its suites of RFC 8442 have CBC only, and its server has no hint.
 func (MbedTLS) PSK() Abilities {
 	return Abilities{
-		Suites:     suitesWithout(pskSuites, 0xd001, 0xd002),
+		Suites:     suitesWithout(pskSuites, 0xd001, 0xd002, 0xd005, 0xd003),
 		Identities: []Identity{TextIdentity, LongIdentity, OddIdentity, ZeroIdentity},
 	}
 }

@@ -18,7 +18,7 @@ func (OpenSSL) Suites() []uint16 { return allSuites() }
 // PSK: its suites of RFC 8442 have CBC only. Identities are strings of C.
 func (OpenSSL) PSK() Abilities {
 	return Abilities{
-		Suites:     suitesWithout(pskSuites, 0xd001, 0xd002),
+		Suites:     suitesWithout(pskSuites, 0xd001, 0xd002, 0xd005, 0xd003),
 		Identities: []Identity{TextIdentity, LongIdentity, OddIdentity},
 		Hints:      true,
 	}

@@ -23,7 +23,7 @@ func (Pion) Suites() []uint16 {
 // PSK: identities are bytes.
 func (Pion) PSK() Abilities {
 	return Abilities{
-		Suites:     suitesWithout(pskSuites, 0x00a9, 0xc0a5, 0xd001, 0xd002),
+		Suites:     suitesWithout(pskSuites, 0x00a9, 0xc0a5, 0xd001, 0xd002, 0xd005, 0xd003),
 		Identities: []Identity{TextIdentity, LongIdentity, OddIdentity, ZeroIdentity},
 		Hints:      true,
 	}

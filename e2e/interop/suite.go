@@ -30,9 +30,8 @@ var suites = []suite{
 	{id: 0xcca8, name: "RSA-CHACHA20", key: dtlstest.RSA2048, openssl: "ECDHE-RSA-CHACHA20-POLY1305", gnutls: "CHACHA20-POLY1305"},
 }
 
-// pskSuites are those with pre-shared keys. No peer has TLS_ECDHE_PSK with CCM or
-// CCM_8 (0xd005, 0xd003), which are tested between two of ours only; TestNodeRTC
-// has the one with AES-256-GCM.
+// pskSuites are those with pre-shared keys. TLS_ECDHE_PSK with AES-256-GCM is one of
+// TestNodeRTC and of BouncyCastle, which alone has those with CCM and CCM_8.
 var pskSuites = []suite{
 	{id: 0x00a8, name: "PSK-AES128-GCM", psk: true, openssl: "PSK-AES128-GCM-SHA256", gnutls: "AES-128-GCM"},
 	{id: 0x00a9, name: "PSK-AES256-GCM", psk: true, openssl: "PSK-AES256-GCM-SHA384", gnutls: "AES-256-GCM"},
@@ -44,6 +43,8 @@ var pskSuites = []suite{
 	{id: 0xccac, name: "ECDHE-PSK-CHACHA20", psk: true, openssl: "ECDHE-PSK-CHACHA20-POLY1305", gnutls: "CHACHA20-POLY1305"},
 	{id: 0xd001, name: "ECDHE-PSK-AES128-GCM", psk: true, openssl: "ECDHE-PSK-AES128-GCM-SHA256"},
 	{id: 0xd002, name: "ECDHE-PSK-AES256-GCM", psk: true},
+	{id: 0xd005, name: "ECDHE-PSK-AES128-CCM", psk: true},
+	{id: 0xd003, name: "ECDHE-PSK-AES128-CCM-8", psk: true},
 }
 
 // suites13 are those of DTLS 1.3, which go with any certificate or key.
