@@ -30,6 +30,65 @@ func (l *Lab) Count(ctx context.Context) (c Counts, err error) {
 	return c, nil
 }
 
+// Flows are the datagrams of both ends for each flow since the path was set, by the
+// client's port.
+func (l *Lab) Flows(ctx context.Context) (map[int]Counts, error) {
+	flows := map[int]Counts{}
+	for _, h := range []Host{Client, Server} {
+		out, err := output(ctx, "", "ip", "netns", "exec", l.namespace(h), "nft", "-j", "list", "set", "inet", "lab", "flows")
+		if err != nil {
+			return nil, err
+		}
+		sent, err := parseFlows(out)
+		if err != nil {
+			return nil, fmt.Errorf("lab: flows of %s: %w", h, err)
+		}
+		for port, n := range sent {
+			c := flows[port]
+			if h == Client {
+				c.FromClient = n
+			} else {
+				c.FromServer = n
+			}
+			flows[port] = c
+		}
+	}
+	return flows, nil
+}
+
+// parseFlows reads the packets of each element of the one set in nft's JSON.
+func parseFlows(out string) (map[int]int, error) {
+	var list struct {
+		Nftables []struct {
+			Set *struct {
+				Elem []struct {
+					Elem struct {
+						Val     int
+						Counter *struct{ Packets int }
+					}
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return nil, err
+	}
+	for _, entry := range list.Nftables {
+		if entry.Set == nil {
+			continue
+		}
+		flows := map[int]int{}
+		for _, e := range entry.Set.Elem {
+			if e.Elem.Counter == nil {
+				return nil, fmt.Errorf("port %d has no counter", e.Elem.Val)
+			}
+			flows[e.Elem.Val] = e.Elem.Counter.Packets
+		}
+		return flows, nil
+	}
+	return nil, fmt.Errorf("no set in %q", out)
+}
+
 // parseCounter reads the packets of the one counter in nft's JSON.
 func parseCounter(out string) (int, error) {
 	var list struct {

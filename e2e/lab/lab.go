@@ -67,14 +67,14 @@ func suffix(text string, err error) string {
 func (l *Lab) build(ctx context.Context, p Path) error {
 	for _, h := range hosts {
 		if err := run(ctx, "", "ip", "netns", "add", l.namespace(h)); err != nil {
-			return err
+			return fmt.Errorf("lab: %w: the kernel needs CONFIG_NET_NS", err)
 		}
 		if err := run(ctx, "", "ip", "netns", "exec", l.namespace(h), "sh", "-c", sysctls(h)); err != nil {
 			return err
 		}
 	}
 	if err := run(ctx, l.wires(), "ip", "-batch", "-"); err != nil {
-		return err
+		return fmt.Errorf("lab: %w: the kernel needs CONFIG_VETH (module veth)", err)
 	}
 	for _, h := range hosts {
 		if err := l.ip(ctx, h, addresses[h]); err != nil {
@@ -140,6 +140,10 @@ route add default via fd77:3::1`,
 // all addresses off a smaller one.
 const minIPv6 = 1280
 
+// kernelNeeds is said when the kernel refuses the rules.
+const kernelNeeds = "lab: the kernel needs CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET (module nf_tables), " +
+	"CONFIG_NFT_NUMGEN (nft_numgen) for loss, and CONFIG_NFT_LIMIT (nft_limit) for a policer"
+
 // Set changes the path of a running lab. Learned path MTUs stay: see Forget.
 func (l *Lab) Set(ctx context.Context, p Path) error {
 	if err := p.check(); err != nil {
@@ -160,7 +164,7 @@ func (l *Lab) Set(ctx context.Context, p Path) error {
 	}
 	for _, h := range hosts {
 		if err := run(ctx, rules(h, p), "ip", "netns", "exec", l.namespace(h), "nft", "-f", "-"); err != nil {
-			return err
+			return fmt.Errorf("lab: %w\n%s", err, kernelNeeds)
 		}
 	}
 	return nil

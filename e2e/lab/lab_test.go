@@ -16,11 +16,12 @@ func TestRules(t *testing.T) {
 		path      Path
 		has, lack []string
 	}{
-		{Client, lossy, []string{"counter datagrams"}, []string{"numgen", "icmp"}},
-		{Server, lossy, []string{"counter datagrams"}, []string{"numgen", "icmp"}},
+		{Client, lossy, []string{"counter datagrams", "@flows { udp sport"}, []string{"numgen", "icmp"}},
+		{Server, lossy, []string{"counter datagrams", "@flows { udp dport"}, []string{"numgen", "icmp"}},
+		{R1, Path{Police: 4}, []string{"udp sport limit rate over 200/second burst 4 packets } drop", "udp dport limit rate over 200/second burst 4 packets } drop"}, []string{"numgen"}},
 		{R1, lossy, []string{"mod 10000 < 1000 drop", "mod 10000 < 50 drop", "length > 1280 drop", "code 4 drop", "packet-too-big drop"}, nil},
 		{R2, lossy, []string{"code 4 drop", "packet-too-big drop"}, []string{"numgen", "length"}},
-		{R1, Path{}, []string{"chain forward"}, []string{"numgen", "length", "icmp"}},
+		{R1, Path{}, []string{"chain forward"}, []string{"numgen", "length", "icmp", "limit"}},
 		{R2, Path{}, nil, []string{"drop", "counter"}},
 	} {
 		text := rules(test.host, test.path)
@@ -42,7 +43,7 @@ func TestRules(t *testing.T) {
 }
 
 func TestPathCheck(t *testing.T) {
-	for _, p := range []Path{{MTU: 67}, {MTU: 1501}, {LossUp: 1.1}, {LossDown: -0.1}, {MaxLen: -1}} {
+	for _, p := range []Path{{MTU: 67}, {MTU: 1501}, {LossUp: 1.1}, {LossDown: -0.1}, {MaxLen: -1}, {Police: -1}, {Police: 1001}} {
 		if p.check() == nil {
 			t.Errorf("%+v is taken", p)
 		}
@@ -64,6 +65,22 @@ func TestNamesTellTheOwner(t *testing.T) {
 	}
 	if !alive(os.Getpid()) {
 		t.Error("this process is taken for dead: its labs would be swept away")
+	}
+}
+
+func TestParseFlows(t *testing.T) {
+	const out = `{"nftables": [{"metainfo": {"json_schema_version": 1}}, {"set": {"family": "inet", "name": "flows", "table": "lab", "type": "inet_service", "handle": 2, "size": 65535, "flags": ["dynamic"], "elem": [{"elem": {"val": 40000, "counter": {"packets": 3, "bytes": 300}}}, {"elem": {"val": 40001, "counter": {"packets": 7, "bytes": 700}}}], "stmt": [{"counter": null}]}}]}`
+	if flows, err := parseFlows(out); err != nil || len(flows) != 2 || flows[40000] != 3 || flows[40001] != 7 {
+		t.Errorf("%v, %v", flows, err)
+	}
+	const none = `{"nftables": [{"set": {"name": "flows"}}]}`
+	if flows, err := parseFlows(none); err != nil || len(flows) != 0 {
+		t.Errorf("%v, %v", flows, err)
+	}
+	for _, bad := range []string{"", "{}", `{"nftables": [{"metainfo": {}}]}`, `{"nftables": [{"set": {"elem": [{"elem": {"val": 1}}]}}]}`} {
+		if _, err := parseFlows(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
 	}
 }
 

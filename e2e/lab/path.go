@@ -12,6 +12,7 @@ type Path struct {
 	LossUp    float64 // of packets from client to server, 0…1
 	LossDown  float64 // of packets from server to client
 	MaxLen    int     // r1 drops longer IP packets without a word, 0: none
+	Police    int     // r1 lets so many packets of a flow pass in 20 ms, each way, and drops the others; 0: all
 }
 
 func (p *Path) check() error {
@@ -29,6 +30,9 @@ func (p *Path) check() error {
 	if p.MaxLen < 0 {
 		return fmt.Errorf("lab: packets of at most %d bytes", p.MaxLen)
 	}
+	if p.Police < 0 || p.Police > 1000 {
+		return fmt.Errorf("lab: %d packets in 20 ms", p.Police)
+	}
 	return nil
 }
 
@@ -38,11 +42,15 @@ func rules(h Host, p Path) string {
 	var b strings.Builder
 	b.WriteString("table inet lab\ndelete table inet lab\ntable inet lab {\n")
 	router := h == R1 || h == R2
-	if !router {
-		b.WriteString(countRules)
+	switch h {
+	case Client:
+		fmt.Fprintf(&b, countRules, "sport")
+	case Server:
+		fmt.Fprintf(&b, countRules, "dport")
+	case R1, R2:
 	}
 	if h == R1 {
-		fmt.Fprintf(&b, forwardRules, losses(p, p.LossUp), losses(p, p.LossDown))
+		fmt.Fprintf(&b, forwardRules, losses(p, p.LossUp)+police(p, "up", "sport"), losses(p, p.LossDown)+police(p, "down", "dport"))
 	}
 	if router && p.BlackHole {
 		b.WriteString(blackHoleRules)
@@ -51,11 +59,17 @@ func rules(h Host, p Path) string {
 	return b.String()
 }
 
-// countRules count what an end sends, before it is cut into IP fragments.
+// countRules count the datagrams of an end, before they are cut into IP fragments:
+// all, and those of each flow, by the client's port.
 const countRules = `  counter datagrams {}
+  set flows {
+    type inet_service; size 65535; flags dynamic;
+    counter
+  }
   chain sent {
     type filter hook output priority 0; policy accept;
     meta l4proto udp counter name datagrams
+    meta l4proto udp update @flows { udp %s counter }
   }
 `
 
@@ -63,6 +77,8 @@ const countRules = `  counter datagrams {}
 // middle link is refused before it comes here, and the refusals do not pass
 // here: they are never lost.
 const forwardRules = `  counter fragments {}
+  set police_up { type inet_service; size 65535; flags dynamic; }
+  set police_down { type inet_service; size 65535; flags dynamic; }
   chain forward {
     type filter hook forward priority 0; policy accept;
     ip frag-off & 0x3fff != 0 counter name fragments
@@ -85,6 +101,16 @@ func losses(p Path, loss float64) string {
 		fmt.Fprintf(&b, "    numgen random mod 10000 < %d drop\n", n)
 	}
 	return b.String()
+}
+
+// police is a token bucket for each flow: p.Police packets fit, and as many come
+// in again within 20 ms.
+func police(p Path, way, clientPort string) string {
+	if p.Police == 0 {
+		return ""
+	}
+	return fmt.Sprintf("    meta l4proto udp update @police_%s { udp %s limit rate over %d/second burst %d packets } drop\n",
+		way, clientPort, p.Police*50, p.Police)
 }
 
 // blackHoleRules keep "fragmentation needed" and "packet too big" to the router.
