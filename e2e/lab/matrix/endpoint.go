@@ -51,8 +51,9 @@ func (e *endpoint) parse(args []string) error {
 	return flags.Parse(args)
 }
 
-// config is the default one, but for what an end cannot do without, and a limit
-// if the version is not the latest: a MinVersion would change the hello.
+// config is the default one, but for what an end cannot do without, a limit if the
+// version is not the latest, and another if a client has no other version, which
+// changes its hello.
 func (e *endpoint) config() (*dtls.Config, error) {
 	v, err := versionOf(e.version)
 	if err != nil {
@@ -62,6 +63,9 @@ func (e *endpoint) config() (*dtls.Config, error) {
 	c := &dtls.Config{Logger: logger}
 	if v == dtls.VersionDTLS12 {
 		c.MaxVersion = v
+	}
+	if e.version == only13 && e.root != "" {
+		c.MinVersion = v
 	}
 	if e.chain != "" {
 		cert, err := tls.LoadX509KeyPair(e.chain, e.key)
@@ -89,11 +93,14 @@ func shorten(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
+// only13 stands for clients that offer DTLS 1.3 alone.
+const only13 = "1.3-only"
+
 func versionOf(name string) (uint16, error) {
 	switch name {
 	case "1.2":
 		return dtls.VersionDTLS12, nil
-	case "1.3":
+	case "1.3", only13:
 		return dtls.VersionDTLS13, nil
 	}
 	return 0, fmt.Errorf("no version %q", name)

@@ -46,7 +46,7 @@ func measure(ctx context.Context, args []string) error {
 		return err
 	}
 	var cells []*cell
-	for _, c := range matrix() {
+	for _, c := range o.matrix() {
 		if strings.Contains(c.String(), o.only) {
 			cells = append(cells, c)
 		}
@@ -61,30 +61,41 @@ func measure(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	return check(cells)
+	return check(cells, o.version)
 }
+
+// lane is tries of one cell that run one after the other, in a lab of their own.
+type lane struct {
+	*cell
+	tries int
+}
+
+// laneTries is how many tries of a cell with loss have a lab together.
+const laneTries = 3
 
 // all runs the cells without loss one after the other, since their times are
 // held against limits, and then the others side by side.
 func (r *runner) all(ctx context.Context, cells []*cell) error {
-	var lossy []*cell
+	var lossy []lane
 	for _, c := range cells {
 		if c.loss > 0 {
-			lossy = append(lossy, c)
+			for n := c.want; n > 0; n -= laneTries {
+				lossy = append(lossy, lane{c, min(n, laneTries)})
+			}
 			continue
 		}
-		if err := r.cell(ctx, c); err != nil {
+		if err := r.lane(ctx, lane{c, c.want}); err != nil {
 			return err
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	work := make(chan *cell)
+	work := make(chan lane)
 	for range r.parallel {
 		wg.Go(func() {
 			for c := range work {
-				if err := r.cell(ctx, c); err != nil {
+				if err := r.lane(ctx, c); err != nil {
 					cancel(err)
 					return
 				}
@@ -102,15 +113,15 @@ func (r *runner) all(ctx context.Context, cells []*cell) error {
 	return context.Cause(ctx)
 }
 
-// cell runs the tries of one, in a lab of its own. An error is the lab's, or
-// that the time is over; what the library does wrong is in the tries.
-func (r *runner) cell(ctx context.Context, c *cell) (err error) {
+// lane runs one. An error is the lab's, or that the time is over; what the library
+// does wrong is in the tries.
+func (r *runner) lane(ctx context.Context, c lane) (err error) {
 	l, err := lab.Up(ctx, c.path())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Down()) }()
-	for range r.tries {
+	for range c.tries {
 		if err := l.Forget(ctx); err != nil {
 			return err
 		}
@@ -118,7 +129,7 @@ func (r *runner) cell(ctx context.Context, c *cell) (err error) {
 		if err != nil {
 			return err
 		}
-		t, err := r.try(ctx, l, c)
+		t, err := r.try(ctx, l, c.cell)
 		if err != nil {
 			return fmt.Errorf("%v: %w", c, err)
 		}
@@ -127,9 +138,8 @@ func (r *runner) cell(ctx context.Context, c *cell) (err error) {
 			return err
 		}
 		t.sent = after.Sub(before)
-		c.tries = append(c.tries, t)
+		r.progress(c.cell, c.add(t), t)
 	}
-	r.progress(c)
 	return nil
 }
 

@@ -8,15 +8,23 @@ import (
 	"time"
 )
 
-// progress says on standard error how a cell went, with what both ends saw if
-// a try failed.
-func (r *runner) progress(c *cell) {
+// add notes a try, and reports how many there are.
+func (c *cell) add(t try) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tries = append(c.tries, t)
+	return len(c.tries)
+}
+
+// progress says on standard error how a try went, with what both ends saw if it
+// failed, and how the cell went with the last one.
+func (r *runner) progress(c *cell, number int, t try) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v: %s\n", c, c.summary())
-	for i, t := range c.tries {
-		if r.trace || !t.complete {
-			fmt.Fprintf(&b, "  try %d, %v, %+v: %s\n%s", i+1, t.took, t.sent, t.err, t.log)
-		}
+	if r.trace || !t.complete {
+		fmt.Fprintf(&b, "%v, try %d, %v, %+v: %s\n%s", c, number, t.took, t.sent, t.err, t.log)
+	}
+	if number == c.want {
+		fmt.Fprintf(&b, "%v: %s\n", c, c.summary())
 	}
 	fmt.Fprint(os.Stderr, b.String())
 }
