@@ -262,9 +262,8 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	numbers := all[max(0, len(all)-room/ackEntryLen):]
 	// RFC 9147, Section 7: "ACK records MUST be sent with an epoch which is equal
 	// to or higher than the record which is being acknowledged".
-	out, _, err := s.Seal(dst, record.TypeACK, e.recordVersion(), message.AppendACK(nil, numbers))
+	out, _, err := e.seal(s, dst, record.TypeACK, message.AppendACK(nil, numbers))
 	if err != nil {
-		e.end(e.exhausted())
 		return dst, false
 	}
 	if !e.handshaking() {

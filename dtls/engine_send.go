@@ -20,6 +20,13 @@ var errMaxDataRange = errors.New("dtls: SetMaxData before the handshake is compl
 // be sent now. A datagram counts as sent unless TransmitRefused says otherwise.
 func (e *Engine) PollTransmit(now time.Time, dst []byte) (tx Transmit, ok bool) {
 	e.tick(now)
+	if tx, ok = e.pollNext(dst); !ok && e.over() {
+		tx, ok = e.pollNext(dst) // the keys are used up: the close_notify
+	}
+	return tx, ok
+}
+
+func (e *Engine) pollNext(dst []byte) (tx Transmit, ok bool) {
 	e.pollDue = false
 	if len(e.out.flight.msgs) > 0 {
 		// What was left to send may have been acknowledged meanwhile.
@@ -200,9 +207,8 @@ func (d *datagram) flush() bool {
 }
 
 func (d *datagram) seal(s epochs.Sealer, typ record.ContentType, payload []byte) bool {
-	buf, n, err := s.Seal(d.buf, typ, d.e.recordVersion(), payload)
+	buf, n, err := d.e.seal(s, d.buf, typ, payload)
 	if err != nil {
-		d.e.end(d.e.exhausted())
 		return false
 	}
 	d.buf = buf
@@ -211,6 +217,19 @@ func (d *datagram) seal(s epochs.Sealer, typ record.ContentType, payload []byte)
 	}
 	d.first = len(d.parts)
 	return true
+}
+
+// seal protects a record and appends it to dst. The keys can protect a limited number
+// of them (RFC 9147, Section 4.5.3). The last one is kept for a close_notify, with which
+// the association ends: keys of DTLS 1.2 change in a new handshake only, and those of
+// DTLS 1.3 should have changed before.
+func (e *Engine) seal(s epochs.Sealer, dst []byte, typ record.ContentType, payload []byte) ([]byte, recordNumber, error) {
+	if s.Remaining() <= 1 {
+		e.sendAlert(alert.Warning, alert.CloseNotify)
+		e.end(e.exhausted())
+		return dst, recordNumber{}, e.err
+	}
+	return s.Seal(dst, typ, e.recordVersion(), payload)
 }
 
 // recordVersion: RFC 6347, Section 4.1 lets the first hello carry DTLS 1.0,
@@ -302,13 +321,9 @@ func (e *Engine) appendData(now time.Time, dst, p []byte) ([]byte, error) {
 	if e.speaks13() && s.Remaining() < rekeyBefore {
 		e.rekey()
 	}
-	out, _, err := s.Seal(dst, record.TypeApplicationData, VersionDTLS12, p)
+	out, _, err := e.seal(s, dst, record.TypeApplicationData, p)
 	if err != nil {
-		// RFC 9147, Section 4.5.3 gives the limits; 1.2 cannot change keys
-		// without a new handshake, so the association is over.
-		e.sendAlert(alert.Warning, alert.CloseNotify)
-		e.end(e.exhausted())
-		return dst, e.err
+		return dst, err
 	}
 	e.path.noteQuote(out[len(dst):])
 	return out, nil

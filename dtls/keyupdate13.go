@@ -200,7 +200,7 @@ func (e *Engine) rekey() {
 
 // exhausted is the error when the keys in use cannot protect another record.
 func (e *Engine) exhausted() error {
-	if !e.established13() || !e.post.update.out {
+	if !e.established13() || !e.post.update.out || e.out.flight.began.IsZero() {
 		return errKeysExhausted
 	}
 	return fmt.Errorf("%w: peer has not acknowledged key_update, sent %d times in %v",
