@@ -255,7 +255,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	a := &e.acks
 	all := a.Take()
 	s := e.keys.Sealer()
-	room := min(e.path.room(), maxUDPPayload) - s.Overhead() - ackHeaderLen
+	room := min(min(e.path.room(), maxUDPPayload)-s.Overhead(), e.maxContent(e.keys.Write())) - ackHeaderLen
 	if room < 0 {
 		return dst, false
 	}

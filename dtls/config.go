@@ -139,9 +139,9 @@ type Config struct {
 	SessionTicketsDisabled bool
 	shares                 *configShares
 
-	// RecordSizeLimit is the largest record to receive, in bytes of content and,
-	// in DTLS 1.3, the content type (RFC 8449): 64…16385. Default: as large as
-	// records get, and a client does not say so.
+	// RecordSizeLimit is the largest protected record to receive, in bytes of content
+	// and, in DTLS 1.3, the content type and the padding (RFC 8449): 64…16385. Default:
+	// as large as records get, and a client does not say so.
 	RecordSizeLimit int
 
 	// MTU is the largest datagram to send at first, bytes of UDP payload.

@@ -67,8 +67,7 @@ type Engine struct {
 	secrets    *handshake.Result // of DTLS 1.2, after the handshake, for exporters
 	maxData    int               // SetMaxData, 0: none
 	lastSeq12  uint16            // message_seq of the peer's Finished of DTLS 1.2
-	ownLimit   int               // longest content of a record we take, Config.RecordSizeLimit; 0: any
-	peerLimit  int               // longest content of a protected record the peer takes (RFC 8449), 0: not said
+	sizes      recordSizes
 	nextID     uint64
 	dataID     uint64 // ID of the last datagram with data of Write
 	dataSize   int

@@ -76,7 +76,9 @@ func (e *Engine) handleRecord(h record.Header, fragment, raw []byte) {
 		e.recordFault(err, h.Epoch)
 		return
 	}
-	e.handleContent(h.Type, h.Number, plaintext)
+	if h.Epoch == 0 || !e.exceeds(len(plaintext)) {
+		e.handleContent(h.Type, h.Number, plaintext)
+	}
 }
 
 // handleUnified opens one record of DTLS 1.3; raw is all of it.
@@ -100,7 +102,11 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 		return
 	}
 	e.opened13(n)
-	e.handleContent(typ, n, plaintext)
+	size := len(u.Body) - opener.AEAD().TagLen() // padding counts
+	if !e.exceeds(size) {
+		e.handleContent(typ, n, plaintext)
+		e.exceeds(size) // if the record had the record_size_limit of the peer
+	}
 }
 
 // handleContent takes what was in a record.
@@ -234,8 +240,6 @@ func (e *Engine) handleData(n recordNumber, plaintext []byte) {
 	case e.speaks13() && (n.Epoch < epochData || e.handshaking()):
 		// RFC 9147, Section 6.1: no data under the keys of the handshake.
 		e.fail(alert.Errorf(alert.UnexpectedMessage, "application data in epoch %d", n.Epoch))
-	case e.peerOverLimit(len(plaintext)):
-		e.fail(alert.Errorf(alert.RecordOverflow, "record of %d bytes, RecordSizeLimit is %d", len(plaintext), e.p.RecordSizeLimit))
 	default:
 		if !e.speaks13() {
 			e.confirmLastFlight()

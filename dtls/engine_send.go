@@ -134,15 +134,6 @@ func (d *datagram) room(m *outMessage, s epochs.Sealer) int {
 	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), d.e.maxContent(m.epoch)) - len(d.shared)
 }
 
-// maxContent is the longest content of a record. RFC 8449, Section 4: the limit of
-// the peer applies to protected records only, those after epoch 0.
-func (e *Engine) maxContent(epoch uint16) int {
-	if e.peerLimit > 0 && epoch > 0 {
-		return e.peerLimit
-	}
-	return record.MaxPlaintext
-}
-
 // put adds the unsent fragments of message i that fit. It reports whether none is
 // left, so that the next message may follow.
 func (d *datagram) put(i int) bool {
@@ -254,12 +245,9 @@ func (e *Engine) MaxData() int {
 
 // maxDataIn is the largest Write whose datagram has at most n bytes.
 func (e *Engine) maxDataIn(n int) int {
-	n = min(max(n-e.keys.Sealer().Overhead(), 0), record.MaxPlaintext)
+	n = min(max(n-e.keys.Sealer().Overhead(), 0), e.maxContent(e.keys.Write()))
 	if e.maxData > 0 {
 		n = min(n, e.maxData)
-	}
-	if e.peerLimit > 0 {
-		n = min(n, e.peerLimit) // RFC 8449, Section 4
 	}
 	return n
 }

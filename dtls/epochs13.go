@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
-	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // The engine's part in the keys of DTLS 1.3: how they come into force, and when
@@ -15,22 +14,6 @@ const (
 	epochHandshake = handshake.EpochHandshake
 	epochData      = handshake.EpochData // the first of those for data
 )
-
-// limitRecords13: both sides have sent record_size_limit, the peer with that
-// value; 0: it has not. RFC 8449, Section 4: in DTLS 1.3 the limit counts the
-// content type, which stands in each record.
-func (e *Engine) limitRecords13(limit uint16) {
-	if limit == 0 {
-		return
-	}
-	e.peerLimit = min(int(limit)-1, record.MaxPlaintext)
-	if e.p.RecordSizeLimit > 0 {
-		e.ownLimit = e.p.RecordSizeLimit - 1
-	}
-}
-
-// peerOverLimit reports whether a record has more content than we take.
-func (e *Engine) peerOverLimit(n int) bool { return e.ownLimit > 0 && n > e.ownLimit }
 
 // keepOld is how long keys stay for records that were overtaken by those of the
 // next epoch; keepHandshake, how long a server keeps those of the handshake to

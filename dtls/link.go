@@ -98,6 +98,9 @@ func (hs *driver) VersionAgreed(version uint16) {
 		return // a later handshake has the version of the first
 	}
 	e.state.Version = version
+	if version == VersionDTLS13 && e.p.IsClient && e.p.RecordSizeLimit > 0 {
+		e.sizes.await()
+	}
 	e.out.ledger.Enable(version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13))
 }
 
@@ -105,4 +108,4 @@ func (hs *driver) AddressProven() { hs.e.path.addressProven(true) }
 
 func (hs *driver) RecallRetry(hello []byte) *handshake.Retry { return hs.e.recallRetry(hello) }
 
-func (hs *driver) LimitRecords(peer uint16) { hs.e.limitRecords13(peer) }
+func (hs *driver) LimitRecords(peer uint16) { hs.e.sizes.agree(hs.e.p.RecordSizeLimit, peer) }

@@ -17,7 +17,7 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "suspicion", "timer", "tracer", "transmission",
+		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "recordSizes", "restartWatch", "sentDatagram", "suspicion", "timer", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "deadline", "ending", "news", "opening", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.

@@ -226,6 +226,10 @@ func (p *params) resolveLimits(c *Config) error {
 			return badConfig("%s %d is outside %d…%d", l.name, l.value, l.smallest, l.largest)
 		}
 	}
+	if !p.Offers(VersionDTLS13) {
+		// RFC 8449, Section 4: no more than the longest record of the version.
+		p.RecordSizeLimit = min(p.RecordSizeLimit, record.MaxPlaintext)
+	}
 	for i, k := range c.CookieKeys {
 		if len(k) < cookie.MinSecret {
 			return badConfig("CookieKeys[%d] has %d bytes; %d random ones are the least", i, len(k), cookie.MinSecret)

@@ -117,42 +117,6 @@ func TestServerHelloOfAnother(t *testing.T) {
 	}
 }
 
-// TestRecordSizeLimit13: each side keeps to the other's limit, and takes no
-// record over its own (RFC 8449, Section 4), whatever GetConfigForClient says:
-// its limits have no effect.
-func TestRecordSizeLimit13(t *testing.T) {
-	for at := range side(2) {
-		for _, other := range []int{0, 1000} {
-			configs := [2]*Config{}
-			configs[clientSide], configs[serverSide] = simConfigs13(dtlstest.P256, 0)
-			configs[clientSide].RecordSizeLimit = record.MaxPlaintext + 1 // asks for the server's
-			configs[at].RecordSizeLimit = 200
-			if at == serverSide {
-				another := configs[serverSide].Clone()
-				another.RecordSizeLimit = other
-				configs[serverSide].GetConfigForClient = func(*tls.ClientHelloInfo) (*Config, error) { return another, nil }
-			} else {
-				configs[serverSide].RecordSizeLimit = other
-			}
-			s := newSim(t, configs[clientSide], configs[serverSide])
-			s.handshake()
-			s.settle()
-			s.echo("within it")
-			if got := s.eng[at.other()].MaxData(); got != 199 {
-				t.Errorf("%v, %d: a Write may have %d bytes", at, other, got)
-			}
-			if got := s.eng[at].MaxData(); other == 0 && got <= 199 {
-				t.Errorf("%v: its own Write may have %d bytes", at, got)
-			}
-			s.inject(at, s.authentic(at.other(), record.TypeApplicationData, make([]byte, 200)...))
-			var ae *AlertError
-			if err := s.eng[at].Err(); !errors.As(err, &ae) || ae.Alert != alert.RecordOverflow {
-				t.Errorf("%v, %d: %v behind a record over the limit", at, other, err)
-			}
-		}
-	}
-}
-
 // TestTicketsOfAnotherConfig: the keys of tickets are those of the Config that
 // served the client, when they are made and when they come back.
 func TestTicketsOfAnotherConfig(t *testing.T) {

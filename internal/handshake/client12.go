@@ -59,6 +59,7 @@ func (s awaitServerHello) agree12(hs *Handshake, m *message.ServerHello, raw []b
 	hs.agreeOn(chosen)
 	hs.Info.NegotiatedProtocol, hs.Info.ServerName = m.ALPN, p.ServerName
 	hs.Info.ExtendedMasterSecret = m.ExtendedMasterSecret
+	hs.link.LimitRecords(m.RecordSizeLimit)
 	n := &negotiated12{suite: chosen, clientRandom: s.hello.Random, serverRandom: m.Random, ems: m.ExtendedMasterSecret}
 	if chosen.UsesPSK() {
 		return awaitServerKeyExchange12{n: n}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/kex"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // The server of a full DTLS 1.2 handshake; client12.go has the picture, server.go
@@ -85,6 +86,10 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 		// RFC 8446, Section 4.1.3; RFC 9147, Section 5.3: a client that
 		// offered DTLS 1.3 detects that the offer was removed on the way.
 		copy(sh.Random[len(sh.Random)-len(message.DowngradeTLS12):], message.DowngradeTLS12[:])
+	}
+	if h.RecordSizeLimit > 0 {
+		sh.RecordSizeLimit = hs.recordSizeLimit(record.MaxPlaintext)
+		hs.link.LimitRecords(h.RecordSizeLimit)
 	}
 	if c.group != 0 && len(h.PointFormats) > 0 {
 		sh.PointFormats = []byte{0} // RFC 8422, Section 5.2

@@ -2,7 +2,6 @@ package handshake
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 
@@ -103,9 +102,7 @@ func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 	p := hs.Config
 	ee := &message.EncryptedExtensions{ALPN: c.alpn}
 	if h.RecordSizeLimit > 0 {
-		// RFC 8449, Section 4: the server's is as large as records get, unless the
-		// Config limits it.
-		ee.RecordSizeLimit = cmp.Or(hs.recordSize, record.MaxPlaintext+1)
+		ee.RecordSizeLimit = hs.recordSizeLimit(record.MaxPlaintext + 1)
 		hs.link.LimitRecords(h.RecordSizeLimit)
 	}
 	if err := hs.add(ee); err != nil {
@@ -146,6 +143,15 @@ func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 		return awaitClientCertificate13{n}, nil
 	}
 	return awaitClientFinished13{n}, nil
+}
+
+// recordSizeLimit is the answer to record_size_limit (RFC 8449, Section 4): as large as
+// records get in the version, unless the Config limits it.
+func (hs *Handshake) recordSizeLimit(largest uint16) uint16 {
+	if hs.recordSize == 0 {
+		return largest
+	}
+	return min(hs.recordSize, largest)
 }
 
 func certificateRequest13(p *Config) *message.CertificateRequest13 {

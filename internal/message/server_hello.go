@@ -33,6 +33,7 @@ type ServerHello struct {
 	RenegotiationInfo    []byte // RFC 5746, Section 3.2: verify_data of both sides in the handshake before
 	HasRenegotiationInfo bool   // implied by RenegotiationInfo
 	PointFormats         []byte // RFC 8422, Section 5.2: always contains uncompressed, 0
+	RecordSizeLimit      uint16 // RFC 8449, Section 4: in bytes, at least 64; 0 if absent; not in DTLS 1.3
 	SupportedVersion     uint16 // RFC 8446, Section 4.2.1; 0 if absent
 	ALPN                 string // RFC 7301, Section 3.1; never an empty name
 
@@ -117,6 +118,8 @@ func (m *ServerHello) parseExtension(t uint16, data *reader) bool {
 		m.RenegotiationInfo = data.vector("renegotiated_connection", 0, max8)
 	case ExtensionECPointFormats:
 		m.PointFormats = parsePointFormats(data)
+	case ExtensionRecordSizeLimit:
+		m.RecordSizeLimit = parseRecordSizeLimit(data)
 	case ExtensionSupportedVersions:
 		m.SupportedVersion = data.uint16("selected_version")
 		if m.SupportedVersion == 0 {
@@ -186,6 +189,9 @@ func (m *ServerHello) appendExtensions(w *writer) {
 	}
 	if len(m.PointFormats) > 0 {
 		w.extension(ExtensionECPointFormats, func(w *writer) { appendPointFormats(w, m.PointFormats) })
+	}
+	if m.RecordSizeLimit != 0 {
+		w.extension(ExtensionRecordSizeLimit, func(w *writer) { appendRecordSizeLimit(w, m.RecordSizeLimit) })
 	}
 	if m.SupportedVersion != 0 {
 		w.extension(ExtensionSupportedVersions, func(w *writer) { w.uint16(m.SupportedVersion) })
