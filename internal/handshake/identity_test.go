@@ -268,7 +268,7 @@ func TestOfferable(t *testing.T) {
 	for name, change := range map[string]func(c *Config) time.Time{
 		"expired":       func(*Config) time.Time { return made.Add(ticket.Lifetime + time.Second) },
 		"from to come":  func(*Config) time.Time { return made.Add(-time.Second) },
-		"another name":  func(c *Config) time.Time { c.ServerName = "other.example"; return made },
+		"another name":  func(c *Config) time.Time { c.ServerName, c.SkipVerify = "other.example", true; return made },
 		"another suite": func(c *Config) time.Time { c.Suites13 = c.Suites13[2:]; return made },
 		"other roots":   func(c *Config) time.Time { c.Roots = x509.NewCertPool(); return made },
 		"DTLS 1.2 alone": func(c *Config) time.Time {
