@@ -111,7 +111,7 @@ func (s *stranger) send(datagram []byte) (reply []byte, hello *ProvenHello) {
 	}
 	s.in += len(datagram)
 	s.out += len(reply)
-	if s.out > amplification*s.in {
+	if s.out > 3*s.in {
 		s.t.Fatalf("%d bytes out for %d", s.out, s.in)
 	}
 	return reply, hello

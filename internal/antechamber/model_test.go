@@ -166,7 +166,7 @@ func walk(seed uint64, steps []step) error {
 				out[s.key.From] += int(s.record % 500)
 			}
 		}
-		if from := s.key.From; out[from] > amplification*in[from] {
+		if from := s.key.From; out[from] > 3*in[from] {
 			return fmt.Errorf("step %d: %d bytes out for %d in", i, out[from], in[from])
 		}
 	}
