@@ -56,7 +56,6 @@ func TestBadConfigs(t *testing.T) {
 		{"no post-quantum group", func(c *Config) { c.RequirePQ, c.CurvePreferences = true, []tls.CurveID{tls.X25519} }, nil, "CurvePreferences names no post-quantum group"},
 		{"an unknown hello", func(c *Config) { c.Hello = 3 }, nil, "Hello 3 is unknown"},
 		{"a small record size limit", func(c *Config) { c.RecordSizeLimit = 63 }, func(c *Config) { c.RecordSizeLimit = 16386 }, "outside 64…16385"},
-		{"a session that is none", func(c *Config) { c.Session = []byte("session") }, nil, "Session is not what Conn.Session"},
 		{"no server name", func(c *Config) { c.ServerName = "" }, nil, "needs ServerName to verify the server by, or InsecureSkipVerify"},
 		{"a chain without certificates", func(c *Config) { c.Certificates = []tls.Certificate{{}} }, func(c *Config) { c.Certificates = append(certs(ec), tls.Certificate{}) }, "has no certificate in it"},
 		{"a key that cannot sign", nil, func(c *Config) {

@@ -257,11 +257,6 @@ func (p *params) resolveSessions(c *Config) error {
 			take = c.ClientSessionCache.Take
 		}
 		p.TakeSession = p.SessionSource(c.Session, take, &c.shared().spent)
-		if c.Session != nil {
-			if _, err := handshake.ParseSession(c.Session); err != nil {
-				return badConfig("Session is not what Conn.Session of this version of the library has returned")
-			}
-		}
 		return nil
 	}
 	p.restartKeys = c.shared().restartKeys()
