@@ -139,7 +139,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/quotes":      {},
 		"internal/reassembly":  {"internal/interval", "internal/message"},
 		"internal/handshake": {
-			"internal/alert", "internal/auth", "internal/kex", "internal/keys",
+			"internal/alert", "internal/antechamber", "internal/auth", "internal/kex", "internal/keys",
 			"internal/message", "internal/suite", "internal/ticket", "record",
 		},
 		"internal/door": {

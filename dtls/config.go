@@ -67,10 +67,12 @@ type Config struct {
 	InsecureSkipVerify bool
 	// VerifyPeerCertificate is called after the normal verification, with no
 	// verified chains if that was skipped, and without certificates for a client
-	// that was asked for one and shows none. An error ends the handshake.
+	// that was asked for one and shows none. An error ends the handshake. Other than in
+	// crypto/tls it is also called before a session is resumed, with the certificates
+	// of then; an error leads to a full handshake.
 	VerifyPeerCertificate func(rawCerts [][]byte, verifiedChains [][]*x509.Certificate) error
-	// VerifyConnection is called last, also without a peer certificate. An
-	// error ends the handshake.
+	// VerifyConnection is called last, also without a peer certificate, and after a
+	// session was resumed. An error ends the handshake.
 	VerifyConnection func(ConnectionState) error
 
 	// NextProtos are the application protocols, preferred ones first (RFC 7301).
@@ -108,7 +110,9 @@ type Config struct {
 	// 4.2.11). It may block, for at most CallbackTimeout.
 	ClientPSK func(context.Context, ClientPSKInfo) ([]PSK, error)
 	// ServerPSK returns the key of a client. (nil, nil) stands for an unknown
-	// identity; on the wire that looks like a wrong key (RFC 4279, Section 2).
+	// identity; on the wire that looks like a wrong key (RFC 4279, Section 2). A client
+	// of DTLS 1.3 may offer several identities, of which the first 8 are looked up
+	// until one is known, within one CallbackTimeout.
 	ServerPSK func(context.Context, ServerPSKInfo) (*PSK, error)
 	// PSKHint is the psk_identity_hint of a server, sent without protection, at most
 	// 65535 bytes. Default: none. RFC 4279, Section 5.2: only
@@ -122,20 +126,27 @@ type Config struct {
 
 	// Session is what a client resumes: the result of Conn.Session of an earlier
 	// association, a secret. A session of DTLS 1.3 is offered once; if it is used
-	// up, too old, or for another ServerName, or if the certificate of the server
-	// would not be accepted any more, the handshake is a full one. The same holds for
-	// the tickets of clients.
+	// up, too old, of another version of this library or no session at all, for
+	// another ServerName or for a protocol that NextProtos has not, or if what
+	// authenticated the server would not do so any more, the handshake is a full one.
+	// The same holds for the tickets of clients. Either side checks the certificates
+	// of then, and calls VerifyPeerCertificate for them; a server calls ServerPSK, and
+	// a client ClientPSK, for a pre-shared key. However often a session is resumed, a
+	// full handshake is made a day after the one before, or with other servers seven
+	// days after it.
 	Session []byte
 	// ClientSessionCache keeps sessions for clients, by ServerName. Session comes
-	// first. Default: none.
+	// first. An Engine uses it as a Conn does, inside NewClientEngine and
+	// HandleDatagram. Default: none.
 	ClientSessionCache ClientSessionCache
 	// OnSession receives the sessions that a server gives to the client, instead of
 	// ClientSessionCache. It is called without locks held, and must
-	// not block.
+	// not block. An Engine has EventSession instead.
 	OnSession func(*Conn, []byte)
 	// SessionTicketsDisabled keeps a server from giving tickets and taking them.
 	// Their keys are made and rotated by themselves, unless SetSessionTicketKeys
-	// was called.
+	// was called. A Config of GetConfigForClient for which it was not uses the keys of
+	// the Config that has the callback.
 	SessionTicketsDisabled bool
 	shares                 *configShares
 
@@ -331,7 +342,7 @@ const (
 type ConnectionState struct {
 	Version            uint16 // VersionDTLS12 or VersionDTLS13
 	HandshakeComplete  bool
-	DidResume          bool // an earlier session was resumed: PeerCertificates are those of then, VerifiedChains nil
+	DidResume          bool // an earlier session was resumed: PeerCertificates and PSKIdentity are those of then
 	CipherSuite        uint16
 	CurveID            tls.CurveID // group of the key exchange, 0: none
 	NegotiatedProtocol string      // ALPN, "" if none
@@ -340,7 +351,7 @@ type ConnectionState struct {
 	VerifiedChains     [][]*x509.Certificate
 
 	ExtendedMasterSecret bool
-	PSKIdentity          []byte              // nil unless a pre-shared key authenticated
+	PSKIdentity          []byte              // nil unless an external pre-shared key authenticated
 	SignatureScheme      tls.SignatureScheme // of the server's key exchange, 0: none
 
 	export func(label string, context []byte, length int) ([]byte, error)

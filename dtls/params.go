@@ -250,7 +250,7 @@ func (p *params) resolveLimits(c *Config) error {
 
 // resolveSessions prepares resumption.
 func (p *params) resolveSessions(c *Config) error {
-	p.PSKAlone, p.sessionSink = c.PSKWithoutDHE, sessionSink{c.OnSession, c.ClientSessionCache}
+	p.PSKAlone, p.sessionSink = c.PSKWithoutDHE, sessionSink{callback: c.OnSession, cache: c.ClientSessionCache}
 	if p.IsClient {
 		var take func(string) []byte
 		if c.ClientSessionCache != nil {
@@ -284,14 +284,18 @@ func (p *params) wrapPSK(c *Config) {
 		}
 	}
 	if lookup := c.ServerPSK; lookup != nil {
-		p.ServerPSK = func(q handshake.PSKQuery) (*handshake.PSK, error) {
+		p.ServerPSK = func() (func(handshake.PSKQuery) (*handshake.PSK, error), func()) {
 			ctx, cancel := context.WithTimeout(context.Background(), timeout)
-			defer cancel()
-			k, err := lookup(ctx, ServerPSKInfo{Identity: q.Identity, ServerName: q.ServerName, RemoteAddr: q.Peer})
-			if k == nil || err != nil {
-				return nil, err
-			}
-			return &handshake.PSK{Identity: k.Identity, Key: k.Key}, nil
+			return func(q handshake.PSKQuery) (*handshake.PSK, error) {
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				k, err := lookup(ctx, ServerPSKInfo{Identity: q.Identity, ServerName: q.ServerName, RemoteAddr: q.Peer})
+				if k == nil || err != nil {
+					return nil, err
+				}
+				return &handshake.PSK{Identity: k.Identity, Key: k.Key}, nil
+			}, cancel
 		}
 	}
 }

@@ -23,7 +23,7 @@ type post13 struct {
 
 	write, read []byte // traffic secrets of the newest epochs
 	exporter    []byte
-	resumption  []byte // of tickets to come
+	resumption  *handshake.Resumption // of tickets to come, nil: none do
 	keyLog      func(string)
 	peerEpoch   uint16 // in which the peer's next message must be
 	seenEpoch   uint16 // the newest one that a record has opened in
@@ -37,7 +37,8 @@ func (p *post13) wipe() {
 	if p == nil {
 		return
 	}
-	keys.Wipe(p.write, p.read, p.exporter, p.resumption)
+	keys.Wipe(p.write, p.read, p.exporter)
+	p.resumption.Wipe()
 	for _, s := range p.sessions {
 		keys.Wipe(s)
 	}
@@ -209,18 +210,14 @@ const ticketsPerHandshake = 2
 // 4.6.1). A failure to make one costs the client a full handshake some day,
 // nothing else.
 func (e *Engine) sendTickets13(p *handshake.Config) {
-	post := e.post
 	defer func() {
-		keys.Wipe(post.resumption)
-		post.resumption = nil
+		e.post.resumption.Wipe()
+		e.post.resumption = nil
 	}()
-	if p.Tickets == nil {
-		return
-	}
 	var list []outMessage
 	for i := range ticketsPerHandshake {
-		m, err := p.IssueTicket(byte(i), e.now, post.suite, post.resumption, e.peerInfo())
-		if err != nil {
+		m, err := p.IssueTicket(byte(i), e.now, e.post.resumption, e.peerInfo())
+		if m == nil || err != nil {
 			return
 		}
 		body, err := m.AppendBody(nil)
@@ -234,7 +231,10 @@ func (e *Engine) sendTickets13(p *handshake.Config) {
 
 // peerInfo is what a session keeps of the association.
 func (e *Engine) peerInfo() *handshake.Info {
-	return &handshake.Info{NegotiatedProtocol: e.state.NegotiatedProtocol, ServerName: e.state.ServerName, PeerCertificates: e.state.PeerCertificates}
+	s := &e.state
+	return &handshake.Info{
+		NegotiatedProtocol: s.NegotiatedProtocol, ServerName: s.ServerName, PeerCertificates: s.PeerCertificates, PSKIdentity: s.PSKIdentity,
+	}
 }
 
 // maxSessions is how many unused tickets an association keeps.
@@ -242,13 +242,10 @@ const maxSessions = 4
 
 // keepTicket makes a session of a ticket.
 func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
-	if m.Lifetime == 0 {
-		return nil // RFC 8446, Section 4.6.1: "should be discarded immediately"
-	}
 	if e.lingers() {
 		return nil // whom it is from is forgotten, so it could not be trusted
 	}
-	blob, err := e.p.SessionOf(m, e.now, p.suite, p.resumption, e.peerInfo())
+	blob, err := e.p.SessionOf(m, e.now, p.resumption, e.peerInfo())
 	if blob == nil || err != nil {
 		return err
 	}

@@ -253,7 +253,8 @@ func TestResumption13(t *testing.T) {
 			s.Time = func() time.Time { return later }
 		}, false},
 		{"where a client certificate is required", func(c, s *Config) {
-			c.Certificates, s.ClientAuth = s.Certificates, tls.RequireAndVerifyClientCert
+			short := dtlstest.MustChain(dtlstest.P256, 0)
+			c.Certificates, s.ClientAuth, s.ClientCAs = certs(short), tls.RequireAndVerifyClientCert, short.Pool()
 		}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

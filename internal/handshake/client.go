@@ -17,9 +17,19 @@ import (
 // the answer decides whether client12.go or client13.go goes on.
 
 // StartClient sends the first hello.
-func StartClient(hs *Handshake) error {
+func StartClient(hs *Handshake) (err error) {
+	var psks []offeredPSK
+	if hs.Config.Offers(message.Version13) {
+		if psks, err = hs.Config.offeredPSKs(hs.now()); err != nil {
+			return err
+		}
+	}
+	return hs.sendFirstHello(psks)
+}
+
+func (hs *Handshake) sendFirstHello(psks []offeredPSK) error {
 	p := hs.Config
-	s := awaitServerHello{}
+	s := awaitServerHello{psks: psks, firstPSKs: psks}
 	h := newHello(p)
 	hs.agree(0)
 	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the time
@@ -32,15 +42,11 @@ func StartClient(hs *Handshake) error {
 		if s.shares, err = addShares(h, p); err != nil {
 			return err
 		}
-		if s.psks, err = p.offeredPSKs(hs.link.Now()); err != nil {
-			return err
-		}
 	}
-	if err := hs.addHello(h, s.psks); err != nil {
+	if err := hs.addHello(h, psks); err != nil {
 		return err
 	}
-	s.hello, s.first = h, h
-	s.firstShares, s.firstPSKs = s.shares, s.psks
+	s.hello, s.first, s.firstShares = h, h, s.shares
 	s.firstRaw = bytes.Clone(hs.transcript.Bytes())
 	hs.enter(s)
 	hs.link.SendFlight(false)
@@ -213,7 +219,7 @@ func (s awaitServerHello) verify(hs *Handshake, m *message.HelloVerifyRequest, i
 
 // addHello adds a hello to the flight, with the binders of its pre-shared keys.
 func (hs *Handshake) addHello(h *message.ClientHello, psks []offeredPSK) error {
-	if err := bindPSKs(h, psks, hs.transcript.Bytes()); err != nil {
+	if err := bindPSKs(h, psks, hs.transcript.Bytes(), hs.now()); err != nil {
 		return err
 	}
 	return hs.add(h)

@@ -192,12 +192,6 @@ func (s awaitServerHello) agree13(hs *Handshake, m *message.ServerHello, in Rece
 	}
 	hs.agreeOn(n.suite)
 	hs.Info.CurveID, hs.Info.ServerName = kex.Group(m.KeyShare.Group), hs.Config.ServerName
-	if n.psk != nil {
-		hs.Info.DidResume = n.psk.session != nil
-		if !hs.Info.DidResume {
-			hs.Info.PSKIdentity = n.psk.identity
-		}
-	}
 	hs.link.SetMessageSeq(2)
 	if s.retry == nil {
 		hs.link.SetMessageSeq(1) // a second hello is not part of the handshake
@@ -320,11 +314,7 @@ func (s awaitEncryptedExtensions13) Take(hs *Handshake, in Received) (State, err
 	hs.Info.NegotiatedProtocol = m.ALPN
 	hs.link.LimitRecords(m.RecordSizeLimit)
 	if s.n.psk != nil {
-		if old := s.n.psk.session; old != nil {
-			if err := hs.resume(old); err != nil {
-				return nil, alert.Errorf(alert.InternalError, "session: %w", err)
-			}
-		}
+		hs.usePSK(s.n.psk)
 		return awaitServerFinished13{n: s.n}, nil
 	}
 	return awaitServerCertificate13{n: s.n}, nil

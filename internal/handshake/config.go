@@ -29,15 +29,15 @@ type Config struct {
 	EMS     EMSPolicy
 
 	MinVersion, MaxVersion uint16
-	Suites, Suites13       []*suite.Suite // of each version, in order of preference; none if it is not offered
-	Groups, Groups13       []kex.Group    // likewise; groups13 is what a hello of both versions names
-	SmallHello             bool           // no share of a hybrid group in a first hello
-	PSKAlone               bool           // psk_ke is accepted
-	Certified              bool           // there are certificates, or a client to verify them
-	RecordSizeLimit        int            // 0: as large as records get
-	Tickets                *ticket.Ring   // of a server, nil: it gives none and takes none
-	TakeSession            func(now time.Time) *Session
-	FirstTimer             time.Duration // RetransmitPolicy.Initial
+	Suites, Suites13       []*suite.Suite                           // of each version, in order of preference; none if it is not offered
+	Groups, Groups13       []kex.Group                              // likewise; groups13 is what a hello of both versions names
+	SmallHello             bool                                     // no share of a hybrid group in a first hello
+	PSKAlone               bool                                     // psk_ke is accepted
+	Certified              bool                                     // there are certificates, or a client to verify them
+	RecordSizeLimit        int                                      // 0: as large as records get
+	Tickets                *ticket.Ring                             // of a server, nil: it gives none and takes none
+	TakeSession            func(psks []PSK, now time.Time) *Session // one to offer, with the external keys that are offered beside it
+	FirstTimer             time.Duration                            // RetransmitPolicy.Initial
 
 	ServerName           string
 	Certificates         []tls.Certificate
@@ -50,8 +50,8 @@ type Config struct {
 	VerifyPeer           func([][]byte, [][]*x509.Certificate) error
 	VerifyConnection     func(*Info) error
 	ClientPSKs           func(serverName string, hint []byte) ([]PSK, error)
-	ServerPSK            func(PSKQuery) (*PSK, error)
-	PSKHint              []byte // empty: none
+	ServerPSK            func() (find func(PSKQuery) (*PSK, error), done func()) // begins look-ups that CallbackTimeout bounds together
+	PSKHint              []byte                                                  // empty: none
 }
 
 // EMSPolicy is how the extended master secret (RFC 7627) is treated.
@@ -113,7 +113,7 @@ func (p *Config) random(b []byte) error {
 // set as the messages come that decide them.
 type Info struct {
 	Version              uint16
-	DidResume            bool // an earlier session was resumed: PeerCertificates are those of then, VerifiedChains nil
+	DidResume            bool // an earlier session was resumed: PeerCertificates and PSKIdentity are those of then
 	ExtendedMasterSecret bool
 	CipherSuite          uint16
 	CurveID              tls.CurveID         // group of the key exchange, 0: none
@@ -122,7 +122,7 @@ type Info struct {
 	ServerName           string              // client: of the config; server: of the hello
 	PeerCertificates     []*x509.Certificate
 	VerifiedChains       [][]*x509.Certificate
-	PSKIdentity          []byte // nil unless a pre-shared key authenticated
+	PSKIdentity          []byte // nil unless an external pre-shared key authenticated
 }
 
 // Result is what outlives a handshake: secrets, and what names them in a key log.
@@ -138,7 +138,7 @@ type Result struct {
 type Secrets13 struct {
 	Write, Read []byte // traffic secrets of the first epoch for data
 	Exporter    []byte
-	Resumption  []byte // of tickets to come
+	Resumption  *Resumption // of tickets to come
 }
 
 // Wipe zeroes the secrets and forgets them. It may be called for nil.
@@ -148,7 +148,8 @@ func (r *Result) Wipe() {
 	}
 	keys.Wipe(r.Master)
 	if s := r.Secrets13; s != nil {
-		keys.Wipe(s.Write, s.Read, s.Exporter, s.Resumption)
+		keys.Wipe(s.Write, s.Read, s.Exporter)
+		s.Resumption.Wipe()
 	}
 	r.Master, r.Secrets13 = nil, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
@@ -209,14 +210,21 @@ func (hs *Handshake) logSecret(label string, clientRandom [32]byte, secret []byt
 // yield notes the secrets that outlive the handshake.
 func (hs *Handshake) yield(r *Result) { hs.Result = r }
 
-// resume makes the peer of a session the peer of this association.
-func (hs *Handshake) resume(old *Session) error {
-	chain, err := old.certificates()
-	if err == nil {
-		hs.Info.PeerCertificates, hs.Info.VerifiedChains, hs.Info.DidResume = chain, nil, true
+// usePSK notes whom a pre-shared key authenticates: for a session the peer of then.
+func (hs *Handshake) usePSK(k *offeredPSK) {
+	old := k.session
+	if old == nil {
+		hs.Info.PSKIdentity = k.identity
+		return
 	}
-	return err
+	hs.Info.DidResume, hs.Info.PSKIdentity = true, old.identity
+	if old.peer != nil {
+		hs.Info.PeerCertificates, hs.Info.VerifiedChains = old.peer.Certificates, old.peer.Verified
+	}
 }
+
+// now is the time that certificates and tickets are judged by.
+func (hs *Handshake) now() time.Time { return hs.Config.ValidAt(hs.link.Now()) }
 
 // transcribe adds a message, with its header, to the transcript. RFC 9147,
 // Section 5.2: that of DTLS 1.3 is without "the message_seq, fragment_offset,

@@ -47,7 +47,7 @@ client: certificate 2/1, finished 2/2`)
 	if c.link.closed != EpochHandshake || s.link.closed != EpochHandshake {
 		t.Errorf("messages are refused before epoch %d and %d", c.link.closed, s.link.closed)
 	}
-	if c.link.epoch != EpochData || !bytes.Equal(c.Result.Secrets13.Exporter, s.Result.Secrets13.Exporter) || !bytes.Equal(c.Result.Secrets13.Resumption, s.Result.Secrets13.Resumption) {
+	if c.link.epoch != EpochData || !bytes.Equal(c.Result.Secrets13.Exporter, s.Result.Secrets13.Exporter) || !bytes.Equal(c.Result.Secrets13.Resumption.secret, s.Result.Secrets13.Resumption.secret) {
 		t.Error("the secrets differ")
 	}
 }
@@ -185,15 +185,15 @@ func TestTicket(t *testing.T) {
 	server.Tickets = &ticket.Ring{}
 	c, s := begin(t, client, server)
 	finish(t, c, s)
-	m, err := server.IssueTicket(0, start, s.Result.Suite, s.Result.Secrets13.Resumption, &s.Info)
+	m, err := server.IssueTicket(0, start, s.Result.Secrets13.Resumption, &s.Info)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blob, err := client.SessionOf(m, start, c.Result.Suite, c.Result.Secrets13.Resumption, &c.Info)
+	blob, err := client.SessionOf(m, start, c.Result.Secrets13.Resumption, &c.Info)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.TakeSession = func(now time.Time) *Session { return client.Offerable(blob, client.ValidAt(now)) }
+	client.TakeSession = func(psks []PSK, now time.Time) *Session { return client.Offerable(blob, psks, now) }
 	c, s = begin(t, client, server)
 	wantFlights(t, finish(t, c, s), `
 client: client_hello 0/0

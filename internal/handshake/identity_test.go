@@ -197,11 +197,11 @@ func sessionOf(t *testing.T, client, server *Config) []byte {
 	}
 	c, s := begin(t, client, server)
 	finish(t, c, s)
-	m, err := server.IssueTicket(0, start, s.Result.Suite, s.Result.Secrets13.Resumption, &s.Info)
+	m, err := server.IssueTicket(0, start, s.Result.Secrets13.Resumption, &s.Info)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blob, err := client.SessionOf(m, start, c.Result.Suite, c.Result.Secrets13.Resumption, &c.Info)
+	blob, err := client.SessionOf(m, start, c.Result.Secrets13.Resumption, &c.Info)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func sessionOf(t *testing.T, client, server *Config) []byte {
 
 // offer has a client offer a session, whatever it is good for.
 func offer(t *testing.T, client *Config, blob []byte) {
-	client.TakeSession = func(time.Time) *Session {
+	client.TakeSession = func([]PSK, time.Time) *Session {
 		s, err := ParseSession(blob)
 		if err != nil {
 			t.Fatal(err)
@@ -262,7 +262,7 @@ func TestOfferable(t *testing.T) {
 	client, server := configs(message.Version13)
 	blob := sessionOf(t, client, server)
 	made := client.ValidAt(start)
-	if client.Offerable(blob, made) == nil || client.Offerable(blob, made.Add(ticket.Lifetime-time.Second)) == nil {
+	if client.Offerable(blob, nil, made) == nil || client.Offerable(blob, nil, made.Add(ticket.Lifetime-time.Second)) == nil {
 		t.Fatal("a good session is not offered")
 	}
 	for name, change := range map[string]func(c *Config) time.Time{
@@ -277,11 +277,11 @@ func TestOfferable(t *testing.T) {
 		},
 	} {
 		changed := *client
-		if at := change(&changed); changed.Offerable(blob, at) != nil {
+		if at := change(&changed); changed.Offerable(blob, nil, at) != nil {
 			t.Errorf("%s: offered", name)
 		}
 	}
-	if client.Offerable(blob[:len(blob)-1], made) != nil || client.Offerable(append([]byte{99}, blob[1:]...), made) != nil {
+	if client.Offerable(blob[:len(blob)-1], nil, made) != nil || client.Offerable(append([]byte{99}, blob[1:]...), nil, made) != nil {
 		t.Error("another format is offered")
 	}
 }
@@ -304,7 +304,7 @@ func TestSessionSource(t *testing.T) {
 	}
 	source := client.SessionSource(stored, take, &Spent{})
 	for i, want := range [][]byte{stored, cached, nil} {
-		s := source(start)
+		s := source(nil, client.ValidAt(start))
 		if (s == nil) != (want == nil) {
 			t.Fatalf("session %d: %v", i, s)
 		}
@@ -315,12 +315,12 @@ func TestSessionSource(t *testing.T) {
 			t.Errorf("session %d is another one", i)
 		}
 	}
-	if s := client.SessionSource(nil, nil, &Spent{})(start); s != nil {
+	if s := client.SessionSource(nil, nil, &Spent{})(nil, client.ValidAt(start)); s != nil {
 		t.Error("a session out of nowhere")
 	}
 	asked := 0
 	endless := func(string) []byte { asked++; return []byte("no session") }
-	if s := client.SessionSource(nil, endless, &Spent{})(start); s != nil || asked > 1000 {
+	if s := client.SessionSource(nil, endless, &Spent{})(nil, client.ValidAt(start)); s != nil || asked > 1000 {
 		t.Errorf("%v after %d sessions that cannot be offered", s, asked)
 	}
 }

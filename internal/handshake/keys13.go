@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/tls"
 	"slices"
+	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/auth"
@@ -18,6 +19,7 @@ type negotiated13 struct {
 	suite        *suite.Suite
 	clientRandom [32]byte
 	psk          *offeredPSK // nil: a certificate authenticates
+	room         int         // server: for a ticket in the client's next hello
 	schedule     *keys.Schedule13
 
 	clientSecret, serverSecret []byte // handshake traffic secrets
@@ -90,11 +92,22 @@ func (hs *Handshake) enterApplication13(n *negotiated13) {
 		Suite: n.suite, ClientRandom: n.clientRandom,
 		Secrets13: &Secrets13{
 			Exporter: n.app.exporter, Write: write, Read: read,
-			Resumption: n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)),
+			Resumption: &Resumption{n.suite, n.schedule.ResumptionMaster(hs.transcript.Sum(n.suite.Hash)), n.origin(hs.now()), n.room},
 		},
 	})
 	n.schedule.Wipe()
 	keys.Wipe(n.clientSecret, n.serverSecret)
+}
+
+// origin is the full handshake: this one, or that of the session.
+func (n *negotiated13) origin(now time.Time) origin {
+	switch {
+	case n.psk == nil:
+		return origin{authenticated: now}
+	case n.psk.session != nil:
+		return n.psk.session.origin
+	}
+	return origin{authenticated: now, byPSK: true, mark: markOf(n.psk.key)}
 }
 
 // addFinished13 appends the Finished, over the transcript so far (RFC 8446, Section 4.4.4).

@@ -137,7 +137,7 @@ func configs(version uint16) (client, server *Config) {
 	}
 	client, server = common(), common()
 	client.IsClient, client.ServerName = true, "localhost"
-	client.TakeSession = func(time.Time) *Session { return nil }
+	client.TakeSession = func([]PSK, time.Time) *Session { return nil }
 	server.Certificates = []tls.Certificate{testChain.Certificate}
 	return client, server
 }
@@ -147,11 +147,13 @@ func usePSK(client, server *Config, key ...byte) {
 	client.ClientPSKs = func(string, []byte) ([]PSK, error) {
 		return []PSK{{Identity: []byte("device"), Key: key}}, nil
 	}
-	server.ServerPSK = func(q PSKQuery) (*PSK, error) {
-		if string(q.Identity) != "device" {
-			return nil, nil
-		}
-		return &PSK{Identity: q.Identity, Key: key}, nil
+	server.ServerPSK = func() (func(PSKQuery) (*PSK, error), func()) {
+		return func(q PSKQuery) (*PSK, error) {
+			if string(q.Identity) != "device" {
+				return nil, nil
+			}
+			return &PSK{Identity: q.Identity, Key: key}, nil
+		}, func() {}
 	}
 	for _, c := range []*Config{client, server} {
 		c.Suites, c.Certified, c.Certificates = nil, false, nil

@@ -27,13 +27,10 @@ func choose13(hs *Handshake, p *Config, h *message.ClientHello, body []byte, bas
 	if c.alpn, err = chooseALPN(p.ALPN, h.ALPN); err != nil {
 		return c, err
 	}
-	if c.psk, c.pskIndex, err = choosePSK13(hs, p, h, c.Suite, retry.transcript(), body); err != nil {
+	if c.psk, c.pskIndex, err = c.choosePSK(hs, p, h, retry.transcript(), body); err != nil {
 		return c, err
 	}
 	if c.psk != nil {
-		if err := c.psk.checkBinder(h, c.pskIndex, retry.transcript(), body); err != nil {
-			return c, err
-		}
 		// RFC 8446, Section 4.2.9: only in a mode that the client offers.
 		exchange := slices.Contains(h.PSKModes, message.PSKModeDHEKE)
 		withShare := exchange && c.Group != 0 && len(h.KeyShares) > 0

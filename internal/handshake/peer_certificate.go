@@ -11,9 +11,7 @@ import (
 
 // verifyPeer checks the peer's chain and notes it in the state.
 func (hs *Handshake) verifyPeer(chain *auth.Chain) error {
-	policy := hs.Config.peerPolicy(hs.Config.ValidAt(hs.link.Now()))
-	policy.VerifyPeerCertificate = hs.Config.VerifyPeer
-	if err := chain.Verify(policy); err != nil {
+	if err := chain.Verify(hs.Config.peerPolicy(hs.now())); err != nil {
 		return err
 	}
 	hs.Info.PeerCertificates, hs.Info.VerifiedChains = chain.Certificates, chain.Verified
@@ -23,14 +21,14 @@ func (hs *Handshake) verifyPeer(chain *auth.Chain) error {
 // verifyAbsent judges a client that was asked for a certificate and shows none.
 // VerifyPeerCertificate is called without certificates, as in crypto/tls: it may
 // refuse whom it does not know. absent is the alert where ClientAuth requires one.
-func (hs *Handshake) verifyAbsent(absent alert.Alert) error {
-	if hs.Config.requiresClientCert() {
+func (p *Config) verifyAbsent(absent alert.Alert) error {
+	if p.requiresClientCert() {
 		return alert.Errorf(absent, "client has no certificate, ClientAuth requires one")
 	}
-	if hs.Config.VerifyPeer == nil {
+	if p.VerifyPeer == nil {
 		return nil
 	}
-	if err := hs.Config.VerifyPeer(nil, nil); err != nil {
+	if err := p.VerifyPeer(nil, nil); err != nil {
 		return alert.Hook(alert.BadCertificate, "VerifyPeerCertificate", err)
 	}
 	return nil
@@ -38,7 +36,7 @@ func (hs *Handshake) verifyAbsent(absent alert.Alert) error {
 
 // peerPolicy is what the peer's chain must satisfy.
 func (p *Config) peerPolicy(now time.Time) auth.Policy {
-	policy := auth.Policy{Roots: p.Roots, Now: now}
+	policy := auth.Policy{Roots: p.Roots, Now: now, VerifyPeerCertificate: p.VerifyPeer}
 	if p.IsClient {
 		policy.ServerName, policy.Skip = p.ServerName, p.SkipVerify
 	} else {
@@ -46,19 +44,6 @@ func (p *Config) peerPolicy(now time.Time) auth.Policy {
 		policy.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	}
 	return policy
-}
-
-// stillTrusts reports whether the chain of the peer of an earlier association verifies
-// now: a session may come from a time, or a Config, with other roots, and each
-// resumption gives another one, so that its own lifetime bounds nothing (RFC 8446,
-// Section 4.6.1: "limits should take into account the lifetime of the peer's
-// certificate"). VerifyPeerCertificate is not called, VerifyConnection is.
-func (p *Config) stillTrusts(raw [][]byte, now time.Time) bool {
-	if len(raw) == 0 {
-		return true // it had a pre-shared key, or no certificate was wanted
-	}
-	chain, err := auth.ParseChain(raw)
-	return err == nil && chain.Verify(p.peerPolicy(now)) == nil
 }
 
 // requiresClientCert reports whether a client without a certificate is refused.

@@ -10,7 +10,6 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
-	"github.com/flightpath-dtls/flightpath/internal/suite"
 )
 
 // Pre-shared keys of DTLS 1.3 (RFC 8446, Section 4.2.11): external ones, and
@@ -21,7 +20,6 @@ type offeredPSK struct {
 	identity []byte
 	key      []byte
 	hash     crypto.Hash // a key belongs to one
-	age      uint32      // obfuscated, of a ticket
 	session  *Session    // nil: external
 }
 
@@ -31,19 +29,15 @@ const externalHash = crypto.SHA256
 
 // offeredPSKs collects what a client can offer: a session to resume, and the
 // keys of ClientPSK.
-func (p *Config) offeredPSKs(now time.Time) ([]offeredPSK, error) {
-	var list []offeredPSK
-	if s := p.TakeSession(now); s != nil {
-		list = append(list, offeredPSK{
-			identity: s.Ticket, key: s.Secret, hash: s.suite.Hash, age: s.obfuscatedAge(now), session: s,
-		})
+func (p *Config) offeredPSKs(now time.Time) (list []offeredPSK, err error) {
+	var psks []PSK
+	if p.ClientPSKs != nil {
+		if psks, err = p.ClientPSKs(p.ServerName, nil); err != nil {
+			return nil, err
+		}
 	}
-	if p.ClientPSKs == nil {
-		return list, nil
-	}
-	psks, err := p.ClientPSKs(p.ServerName, nil)
-	if err != nil {
-		return nil, err
+	if s := p.TakeSession(psks, now); s != nil {
+		list = append(list, offeredPSK{identity: s.Ticket, key: s.Secret, hash: s.suite.Hash, session: s})
 	}
 	for _, k := range psks {
 		if len(k.Key) == 0 || len(k.Key) > maxPSK || len(k.Identity) == 0 || len(k.Identity) > maxIdentity13 {
@@ -61,8 +55,10 @@ const maxIdentity13 = 1<<16 - 256
 var ErrBadPSK = fmt.Errorf("ClientPSK returned a key that DTLS 1.3 cannot offer: identities have 1 to %d bytes, keys 1 to %d", maxIdentity13, maxPSK)
 
 // bindPSKs puts pre-shared keys into a hello, each with a binder over the hello
-// before them and what went before that (RFC 8446, Section 4.2.11.2).
-func bindPSKs(h *message.ClientHello, psks []offeredPSK, before []byte) error {
+// before them and what went before that (RFC 8446, Section 4.2.11.2). RFC 8446,
+// Section 4.1.2: a second hello is made by "recomputing the "obfuscated_ticket_age"
+// and binder values".
+func bindPSKs(h *message.ClientHello, psks []offeredPSK, before []byte, now time.Time) error {
 	h.PSKs, h.Binders, h.PSKModes = nil, nil, nil
 	if !h.HasKeyShares {
 		return nil // DTLS 1.2 only
@@ -72,7 +68,11 @@ func bindPSKs(h *message.ClientHello, psks []offeredPSK, before []byte) error {
 		return nil
 	}
 	for _, k := range psks {
-		h.PSKs = append(h.PSKs, message.PSKIdentity{Identity: k.identity, ObfuscatedAge: k.age})
+		id := message.PSKIdentity{Identity: k.identity}
+		if k.session != nil {
+			id.ObfuscatedAge = k.session.obfuscatedAge(now)
+		}
+		h.PSKs = append(h.PSKs, id)
 		h.Binders = append(h.Binders, make([]byte, k.hash.Size()))
 	}
 	body, err := h.AppendBody(nil)
@@ -103,45 +103,56 @@ func (k *offeredPSK) binder(before, body []byte, binders int) []byte {
 // decryption or a look-up.
 const maxOffered = 8
 
-// choosePSK13 finds the first key of a hello that the server knows and that the
-// suite can use. body is that of the hello, before the transcript up to it. nil:
-// there is none. An unknown external identity gets a random key where nothing but a
-// key could authenticate the server: its binder is wrong then, as with a wrong key.
+// choosePSK finds the first key of a hello that the server knows and that the suite can
+// use, and checks its binder. body is that of the hello, before the transcript up to
+// it. RFC 8446, Section 4.2.11: "Any unknown PSKs [...] SHOULD simply be ignored." Where
+// nothing but a key could authenticate the server, and none is known, a random key
+// stands for all of them: its binder is wrong, as with a wrong key.
 //
-// The binder of a ticket is checked before its chain is verified. A ticket that was
-// copied from the wire has no right binder, and a chain takes more work than a
-// handshake without tickets, up to maxOffered times.
-func choosePSK13(hs *Handshake, p *Config, h *message.ClientHello, s *suite.Suite, before, body []byte) (k *offeredPSK, index int, err error) {
+// The binder of a ticket is checked before its claims are. A ticket that was copied
+// from the wire has no right binder, and the claims take more work than a handshake
+// without tickets, up to maxOffered times.
+func (c *choice13) choosePSK(hs *Handshake, p *Config, h *message.ClientHello, before, body []byte) (k *offeredPSK, index int, err error) {
+	var find func(PSKQuery) (*PSK, error)
+	look := func(identity []byte) ([]byte, error) {
+		return findPSK(find, PSKQuery{bytes.Clone(identity), h.ServerName, hs.link.Peer()})
+	}
+	if p.ServerPSK != nil && len(h.PSKs) > 0 {
+		begun, done := p.ServerPSK()
+		defer done()
+		find = begun
+	}
+	now, external := p.ValidAt(hs.link.Now()), find != nil && c.Suite.Hash == externalHash
 	for i := range h.PSKs[:min(len(h.PSKs), maxOffered)] {
-		id := &h.PSKs[i]
-		if old := p.openTicket(id.Identity, p.ValidAt(hs.link.Now())); old != nil {
-			if !old.fits(p, h, s) {
+		k := &offeredPSK{identity: bytes.Clone(h.PSKs[i].Identity), hash: externalHash}
+		if k.session = p.openTicket(k.identity, now); k.session != nil {
+			if !k.session.fits(p, h, c) {
 				continue
 			}
-			k := &offeredPSK{identity: id.Identity, key: old.Secret, hash: old.suite.Hash, session: old}
-			if err := k.checkBinder(h, i, before, body); err != nil {
+			k.key, k.hash = k.session.Secret, k.session.suite.Hash
+		} else if external {
+			if k.key, err = look(k.identity); err != nil {
 				return nil, 0, err
 			}
-			if p.stillTrusts(old.Chain, p.ValidAt(hs.link.Now())) {
-				return k, i, nil
-			}
+		}
+		if k.key == nil {
 			continue
 		}
-		if p.ServerPSK == nil || s.Hash != externalHash {
-			continue
-		}
-		key, err := p.findPSK(PSKQuery{bytes.Clone(id.Identity), h.ServerName, hs.link.Peer()})
-		if err == nil && key == nil && !p.UsesCertificates() {
-			key, err = p.decoyPSK()
-		}
-		if err != nil {
+		if err := k.checkBinder(h, i, before, body); err != nil {
 			return nil, 0, err
 		}
-		if key != nil {
-			return &offeredPSK{identity: bytes.Clone(id.Identity), key: key, hash: externalHash}, i, nil
+		if k.session == nil || k.session.holds(p, look, now) {
+			return k, i, nil
 		}
 	}
-	return nil, 0, nil
+	if len(h.PSKs) == 0 || !external || p.UsesCertificates() {
+		return nil, 0, nil
+	}
+	decoy, err := p.decoyPSK()
+	if err != nil {
+		return nil, 0, err
+	}
+	return nil, 0, (&offeredPSK{key: decoy, hash: externalHash}).checkBinder(h, 0, before, body)
 }
 
 // checkBinder: RFC 8446, Section 4.2.11: "Prior to accepting PSK key

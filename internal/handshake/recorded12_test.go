@@ -154,11 +154,13 @@ func TestRecordedPSK12(t *testing.T) {
 				t.Fatalf("ClientKeyExchange %x, want %x", got, want)
 			}
 		} else {
-			r.Config.ServerPSK = func(q PSKQuery) (*PSK, error) {
-				if string(q.Identity) != "device" {
-					t.Errorf("identity %q", q.Identity)
-				}
-				return &psk, nil
+			r.Config.ServerPSK = func() (func(PSKQuery) (*PSK, error), func()) {
+				return func(q PSKQuery) (*PSK, error) {
+					if string(q.Identity) != "device" {
+						t.Errorf("identity %q", q.Identity)
+					}
+					return &psk, nil
+				}, func() {}
 			}
 			r.transcript.Add(r.one("ServerHelloDone"))
 			r.enter(awaitClientKeyExchange12{n: r.n})

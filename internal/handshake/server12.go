@@ -180,7 +180,7 @@ func (s awaitClientCertificate12) Take(hs *Handshake, in Received) (State, error
 	raw := in.Message.(*message.Certificate).Chain
 	next := awaitClientKeyExchange12{n: s.n, key: s.key}
 	if len(raw) == 0 {
-		if err := hs.verifyAbsent(alert.HandshakeFailure); err != nil {
+		if err := hs.Config.verifyAbsent(alert.HandshakeFailure); err != nil {
 			return nil, err
 		}
 		hs.transcript.Add(in.raw)
@@ -256,7 +256,9 @@ func (s awaitClientKeyExchange12) premaster(hs *Handshake, m message.Message) ([
 // the handshake then ends exactly as with a wrong key (RFC 4279, Section 2).
 func lookUpPSK(hs *Handshake, identity []byte) ([]byte, error) {
 	identity = bytes.Clone(identity)
-	key, err := hs.Config.findPSK(PSKQuery{identity, hs.Info.ServerName, hs.link.Peer()})
+	find, done := hs.Config.ServerPSK()
+	defer done()
+	key, err := findPSK(find, PSKQuery{identity, hs.Info.ServerName, hs.link.Peer()})
 	if err != nil {
 		return nil, err
 	}
@@ -270,10 +272,9 @@ func lookUpPSK(hs *Handshake, identity []byte) ([]byte, error) {
 // maxPSK is the length of the longest key, in bytes (RFC 4279, Section 2).
 const maxPSK = 1<<16 - 1
 
-// findPSK calls ServerPSK for a key, and returns a copy; nil: the identity is
-// unknown.
-func (p *Config) findPSK(q PSKQuery) ([]byte, error) {
-	found, err := p.ServerPSK(q)
+// findPSK looks for a key, and returns a copy; nil: the identity is unknown.
+func findPSK(find func(PSKQuery) (*PSK, error), q PSKQuery) ([]byte, error) {
+	found, err := find(q)
 	switch {
 	case err != nil:
 		return nil, alert.Hook(alert.InternalError, "ServerPSK", err)

@@ -61,6 +61,7 @@ func answerHello13(
 		return askAgain13(hs, p, v, c.Choice, in)
 	}
 	n := &negotiated13{suite: c.Suite, clientRandom: h.Random, psk: c.psk}
+	n.room = p.roomForTicket(h, len(in.raw)-message.HeaderLen, c.psk)
 	sh := &message.ServerHello{
 		Version: message.Version12, SupportedVersion: message.Version13, CipherSuite: c.Suite.ID,
 		HasSelectedPSK: c.psk != nil, SelectedPSK: uint16(c.pskIndex),
@@ -124,12 +125,8 @@ func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello,
 			return nil, err
 		}
 		hs.Info.SignatureScheme = c.scheme
-	} else if old := c.psk.session; old != nil {
-		if err := hs.resume(old); err != nil {
-			return nil, err
-		}
 	} else {
-		hs.Info.PSKIdentity = c.psk.identity
+		hs.usePSK(c.psk)
 	}
 	if err := hs.addFinished13(n, n.serverSecret); err != nil {
 		return nil, err
@@ -196,7 +193,7 @@ func (s awaitClientCertificate13) Take(hs *Handshake, in Received) (State, error
 	}
 	if len(m.Chain) == 0 {
 		// RFC 8446, Section 4.4.2.4.
-		if err := hs.verifyAbsent(alert.CertificateRequired); err != nil {
+		if err := hs.Config.verifyAbsent(alert.CertificateRequired); err != nil {
 			return nil, err
 		}
 		hs.transcribe(in.raw)
