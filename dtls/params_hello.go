@@ -34,6 +34,9 @@ func (p *params) wrapHello(c *Config) {
 			if err != nil {
 				return nil, err
 			}
+			if p.Tickets != nil && resolved.Tickets != nil && !resolved.Tickets.IsSet() {
+				resolved.Tickets = p.Tickets
+			}
 			return &resolved.Config, nil
 		}
 	}

@@ -231,3 +231,27 @@ func TestResumptionsEnd(t *testing.T) {
 		client = client.Clone()
 	}
 }
+
+// TestTicketKeysOfConfigForClient: Configs of GetConfigForClient, which may be new ones
+// for each client, use the ticket keys of the Config that has the callback, unless they
+// have their own.
+func TestTicketKeysOfConfigForClient(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		client, server := mutual()
+		calls := byte(0)
+		server.GetConfigForClient = func(*tls.ClientHelloInfo) (*Config, error) {
+			calls++
+			c := &Config{
+				Certificates: server.Certificates, ClientCAs: server.ClientCAs, ClientAuth: server.ClientAuth, Time: server.Time,
+			}
+			if own {
+				c.SetSessionTicketKeys([][32]byte{{calls}})
+			}
+			return c, nil
+		}
+		resumed(t, client, server)
+		if c, _ := resumed(t, client.Clone(), server); c.DidResume == own {
+			t.Errorf("keys of their own %v: resumed %v", own, c.DidResume)
+		}
+	}
+}

@@ -75,6 +75,13 @@ func (r *Ring) SetKeys(secrets [][32]byte) {
 	r.set, r.keys = true, list
 }
 
+// IsSet reports whether the keys are the caller's.
+func (r *Ring) IsSet() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.set
+}
+
 // sealing returns the key for new tickets, a fresh one if it is time.
 func (r *Ring) sealing(now time.Time) key {
 	r.mu.Lock()
