@@ -53,11 +53,12 @@ func (c *Config) SetSessionTicketKeys(keys [][32]byte) {
 	c.shared().tickets.SetKeys(keys)
 }
 
-// sessionSink is where a front puts the sessions of a client; the engine only
-// carries it. With neither callback nor cache, sessions stay in the engine.
+// sessionSink is where the sessions of a client go. With neither callback nor cache
+// they stay in the engine.
 type sessionSink struct {
 	callback func(*Conn, []byte) // Config.OnSession
 	cache    ClientSessionCache
+	direct   bool // of an Engine without a front, which puts them into the cache itself
 }
 
 // ClientSessionCache keeps the sessions of clients; Take gives each away once

@@ -84,6 +84,7 @@ func NewClientEngine(config *Config, now time.Time) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.sessionSink.direct = true
 	e, err := newClientEngine(p, now)
 	if err != nil {
 		return nil, err

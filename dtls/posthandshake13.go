@@ -249,6 +249,10 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 	if blob == nil || err != nil {
 		return err
 	}
+	if sink := e.p.sessionSink; sink.direct && sink.cache != nil {
+		sink.cache.Put(e.p.ServerName, blob)
+		return nil
+	}
 	if len(p.sessions) == maxSessions {
 		keys.Wipe(p.sessions[0])
 		p.sessions = p.sessions[1:]
@@ -261,7 +265,8 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 // Session returns the newest session of the association that nobody has taken
 // yet, for Config.Session of the next: a secret. A session of DTLS 1.3 is good
 // for one association (RFC 8446, Appendix C.4). ErrNoSession: the server has
-// given none, or not yet; they come after the handshake.
+// given none, or not yet; they come after the handshake, see EventSession. Those that
+// go to Config.ClientSessionCache are not returned.
 func (e *Engine) Session() ([]byte, error) {
 	if !e.established13() || len(e.post.sessions) == 0 {
 		return nil, ErrNoSession
