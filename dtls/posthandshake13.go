@@ -229,6 +229,24 @@ func (e *Engine) sendTickets13(p *handshake.Config) {
 	e.out.extend(list)
 }
 
+// ticketTries is how often a ClientHello with a ticket is sent in several datagrams. A
+// server may have no room for a hello that its own ticket has made so long.
+const ticketTries = 4
+
+// dropTicket begins anew without the ticket of a ClientHello that is longer than a
+// datagram of Config.MTU and was not answered. It reports whether there was one.
+func (hs *driver) dropTicket() bool {
+	e := hs.e
+	if hello := e.out.flight.hello(); hello == nil || len(hello.body) <= e.p.mtu || !hs.m.OffersTicket() {
+		return false
+	}
+	e.dropFlight() // not answered
+	if err := hs.m.DropTicket(); err != nil {
+		e.fail(err)
+	}
+	return true
+}
+
 // peerInfo is what a session keeps of the association.
 func (e *Engine) peerInfo() *handshake.Info {
 	s := &e.state

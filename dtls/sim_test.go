@@ -401,6 +401,10 @@ func (w *wireChecker) secondHello(h *message.ClientHello) {
 	if h == nil || h == w.hello {
 		return
 	}
+	if w.hello != nil && w.hello.Random != h.Random { // without the ticket, see DropTicket
+		delete(w.body, 0)
+		delete(w.cuts, 0)
+	}
 	w.hello = h
 	delete(w.body, 1)
 	delete(w.cuts, 1)

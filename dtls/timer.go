@@ -255,6 +255,9 @@ func (e *Engine) handleFlightTimeout(now time.Time) {
 		e.sendAgain(flightRepeated, PeerRepeated)
 		return
 	}
+	if o.sent.number == ticketTries && e.handshaking() && e.hs.dropTicket() {
+		return
+	}
 	// While a restart is suspected its time decides, not that of hasty timers.
 	if !o.timer.try() && !e.restart.suspects() {
 		if e.suspend() {

@@ -53,6 +53,37 @@ func (hs *Handshake) sendFirstHello(psks []offeredPSK) error {
 	return nil
 }
 
+// OffersTicket reports whether a client's hello that awaits an answer has a ticket.
+func (hs *Handshake) OffersTicket() bool {
+	s, ok := hs.step.(awaitServerHello)
+	return ok && len(s.firstPSKs) > 0 && s.firstPSKs[0].session != nil
+}
+
+// DropTicket begins a client's handshake anew with a hello that has no ticket: a server
+// may have room for no hello that is as long as its own tickets make it.
+func (hs *Handshake) DropTicket() error {
+	before := hs.step.(awaitServerHello)
+	before.transcript = bytes.Clone(hs.transcript.Bytes())
+	hs.link.SetMessageSeq(0)
+	hs.transcript.Reset()
+	if err := hs.sendFirstHello(before.firstPSKs[1:]); err != nil {
+		return err
+	}
+	s := hs.step.(awaitServerHello)
+	s.before = &before
+	hs.enter(s)
+	return nil
+}
+
+// late returns the state that a ServerHello is for which answers the hello with a ticket
+// after all, nil if it may answer the present one.
+func (s awaitServerHello) late(m *message.ServerHello, in Received) *awaitServerHello {
+	if s.before != nil && (s.retry == nil && in.seq > 0 || m.HasSelectedPSK && int(m.SelectedPSK) >= len(s.psks)) {
+		return s.before
+	}
+	return nil
+}
+
 // newHello is what every hello of these params has.
 func newHello(p *Config) *message.ClientHello {
 	h := &message.ClientHello{
@@ -143,6 +174,9 @@ type awaitServerHello struct {
 	followed uint16               // message_seq of the HelloRetryRequest or HelloVerifyRequest that was followed last
 
 	restarted bool // the first hello was sent anew because the second was refused
+
+	before     *awaitServerHello // the state of a hello with a ticket that DropTicket has given up, nil: none
+	transcript []byte            // of such a state
 }
 
 // maxHelloVerifies is how many cookies are followed: an honest server has one,

@@ -173,6 +173,9 @@ func (s awaitServerHello) checkHello13(m *message.ServerHello) (*suite.Suite, er
 // agree13 takes the ServerHello of a server that chose DTLS 1.3 (RFC 8446,
 // Section 4.1.3).
 func (s awaitServerHello) agree13(hs *Handshake, m *message.ServerHello, in Received) (State, error) {
+	if before := s.late(m, in); before != nil {
+		return before.agree13(hs, m, in)
+	}
 	if s.retry == nil && s.verifies == 0 && in.seq > 0 {
 		// The second message of a server answers no first hello: this one is for an
 		// association that had the same port before.
@@ -197,6 +200,9 @@ func (s awaitServerHello) agree13(hs *Handshake, m *message.ServerHello, in Rece
 		hs.link.SetMessageSeq(1) // a second hello is not part of the handshake
 		hs.transcript.Reset()
 		hs.transcribe(s.firstRaw)
+	} else if s.transcript != nil {
+		hs.transcript.Reset()
+		hs.transcript.Add(s.transcript)
 	}
 	hs.transcribe(in.raw)
 	n.deriveHandshake13(hs.transcript.Sum(n.suite.Hash), secret)
