@@ -58,8 +58,8 @@ func TestPSKHint(t *testing.T) {
 	}
 }
 
-func pskOf(k PSK) func(context.Context, ClientPSKInfo) ([]PSK, error) {
-	return func(context.Context, ClientPSKInfo) ([]PSK, error) { return []PSK{k}, nil }
+func pskOf(list ...PSK) func(context.Context, ClientPSKInfo) ([]PSK, error) {
+	return func(context.Context, ClientPSKInfo) ([]PSK, error) { return list, nil }
 }
 
 // TestLongPSK: a key that no length field can hold is an error of the callback, in
