@@ -202,31 +202,17 @@ func (*unansweredError) Temporary() bool      { return false }
 
 // ---- tickets ----------------------------------------------------------------------
 
-// ticketsPerHandshake: RFC 8446, Appendix C.4: a client that opens two
-// associations at once should not have to use a ticket twice.
-const ticketsPerHandshake = 2
-
-// sendTickets13 gives the client what it can resume with (RFC 8446, Section
-// 4.6.1). A failure to make one costs the client a full handshake some day,
-// nothing else.
+// sendTickets13 gives the client what it can resume with (RFC 8446, Section 4.6.1).
 func (e *Engine) sendTickets13(p *handshake.Config) {
-	defer func() {
-		e.post.resumption.Wipe()
-		e.post.resumption = nil
-	}()
 	var list []outMessage
-	for i := range ticketsPerHandshake {
-		m, err := p.IssueTicket(byte(i), e.now, e.post.resumption, e.peerInfo())
-		if m == nil || err != nil {
-			return
-		}
-		body, err := m.AppendBody(nil)
-		if err != nil {
-			return
-		}
-		list = append(list, e.newMessage(m.Type(), e.keys.Write(), body))
+	for _, body := range p.IssueTickets(e.now, e.post.resumption, e.peerInfo()) {
+		list = append(list, e.newMessage(message.TypeNewSessionTicket, e.keys.Write(), body))
 	}
-	e.out.extend(list)
+	e.post.resumption.Wipe()
+	e.post.resumption = nil
+	if len(list) > 0 {
+		e.out.extend(list)
+	}
 }
 
 // ticketTries is how often a ClientHello with a ticket is sent in several datagrams. A

@@ -35,6 +35,27 @@ func (o *origin) left(of time.Duration, now time.Time) time.Duration {
 	return (of - now.Sub(o.authenticated)).Truncate(time.Second)
 }
 
+// ticketsPerHandshake: RFC 8446, Appendix C.4: a client that opens two
+// associations at once should not have to use a ticket twice.
+const ticketsPerHandshake = 2
+
+// IssueTickets returns the bodies of NewSessionTicket messages. A failure to make one
+// costs the client a full handshake some day, nothing else.
+func (p *Config) IssueTickets(at time.Time, r *Resumption, of *Info) (bodies [][]byte) {
+	for i := range ticketsPerHandshake {
+		m, err := p.IssueTicket(byte(i), at, r, of)
+		if m == nil || err != nil {
+			return bodies
+		}
+		body, err := m.AppendBody(nil)
+		if err != nil {
+			return bodies
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies
+}
+
 // IssueTicket makes a ticket, nil if the client has no use for one. The nonce is
 // another one for each. RFC 8446, Section 4.6.1 recommends "limits on the total
 // lifetime" of the keys of a full handshake: that of the tickets of one is
