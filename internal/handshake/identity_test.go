@@ -410,3 +410,21 @@ func TestLegacyCookie(t *testing.T) {
 		t.Errorf("the same without: %v", err)
 	}
 }
+
+// TestLaterIdentity: a server passes over identities that it does not know (RFC 8446,
+// Section 4.2.11), and takes the first key that it does.
+func TestLaterIdentity(t *testing.T) {
+	client, server := configs(message.Version13)
+	usePSK(client, server, 1, 2, 3)
+	server.Certified, server.Certificates = true, []tls.Certificate{testChain.Certificate}
+	client.ClientPSKs = func(string, []byte) ([]PSK, error) {
+		return []PSK{
+			{Identity: []byte("of another server"), Key: []byte{9}}, {Identity: []byte("and of a third"), Key: []byte{8}},
+			{Identity: []byte("device"), Key: []byte{1, 2, 3}},
+		}, nil
+	}
+	c, s := begin(t, client, server)
+	if err := attempt(c, s); err != nil || string(c.Info.PSKIdentity) != "device" || string(s.Info.PSKIdentity) != "device" {
+		t.Errorf("%q and %q, %v", c.Info.PSKIdentity, s.Info.PSKIdentity, err)
+	}
+}
