@@ -1,8 +1,14 @@
 package dtls
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +16,30 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
+
+// selfSigned is a chain of one certificate with a key of that curve.
+func selfSigned(t *testing.T, curve elliptic.Curve) []tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(0x55), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
+}
+
+// negativeSerial is one that crypto/x509 refuses.
+func negativeSerial(t *testing.T) []tls.Certificate {
+	t.Helper()
+	list := selfSigned(t, elliptic.P256())
+	der := list[0].Certificate[0]
+	der[bytes.Index(der, []byte{2, 1, 0x55})+2] |= 0x80
+	return list
+}
 
 // TestBadConfigs: what cannot work is said before anything is sent, with what
 // to change.
@@ -62,6 +92,12 @@ func TestBadConfigs(t *testing.T) {
 			c.Certificates = certs(ec)
 			c.Certificates[0].PrivateKey = "no key"
 		}, "Certificates[0]: PrivateKey of type string cannot sign"},
+		{"a certificate that does not parse", func(c *Config) { c.Certificates = negativeSerial(t) }, func(c *Config) { c.Certificates = negativeSerial(t) }, "Certificates[0]: our certificate: x509: negative serial number"},
+		{"a key that no scheme fits", func(c *Config) { c.Certificates = selfSigned(t, elliptic.P224()) }, func(c *Config) { c.Certificates = selfSigned(t, elliptic.P224()) }, "Certificates[0]: no signature scheme fits a key of type ECDSA P-224"},
+		{"the key of another certificate", func(c *Config) {
+			c.Certificates = append(certs(ec), certs(ec)...)
+			c.Certificates[1].PrivateKey = rsa.Certificate.PrivateKey
+		}, nil, "Certificates[1]: private key does not belong to the certificate"},
 		{"a protocol without a name", func(c *Config) { c.NextProtos = []string{"a", ""} }, func(c *Config) { c.NextProtos = []string{""} }, "NextProtos: RFC 7301 allows 1 to 255 bytes"},
 		{"a long protocol name", func(c *Config) { c.NextProtos = []string{strings.Repeat("a", 256)} }, nil, "NextProtos"},
 		{"too many protocols", func(c *Config) {

@@ -100,6 +100,16 @@ func publicKeyOf(cert *tls.Certificate) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
+// CheckOwn tells why our own certificate cannot be used at all, whatever the peer
+// offers; nil if it can.
+func CheckOwn(cert *tls.Certificate) error {
+	pub, err := publicKeyOf(cert)
+	if err == nil && len(SchemesFor(pub, DefaultSchemes())) == 0 {
+		return fmt.Errorf("no signature scheme fits a key of type %s", describe(pub))
+	}
+	return err
+}
+
 // matches reports whether a certified key is the signer's.
 func matches(certified, signers crypto.PublicKey) bool {
 	if pss, ok := certified.(*PSSPublicKey); ok {

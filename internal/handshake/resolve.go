@@ -190,6 +190,9 @@ func (p *Config) resolveCredentials(c *Settings) error {
 		if _, ok := cert.PrivateKey.(crypto.Signer); !ok {
 			return misuse("Certificates[%d]: PrivateKey of type %T cannot sign", i, cert.PrivateKey)
 		}
+		if err := auth.CheckOwn(&cert); err != nil {
+			return misuse("Certificates[%d]: %w", i, err)
+		}
 	}
 	if len(p.PSKHint) > 65535 {
 		return fmt.Errorf("PSKHint of %d bytes: RFC 4279 allows 65535", len(p.PSKHint))
