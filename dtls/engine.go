@@ -227,6 +227,7 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	if e.door != nil {
 		return e.handleAtDoor(datagram, from)
 	}
+	e.path.learnFamily(from)
 	if e.handshaking() && e.hs.m.AwaitsHello() && door.Mark(datagram) != 0 {
 		e.path.learnAddr(from, true)
 	}

@@ -36,6 +36,13 @@ func (p *path) learnAddr(addr netip.AddrPort, open bool) {
 	}
 }
 
+// learnFamily takes the family of IP of whoever has sent a datagram.
+func (p *path) learnFamily(from netip.AddrPort) {
+	if from.IsValid() && !p.addr.IsValid() {
+		p.setIPv6(isIPv6(from))
+	}
+}
+
 // addressProven lifts the limit of RFC 9147, Section 5.1, or sets it: a cookie or
 // keys have proven that the peer receives at its address.
 func (p *path) addressProven(proven bool) { p.credit.unlimited = proven }
