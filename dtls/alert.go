@@ -43,7 +43,7 @@ func (e *Engine) isError13(a alert.Alert) bool {
 // has sent nothing yet be the cause of an alert.
 func (e *Engine) handlePlaintextAlert(level alert.Level, a alert.Alert, malformed error) {
 	if !e.handshaking() || e.established() || e.out.sent.number == 0 || malformed != nil ||
-		e.hs.suspicion.authentic || e.hs.params().plaintextAlerts == AlertsIgnored {
+		e.hs.suspicion.Authentic || e.hs.params().plaintextAlerts == AlertsIgnored {
 		e.drops.PlaintextAlert++
 		return
 	}

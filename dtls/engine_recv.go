@@ -116,7 +116,7 @@ func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext
 		e.lastRecord = e.now
 		e.restart.authentic()
 		if e.handshaking() {
-			e.hs.suspicion.verified()
+			e.hs.suspicion.Verified()
 		}
 	}
 	if protected && e.speaks13() && len(plaintext) == 0 && (typ == record.TypeHandshake || typ == record.TypeAlert) {

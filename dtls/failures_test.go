@@ -276,7 +276,7 @@ func TestPlaintextAlertsAfterKeys(t *testing.T) {
 	}
 	forged := false
 	s.onDeliver = func(to side, d []byte) []byte {
-		if to == clientSide && !forged && e.handshaking() && e.hs.suspicion.authentic {
+		if to == clientSide && !forged && e.handshaking() && e.hs.suspicion.Authentic {
 			forged = true
 			s.inject(clientSide, forgeAlert(alert.Fatal, alert.InternalError))
 		}

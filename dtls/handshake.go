@@ -9,6 +9,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/reassembly"
+	"github.com/flightpath-dtls/flightpath/internal/suspicion"
 )
 
 // driver feeds a Handshake with messages and has what else is needed only until the
@@ -22,7 +23,7 @@ type driver struct {
 	in     reassembly.Joiner
 	flight []outMessage // under preparation
 
-	suspicion suspicion
+	suspicion suspicion.Suspicion
 	held      [][]byte // records received before their keys
 
 	received  uint32 // datagrams
@@ -130,7 +131,7 @@ func (hs *driver) drive() {
 			continue
 		}
 		hs.in.Accept(m)
-		hs.suspicion.clear()
+		hs.suspicion.Clear()
 		e.out.progress(e.now)
 		e.state.learn(&hs.m.Info)
 		if hs.m.IsComplete() {
@@ -172,7 +173,7 @@ func (hs *driver) announce() {
 }
 
 func (hs *driver) nextTimeout() time.Time {
-	t := hs.suspicion.deadline
+	t := hs.suspicion.Deadline
 	if hs.e.p.handshakeTimeout > 0 {
 		t = earliest(t, hs.began.Add(hs.e.p.handshakeTimeout))
 	}
@@ -184,7 +185,7 @@ func (hs *driver) handleTimeout(now time.Time) {
 		hs.e.end(hs.e.timeoutError())
 		return
 	}
-	if hs.suspicion.due(now) {
+	if hs.suspicion.Due(now) {
 		hs.conclude()
 	}
 }

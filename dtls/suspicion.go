@@ -21,46 +21,6 @@ import (
 // A valid message, and any authentic record, clears it. Alerts go out under the newest
 // keys that the peer can have.
 
-// suspicion is what was noted, see PlaintextAlerts.
-type suspicion struct {
-	err      error
-	deadline time.Time // when it ends the handshake; zero: with the time-out, whose error names it
-
-	authentic bool      // a record of the peer was deprotected
-	unopened  time.Time // when the first record came that did not open, zero: none
-}
-
-// note keeps the first reason.
-func (s *suspicion) note(err error, deadline time.Time) {
-	if s.err == nil || s.deadline.IsZero() {
-		s.err, s.deadline = err, deadline
-	}
-}
-
-// keep leaves the reason to the error of the time-out.
-func (s *suspicion) keep() { s.deadline = time.Time{} }
-
-// clear follows a valid message.
-func (s *suspicion) clear() { s.err, s.deadline, s.unopened = nil, time.Time{}, time.Time{} }
-
-// verified follows an authentic record: no plaintext alert counts from here on.
-func (s *suspicion) verified() {
-	s.clear()
-	s.authentic = true
-}
-
-// unopens notes a record that did not open. It reports whether an earlier
-// transmission had one, too: the first may be forged.
-func (s *suspicion) unopens(now time.Time, apart time.Duration) bool {
-	s.unopened = firstTime(s.unopened, now)
-	return now.Sub(s.unopened) >= apart
-}
-
-// due reports whether the reason ends the handshake now.
-func (s *suspicion) due(now time.Time) bool {
-	return !s.deadline.IsZero() && !now.Before(s.deadline)
-}
-
 // fault handles an illegal message. An authentic one ends the handshake, and so does
 // a failure of this side. One in plaintext may be forged: it is rejected, and its
 // fault noted.
@@ -92,7 +52,7 @@ func (hs *driver) suspectMessage(err error) {
 	switch {
 	case hs.m.AwaitsHello() && hs.cookie:
 		wait = first + first/4
-		if hs.suspicion.err == nil && hs.params().plaintextAlerts == AlertsDelayed {
+		if hs.suspicion.Err == nil && hs.params().plaintextAlerts == AlertsDelayed {
 			hs.e.sendAlert(alert.Fatal, alert.Of(err))
 		}
 	case hs.m.AwaitsHello():
@@ -102,7 +62,7 @@ func (hs *driver) suspectMessage(err error) {
 	case hs.m.Hello() == nil:
 		// The rest of the peer's flight is on its way, and asked for once more.
 		wait = min(wait, max(o.timer.policy.Min, wait*2/5, 3*hs.sinceFlight()/2))
-		if hs.suspicion.err == nil {
+		if hs.suspicion.Err == nil {
 			o.timer.expireEarly()
 		}
 	}
@@ -128,7 +88,7 @@ func (hs *driver) suspect(err error, wait time.Duration) {
 	case AlertsImmediate:
 		hs.e.fail(err)
 	case AlertsDelayed:
-		hs.suspicion.note(err, hs.e.now.Add(wait))
+		hs.suspicion.Note(err, hs.e.now.Add(wait))
 	case AlertsIgnored:
 	}
 }
@@ -137,13 +97,13 @@ func (hs *driver) suspect(err error, wait time.Duration) {
 // anew. Then the reason is kept for the time-out. RFC 9147, Section 5.1: the alert that
 // "allows the client to restart the connection from scratch" is illegal_parameter.
 func (hs *driver) conclude() {
-	err := hs.suspicion.err
+	err := hs.suspicion.Err
 	var refused *AlertError
 	if errors.As(err, &refused) && refused.Alert != alert.IllegalParameter || !hs.m.Restart() {
 		hs.e.fail(err)
 		return
 	}
-	hs.suspicion.keep()
+	hs.suspicion.Keep()
 }
 
 // unopened takes a record of the epoch to come that did not open. A peer with another
@@ -151,7 +111,7 @@ func (hs *driver) conclude() {
 // decrypt_error for that.
 func (hs *driver) unopened(epoch uint16) {
 	t := hs.e.out.timer
-	if hs.e.speaks13() || epoch != hs.next || hs.suspicion.authentic || !hs.suspicion.unopens(hs.e.now, min(t.rto, t.policy.Min)) {
+	if hs.e.speaks13() || epoch != hs.next || hs.suspicion.Authentic || !hs.suspicion.Unopens(hs.e.now, min(t.rto, t.policy.Min)) {
 		return
 	}
 	hs.suspect(errUnopened, t.reaction())

@@ -285,6 +285,6 @@ func (e *Engine) timeoutError() error {
 	}
 	return &handshakeTimeoutError{
 		sent: e.out.flight.names(), awaited: e.hs.awaited(), tries: e.out.sent.number, elapsed: e.now.Sub(e.hs.began),
-		mtu: e.path.limit(), received: int(e.hs.received), refused: e.hs.suspicion.err, transport: e.hs.transport,
+		mtu: e.path.limit(), received: int(e.hs.received), refused: e.hs.suspicion.Err, transport: e.hs.transport,
 	}
 }
