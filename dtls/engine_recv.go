@@ -293,6 +293,9 @@ func (e *Engine) handleHandshakeRecord(n recordNumber, b []byte) {
 		got.add(v, disorder)
 		e.drops.fragment(v)
 	}
+	if e.handshaking() && e.hs.suspicion.Refused() {
+		return // RFC 9147, Section 7.1: what is not accepted is not acknowledged
+	}
 	e.acknowledge(n, got)
 }
 

@@ -297,3 +297,39 @@ func TestPlaintextAlertsAfterKeys(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 }
+
+// TestRefusalIsRepeated: a client of DTLS 1.3 takes the handshake for complete while the
+// server refuses its certificate. The alert may be lost: a repetition of the client's last
+// flight is answered with another one (RFC 9147, Section 5.10), a bounded number of times.
+func TestRefusalIsRepeated(t *testing.T) {
+	for _, lost := range []int{1, 3, 1000} {
+		client, server := simConfigs13(dtlstest.P256, 0)
+		server.ClientAuth = tls.RequireAndVerifyClientCert
+		s := newSim(t, client, server)
+		e, told := s.eng[serverSide], 0
+		s.path = func(from side, _ int, d []byte) []time.Duration {
+			if from == serverSide && (e.Err() != nil || e.hs.suspicion.Refused()) && record.IsUnified(d[0]) {
+				if told++; told <= lost {
+					return nil
+				}
+			}
+			return []time.Duration{simRTT / 2}
+		}
+		s.run(2*time.Minute, func() bool { return s.eng[0].Err() != nil && s.eng[1].Err() != nil })
+		if a, remote := alertOf(t, e); a != alert.CertificateRequired || remote {
+			t.Errorf("%d lost: %v", lost, e)
+		}
+		if lost == 1000 {
+			if told > 8+1 {
+				t.Errorf("%d alerts\n%s", told, s.history())
+			}
+			continue
+		}
+		if a, remote := alertOf(t, s.eng[clientSide]); a != alert.CertificateRequired || !remote {
+			t.Errorf("%d lost: %v\n%s", lost, s.eng[clientSide], s.history())
+		}
+		if took := s.now.Sub(s.start); took > 5*time.Second {
+			t.Errorf("%d lost: it took %v\n%s", lost, took, s.history())
+		}
+	}
+}

@@ -61,6 +61,12 @@ func (hs *driver) awaited() string { return hs.m.Expects().String() }
 // their states.
 func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v reassembly.Verdict, disorder bool) {
 	e := hs.e
+	if hs.suspicion.Refused() {
+		if epoch > 0 {
+			hs.refuse(nil)
+		}
+		return reassembly.Refused, false
+	}
 	if !hs.epochFits(h.Type, epoch) {
 		// RFC 5246, Section 7.4.1.1: a HelloRequest is ignored during a handshake.
 		if epoch > 0 && h.Type != message.TypeHelloRequest {
@@ -113,7 +119,7 @@ func (hs *driver) epochFits(t message.Type, epoch uint16) bool {
 // drive takes the messages that are complete, in order.
 func (hs *driver) drive() {
 	e := hs.e
-	for !e.over() && e.runs(hs) {
+	for !e.over() && e.runs(hs) && !hs.suspicion.Refused() {
 		m, ok := hs.in.Take()
 		if !ok {
 			break

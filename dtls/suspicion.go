@@ -18,6 +18,10 @@ import (
 //	… in pieces, with the right cookie  the alert       the first timer of a client
 //	records that do not open (DTLS 1.2) –               the second, and one timer
 //
+// The last flight of a client of DTLS 1.3 is refused with an alert that may be lost, while
+// the client takes the handshake for complete. Such a fault ends the server when the
+// flight is not repeated any more; a repetition is answered with the alert.
+//
 // A valid message, and any authentic record, clears it. Alerts go out under the newest
 // keys that the peer can have.
 
@@ -26,13 +30,31 @@ import (
 // fault noted.
 func (hs *driver) fault(m *reassembly.Message, err error) {
 	var peers *alert.Error
-	if !errors.As(err, &peers) || peers.Alert == alert.InternalError || m.Epoch > 0 || hs.broughtCookie(m) {
+	ours := !errors.As(err, &peers) || peers.Alert == alert.InternalError
+	if !ours && m.Epoch > 0 && !hs.e.p.IsClient && hs.e.speaks13() && hs.m.Expects().Has(m.Type) {
+		hs.in.Reject(m)
+		hs.e.dropFlight()
+		hs.e.acks.Clear()
+		hs.refuse(err)
+		return
+	}
+	if ours || m.Epoch > 0 || hs.broughtCookie(m) {
 		hs.e.fail(err)
 		return
 	}
 	hs.in.Reject(m)
 	hs.e.drops.Fragment++
 	hs.suspectMessage(err)
+}
+
+// refuse answers the client's last flight, or a repetition of it, with the alert. RFC 9147,
+// Section 5.10: an implementation "SHOULD generate a new alert message if the offending
+// record is received again", and end "when a peer is persistently sending bad messages".
+func (hs *driver) refuse(err error) {
+	first, rto := hs.m.Config.FirstTimer, hs.e.out.timer.rto
+	if s := &hs.suspicion; s.Refuse(hs.e.now, err, first+first/4, rto/2) {
+		hs.e.sendAlert(alert.Fatal, alert.Of(s.Err))
+	}
 }
 
 // broughtCookie reports whether m is the ClientHello that the door accepted: its

@@ -11,7 +11,29 @@ type Suspicion struct {
 
 	Authentic bool      // a record of the peer was deprotected
 	unopened  time.Time // when the first record came that did not open, zero: none
+	told      int       // alerts that refused the client's last flight, 0: it is not refused
+	toldAt    time.Time // the last of them
 }
+
+// maxTold is how many alerts a client gets that repeats what was refused.
+const maxTold = 8
+
+// Refuse makes the reason final, or notes a repetition of what it refused. It reports
+// whether the alert goes out: once for each transmission.
+func (s *Suspicion) Refuse(now time.Time, err error, wait, apart time.Duration) bool {
+	if s.told == maxTold || s.told > 0 && now.Sub(s.toldAt) < apart {
+		return false
+	}
+	if s.told == 0 {
+		s.Err = err
+	}
+	s.told++
+	s.toldAt, s.Deadline = now, now.Add(wait)
+	return true
+}
+
+// Refused reports whether the reason is final.
+func (s *Suspicion) Refused() bool { return s.told > 0 }
 
 // Note keeps the first reason.
 func (s *Suspicion) Note(err error, deadline time.Time) {
@@ -24,7 +46,11 @@ func (s *Suspicion) Note(err error, deadline time.Time) {
 func (s *Suspicion) Keep() { s.Deadline = time.Time{} }
 
 // Clear follows a valid message.
-func (s *Suspicion) Clear() { s.Err, s.Deadline, s.unopened = nil, time.Time{}, time.Time{} }
+func (s *Suspicion) Clear() {
+	if !s.Refused() {
+		s.Err, s.Deadline, s.unopened = nil, time.Time{}, time.Time{}
+	}
+}
 
 // Verified follows an authentic record: no plaintext alert counts from here on.
 func (s *Suspicion) Verified() {
