@@ -16,7 +16,7 @@
 //	server.go      the server likewise, then server12.go, server13.go
 //	negotiate*.go  what a server chooses: by one view of a ClientHello for a door and a handshake
 //	keys12.go      the key schedule, Finished and signatures, and keys13.go
-//	psk13.go       pre-shared keys of DTLS 1.3; session.go and tickets.go have those of earlier associations
+//	psk13.go       pre-shared keys of DTLS 1.3; session.go and tickets.go have those of earlier associations, session_check.go what makes them good
 //
 // Another handshake may be made in the same association: nothing here is global, and the keys of DTLS 1.2 are those of the
 // epoch that follows, which the link knows.
