@@ -275,6 +275,13 @@ var nssResumptions = []nssCase{
 	{name: "resumed with AES-256-GCM", suite: 0x1302, then: resume},
 	{name: "resumed with ChaCha20-Poly1305", suite: 0x1303, alpn: protocol, then: resume},
 	{name: "resumed with certificates on both sides", mutual: true, then: resume},
+	{name: "again with certificates of 6 KB on both sides", long: true, mutual: true, then: func(s *scene) {
+		s.again()
+		// A ticket of ours with such a chain would make a hello that our door does not take.
+		s.theirs.resumed = !s.weServe
+		s.talk("words again")
+		s.agree()
+	}},
 	{name: "resumed twice", then: func(s *scene) {
 		resume(s)
 		resume(s)
@@ -311,4 +318,8 @@ func resume(s *scene) {
 	s.again()
 	s.talk("words again")
 	s.agree()
+	// The chain of then is known, and was verified again.
+	if state := s.ours.connection().ConnectionState(); s.us.Roots != nil && (len(state.PeerCertificates) == 0 || len(state.VerifiedChains) == 0) {
+		s.Errorf("the peer has %d certificates, %d verified chains", len(state.PeerCertificates), len(state.VerifiedChains))
+	}
 }
