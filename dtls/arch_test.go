@@ -138,6 +138,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/epochs":      {"internal/keys", "internal/suite", "record"},
 		"internal/quotes":      {},
 		"internal/suspicion":   {},
+		"internal/timeout":     {},
 		"internal/reassembly":  {"internal/interval", "internal/message"},
 		"internal/handshake": {
 			"internal/alert", "internal/antechamber", "internal/auth", "internal/kex", "internal/keys",

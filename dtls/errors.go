@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
+	"github.com/flightpath-dtls/flightpath/internal/timeout"
 )
 
 // Alert is a TLS alert description (RFC 5246, Section 7.2). Its String is the
@@ -22,7 +22,7 @@ var (
 	// retransmissions or time are used up, or an association of DTLS 1.3 whose peer
 	// does not acknowledge a post-handshake message. The text has the last flight
 	// and the message that was awaited; its Timeout method returns true.
-	ErrHandshakeTimeout = errors.New("dtls: handshake timed out")
+	ErrHandshakeTimeout = timeout.Err
 
 	// ErrNoProbeCarrier is returned by ProbeMTU: no message that the peer would
 	// acknowledge can carry a path MTU probe yet. ReportDelivered and ReportLost
@@ -147,48 +147,6 @@ func (e *LargePacketError) Suggest() int {
 	}
 	return max(minMTU, e.Size/2)
 }
-
-// handshakeTimeoutError is what ErrHandshakeTimeout matches.
-type handshakeTimeoutError struct {
-	sent     string        // last flight, as message names
-	awaited  string        // what the state machine expected
-	tries    int           // transmissions of that flight
-	elapsed  time.Duration // since the handshake began
-	mtu      int           // limit of the last try
-	received int           // datagrams in the whole handshake
-
-	refused   error // an alert that may be forged, nil: none
-	transport error // its last error, such as ECONNREFUSED; nil: none
-}
-
-func (e *handshakeTimeoutError) Error() string {
-	what := "nothing was ever received"
-	if e.received > 0 {
-		what = fmt.Sprintf("%d datagrams were received", e.received)
-	}
-	if e.refused != nil {
-		what += "; not authenticated: " + strings.TrimPrefix(e.refused.Error(), "dtls: ")
-	}
-	if e.transport != nil {
-		what += "; the transport says: " + e.transport.Error()
-	}
-	return fmt.Sprintf("dtls: handshake timed out after %v: sent %s %d times (last with MTU %d), awaiting %s; %s",
-		e.elapsed.Round(time.Millisecond), e.sent, e.tries, e.mtu, e.awaited, what)
-}
-
-// Unwrap returns the errors that may have been the cause.
-func (e *handshakeTimeoutError) Unwrap() (causes []error) {
-	for _, err := range []error{e.refused, e.transport} {
-		if err != nil {
-			causes = append(causes, err)
-		}
-	}
-	return causes
-}
-
-func (*handshakeTimeoutError) Is(target error) bool { return target == ErrHandshakeTimeout }
-func (*handshakeTimeoutError) Timeout() bool        { return true }
-func (*handshakeTimeoutError) Temporary() bool      { return false }
 
 // configError is a fault of the caller's Config, found before anything is sent.
 type configError struct{ text string }

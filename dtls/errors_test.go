@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/timeout"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -44,9 +45,9 @@ func TestIsFatal(t *testing.T) {
 		{"an exporter without extended master secret", errExporterNeedsEMS, false},
 		{"no probe carrier", ErrNoProbeCarrier, false},
 		{"an ICMP error of the transport", &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.ECONNREFUSED)}, false},
-		{"handshake time-out", &handshakeTimeoutError{}, true},
-		{"handshake time-out behind ICMP errors", &handshakeTimeoutError{transport: syscall.ECONNREFUSED}, true},
-		{"silence after the handshake", &unansweredError{}, true},
+		{"handshake time-out", &timeout.Handshake{}, true},
+		{"handshake time-out behind ICMP errors", &timeout.Handshake{Transport: syscall.ECONNREFUSED}, true},
+		{"silence after the handshake", &timeout.Unanswered{}, true},
 		{"a KeyUpdate that is not acknowledged", errKeysKept, false},
 		{"closed", errConnClosed, true},
 		{"the keys are used up", errKeysExhausted, true},
@@ -84,7 +85,7 @@ func TestErrorsSayWhatTheyAre(t *testing.T) {
 	if !errors.Is(large, ErrLargePacket) || !errors.Is(large, syscall.EMSGSIZE) {
 		t.Errorf("%v", large)
 	}
-	timeout := error(&handshakeTimeoutError{sent: "client_hello", awaited: "server_hello", tries: 3, mtu: 1232, transport: syscall.ECONNREFUSED})
+	timeout := error(&timeout.Handshake{Sent: "client_hello", Awaited: "server_hello", Tries: 3, MTU: 1232, Transport: syscall.ECONNREFUSED})
 	var ne net.Error
 	if !errors.Is(timeout, ErrHandshakeTimeout) || !errors.As(timeout, &ne) || !ne.Timeout() {
 		t.Errorf("%v", timeout)

@@ -1,15 +1,13 @@
 package dtls
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/internal/suite"
+	"github.com/flightpath-dtls/flightpath/internal/timeout"
 )
 
 // post13 is what an association of DTLS 1.3 goes on with after its handshake:
@@ -168,37 +166,13 @@ func (o *outbox) suspended() bool {
 	return o.flight.state == flightWaiting && !o.timer.running() && !o.sent.stalled && len(o.flight.msgs) > 0
 }
 
-// unansweredError ends an association in which messages after the handshake were not
-// acknowledged, and no record came from the peer. ErrHandshakeTimeout matches it.
-type unansweredError struct {
-	sent    string // message names
-	tries   int
-	elapsed time.Duration // since they were sent first
-	mtu     int           // limit of the last try
-	quiet   time.Duration // since the last authentic record
-	silent  bool          // none came since they were sent first
-}
-
 // unanswered is the error for the messages that are outstanding.
 func (e *Engine) unanswered() error {
-	return &unansweredError{
-		sent: e.out.flight.names(), tries: e.out.sent.number, elapsed: e.now.Sub(e.out.flight.began), mtu: e.path.limit(),
-		quiet: e.now.Sub(e.lastRecord), silent: !e.lastRecord.After(e.out.flight.began),
+	return &timeout.Unanswered{
+		Sent: e.out.flight.names(), Tries: e.out.sent.number, Elapsed: e.now.Sub(e.out.flight.began), MTU: e.path.limit(),
+		Quiet: e.now.Sub(e.lastRecord), Silent: !e.lastRecord.After(e.out.flight.began),
 	}
 }
-
-func (e *unansweredError) Error() string {
-	quiet := "nothing was received meanwhile"
-	if !e.silent {
-		quiet = fmt.Sprintf("the last record came %v ago", e.quiet.Round(time.Millisecond))
-	}
-	return fmt.Sprintf("dtls: peer has not acknowledged %s, sent %d times in %v (last with MTU %d); %s",
-		e.sent, e.tries, e.elapsed.Round(time.Millisecond), e.mtu, quiet)
-}
-
-func (*unansweredError) Is(target error) bool { return target == ErrHandshakeTimeout }
-func (*unansweredError) Timeout() bool        { return true }
-func (*unansweredError) Temporary() bool      { return false }
 
 // ---- tickets ----------------------------------------------------------------------
 

@@ -1,6 +1,10 @@
 package dtls
 
-import "time"
+import (
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/timeout"
+)
 
 // The retransmission timer (RFC 6347, Section 4.2.4.1; RFC 9147, Section 5.8.2).
 //
@@ -283,8 +287,8 @@ func (e *Engine) timeoutError() error {
 	if !e.handshaking() {
 		return e.unanswered()
 	}
-	return &handshakeTimeoutError{
-		sent: e.out.flight.names(), awaited: e.hs.awaited(), tries: e.out.sent.number, elapsed: e.now.Sub(e.hs.began),
-		mtu: e.path.limit(), received: int(e.hs.received), refused: e.hs.suspicion.Err, transport: e.hs.transport,
+	return &timeout.Handshake{
+		Sent: e.out.flight.names(), Awaited: e.hs.awaited(), Tries: e.out.sent.number, Elapsed: e.now.Sub(e.hs.began),
+		MTU: e.path.limit(), Received: int(e.hs.received), Refused: e.hs.suspicion.Err, Transport: e.hs.transport,
 	}
 }
