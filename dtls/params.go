@@ -291,10 +291,7 @@ func (p *params) wrapPSK(c *Config) {
 					return nil, ctx.Err()
 				}
 				k, err := lookup(ctx, ServerPSKInfo{Identity: q.Identity, ServerName: q.ServerName, RemoteAddr: q.Peer})
-				if k == nil || err != nil {
-					return nil, err
-				}
-				return &handshake.PSK{Identity: k.Identity, Key: k.Key}, nil
+				return (*handshake.PSK)(k), err
 			}, cancel
 		}
 	}

@@ -209,10 +209,7 @@ func (hs *driver) dropTicket() bool {
 
 // peerInfo is what a session keeps of the association.
 func (e *Engine) peerInfo() *handshake.Info {
-	s := &e.state
-	return &handshake.Info{
-		NegotiatedProtocol: s.NegotiatedProtocol, ServerName: s.ServerName, PeerCertificates: s.PeerCertificates, PSKIdentity: s.PSKIdentity,
-	}
+	return &handshake.Info{NegotiatedProtocol: e.state.NegotiatedProtocol, ServerName: e.state.ServerName, PeerCertificates: e.state.PeerCertificates, PSKIdentity: e.state.PSKIdentity}
 }
 
 // maxSessions is how many unused tickets an association keeps.

@@ -89,7 +89,7 @@ func (p *Config) IssueTicket(nonce byte, at time.Time, r *Resumption, of *Info) 
 // The next hello is as long as this one but for the ticket, and the door has to take
 // it.
 func (p *Config) roomForTicket(h *message.ClientHello, length int, used *offeredPSK) int {
-	if !slices.Contains(h.PSKModes, message.PSKModeDHEKE) && !(p.PSKAlone && slices.Contains(h.PSKModes, message.PSKModeKE)) {
+	if usable := slices.Contains(h.PSKModes, message.PSKModeDHEKE) || p.PSKAlone && slices.Contains(h.PSKModes, message.PSKModeKE); !usable {
 		return 0
 	}
 	room := antechamber.MaxHello - length - pskOverhead
