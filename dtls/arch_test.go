@@ -136,6 +136,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/ring":        {},
 		"internal/roster":      {},
 		"internal/epochs":      {"internal/keys", "internal/suite", "record"},
+		"internal/recordsize":  {"record"},
 		"internal/quotes":      {},
 		"internal/suspicion":   {},
 		"internal/timeout":     {},

@@ -11,6 +11,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
+	"github.com/flightpath-dtls/flightpath/internal/recordsize"
 )
 
 // Engine is one association without any I/O: datagrams and the time go in,
@@ -67,7 +68,7 @@ type Engine struct {
 	secrets    *handshake.Result // of DTLS 1.2, after the handshake, for exporters
 	maxData    int               // SetMaxData, 0: none
 	lastSeq12  uint16            // message_seq of the peer's Finished of DTLS 1.2
-	sizes      recordSizes
+	sizes      recordsize.Limits
 	nextID     uint64
 	dataID     uint64 // ID of the last datagram with data of Write
 	dataSize   int

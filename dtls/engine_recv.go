@@ -109,6 +109,16 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 	}
 }
 
+// exceeds takes the size of the plaintext of an authentic record. RFC 8449, Section 4: one
+// over our limit "MUST generate a fatal "record_overflow" alert".
+func (e *Engine) exceeds(size int) bool {
+	if limit := e.sizes.Excess(size); limit > 0 {
+		e.fail(alert.Errorf(alert.RecordOverflow, "record of %d bytes, RecordSizeLimit is %d", size, limit))
+		return true
+	}
+	return false
+}
+
 // handleContent takes what was in a record.
 func (e *Engine) handleContent(typ record.ContentType, n recordNumber, plaintext []byte) {
 	protected := n.Epoch > 0

@@ -134,6 +134,9 @@ func (d *datagram) room(m *outMessage, s epochs.Sealer) int {
 	return min(d.limit-(len(d.buf)-d.start)-s.Overhead(), d.e.maxContent(m.epoch)) - len(d.shared)
 }
 
+// maxContent is the longest content of a record.
+func (e *Engine) maxContent(epoch uint16) int { return e.sizes.Content(epoch, e.speaks13()) }
+
 // put adds the unsent fragments of message i that fit. It reports whether none is
 // left, so that the next message may follow.
 func (d *datagram) put(i int) bool {
@@ -210,10 +213,8 @@ func (d *datagram) seal(s epochs.Sealer, typ record.ContentType, payload []byte)
 	return true
 }
 
-// seal protects a record and appends it to dst. The keys can protect a limited number
-// of them (RFC 9147, Section 4.5.3). The last one is kept for a close_notify, with which
-// the association ends: keys of DTLS 1.2 change in a new handshake only, and those of
-// DTLS 1.3 should have changed before.
+// seal protects a record and appends it to dst. The last one that the keys can protect
+// (RFC 9147, Section 4.5.3) is kept for a close_notify, with which the association ends.
 func (e *Engine) seal(s epochs.Sealer, dst []byte, typ record.ContentType, payload []byte) ([]byte, recordNumber, error) {
 	if s.Remaining() <= 1 {
 		e.sendAlert(alert.Warning, alert.CloseNotify)

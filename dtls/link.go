@@ -99,7 +99,7 @@ func (hs *driver) VersionAgreed(version uint16) {
 	}
 	e.state.Version = version
 	if version == VersionDTLS13 && e.p.IsClient && e.p.RecordSizeLimit > 0 {
-		e.sizes.await()
+		e.sizes.Await()
 	}
 	e.out.ledger.Enable(version == VersionDTLS13 || version == 0 && e.p.IsClient && e.p.Offers(VersionDTLS13))
 }
@@ -108,4 +108,4 @@ func (hs *driver) AddressProven() { hs.e.path.addressProven(true) }
 
 func (hs *driver) RecallRetry(hello []byte) *handshake.Retry { return hs.e.recallRetry(hello) }
 
-func (hs *driver) LimitRecords(peer uint16) { hs.e.sizes.agree(hs.e.p.RecordSizeLimit, peer) }
+func (hs *driver) LimitRecords(peer uint16) { hs.e.sizes.Agree(hs.e.p.RecordSizeLimit, peer) }

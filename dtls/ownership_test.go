@@ -17,7 +17,7 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "recordSizes", "restartWatch", "sentDatagram", "timer", "tracer", "transmission",
+		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "timer", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "deadline", "ending", "news", "opening", "readQueue", "snapshot", "turn",
 		// Parts of what shares a socket.
@@ -38,6 +38,7 @@ var owned = map[string][]string{
 	},
 	"../internal/door":       {"Fragments", "Job", "Jobs", "ReplyWriter", "load"},
 	"../internal/epochs":     {"Epochs", "readEpoch", "sealEpoch"},
+	"../internal/recordsize": {"Limits"},
 	"../internal/reassembly": {"Joiner", "Message", "partial"},
 	"../internal/quotes":     {"Ring"},
 	"../internal/suspicion":  {"Suspicion"},
