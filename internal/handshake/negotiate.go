@@ -20,8 +20,11 @@ import (
 
 // Pure choices: what both sides can do, in the server's order of preference.
 
-// scsvRenegotiation is a signal among the cipher suites: RFC 5746, Section 3.3.
-const scsvRenegotiation uint16 = 0x00ff
+// Signals among the cipher suites: RFC 5746, Section 3.3; RFC 7507, Section 2.
+const (
+	scsvRenegotiation uint16 = 0x00ff
+	scsvFallback      uint16 = 0x5600
+)
 
 // choice12 is what a DTLS 1.2 server makes of a hello.
 type choice12 struct {

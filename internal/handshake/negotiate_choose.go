@@ -37,7 +37,9 @@ const (
 	noShares    // supported_groups or key_share is missing
 	noGroup     // none in common
 	noShareLeft // none in common that has a share, and no further HelloRetryRequest is allowed
-	noShareSent // the second hello has no share for the group of the HelloRetryRequest
+	noShareSent // the second hello has no share for the group of the HelloRetryRequest, or others too
+	wrongLegacy // legacy_version of a hello of DTLS 1.3
+	fallback    // TLS_FALLBACK_SCSV
 
 	// The Config does not allow what the cookie has as chosen.
 	otherVersion
@@ -48,8 +50,10 @@ const (
 // Alert is what a refusal is answered with.
 func (r Refusal) Alert() alert.Alert {
 	switch r {
-	case noVersion:
+	case noVersion, wrongLegacy:
 		return alert.ProtocolVersion
+	case fallback:
+		return alert.InappropriateFallback // RFC 7507, Section 3
 	case noShares:
 		return alert.MissingExtension // RFC 8446, Section 9.2
 	case noShareSent:
@@ -75,7 +79,11 @@ func (r Refusal) explain(p *Config, v *message.HelloScan, before *Choice) error 
 	case noShareLeft:
 		text = "no share for a group in common"
 	case noShareSent:
-		text = fmt.Sprintf("no share for group %v, which was asked for", before.Group)
+		text = fmt.Sprintf("no share for group %v alone, which was asked for", before.Group)
+	case wrongLegacy:
+		text = fmt.Sprintf("a hello of DTLS 1.3 with legacy_version %s", message.VersionName(v.Version))
+	case fallback:
+		text = fmt.Sprintf("client falls back to DTLS 1.2 (TLS_FALLBACK_SCSV), %s is spoken here", p.versions())
 	case otherVersion:
 		text = fmt.Sprintf("%s was chosen before the cookie, and the Config now allows %s", message.VersionName(before.Version), p.versions())
 	case otherSuite:
@@ -98,16 +106,27 @@ func (p *Config) Choose(v *message.HelloScan, before *Choice) (c Choice, why Ref
 		return c, otherVersion
 	case c.Version == 0:
 		return c, noVersion
+	case c.Version == message.Version12 && p.Offers(message.Version13) && listed(scsvFallback, v.CipherSuites):
+		// RFC 7507, Section 3: "If TLS_FALLBACK_SCSV appears in ClientHello.cipher_suites
+		// and the highest protocol version supported by the server is higher than the
+		// version indicated in ClientHello.client_version, the server MUST respond with a
+		// fatal inappropriate_fallback alert".
+		return c, fallback
 	case c.Version == message.Version12:
 		return c, Accepted
+	case v.Version != message.Version12:
+		return c, wrongLegacy // RFC 9147, Section 5.3: it "MUST be set to {254, 253}"
 	}
 	if before == nil {
-		c.Suite = firstSuite(p.Suites13, v.CipherSuites)
+		c.Suite = p.chooseSuite13(v)
 		if c.Suite == nil {
 			return c, noSuite
 		}
 	} else if c.Suite = before.Suite; !p.usesSuite13(c.Suite.ID) {
 		return c, otherSuite
+	}
+	if v.HasKeyShares != (v.SupportedGroups != nil) {
+		return c, noShares // RFC 8446, Section 9.2: neither is there without the other
 	}
 	why = c.chooseGroup(p.Groups13, v, before)
 	if c.Group == 0 && p.PSKAlone && v.PSK != nil {
@@ -154,7 +173,9 @@ func (c *Choice) askedGroup(groups []kex.Group, v *message.HelloScan, asked kex.
 		if g != asked {
 			continue
 		}
-		if c.Group, c.share = asked, v.Share(uint16(asked)); c.share == nil {
+		// RFC 8446, Section 4.1.2: key_share is replaced "with a list containing a single
+		// KeyShareEntry from the indicated group".
+		if c.Group, c.share = asked, v.Share(uint16(asked)); c.share == nil || len(v.KeyShares) != 4+len(c.share) {
 			return noShareSent
 		}
 		return Accepted
@@ -189,16 +210,32 @@ func isLegacy12(version uint16) bool {
 	return version>>8 == message.Version12>>8 && message.VersionAtLeast(version, message.Version12)
 }
 
-// firstSuite is the first suite of one list that is in the other, two bytes each.
-func firstSuite(ours []*suite.Suite, theirs []byte) *suite.Suite {
-	for _, s := range ours {
-		for i := 0; i+1 < len(theirs); i += 2 {
-			if binary.BigEndian.Uint16(theirs[i:]) == s.ID {
-				return s
-			}
+// chooseSuite13 is our first suite that the hello offers. A pre-shared key belongs to one
+// hash (RFC 8446, Section 4.2.11): a server without certificates prefers suites of
+// externalHash, another one those of a hash that a binder of the hello has the length
+// of, if it may know a key.
+func (p *Config) chooseSuite13(v *message.HelloScan) (first *suite.Suite) {
+	mayKnow := v.PSK != nil && (p.ServerPSK != nil || p.Tickets != nil)
+	for _, s := range p.Suites13 {
+		switch {
+		case !listed(s.ID, v.CipherSuites):
+		case p.Certified && (!mayKnow || v.HasBinder(s.Hash.Size())), !p.Certified && s.Hash == externalHash:
+			return s
+		case first == nil:
+			first = s
 		}
 	}
-	return nil
+	return first
+}
+
+// listed reports whether a list of two bytes each has a number.
+func listed(id uint16, list []byte) bool {
+	for ; len(list) >= 2; list = list[2:] {
+		if binary.BigEndian.Uint16(list) == id {
+			return true
+		}
+	}
+	return false
 }
 
 // describeVersions names what a hello offers.

@@ -81,6 +81,21 @@ func (s *HelloScan) Share(group uint16) []byte {
 	return nil
 }
 
+// HasBinder reports whether pre_shared_key has a binder of that many bytes, which is the size of the hash of its key.
+func (s *HelloScan) HasBinder(size int) bool {
+	psk := cryptobyte.String(s.PSK)
+	var identities, binders, binder cryptobyte.String
+	if !psk.ReadUint16LengthPrefixed(&identities) || !psk.ReadUint16LengthPrefixed(&binders) {
+		return false
+	}
+	for binders.ReadUint8LengthPrefixed(&binder) {
+		if len(binder) == size {
+			return true
+		}
+	}
+	return false
+}
+
 // Fixed are the byte ranges of the body that the ClientHello after a HelloRetryRequest must repeat, in order. RFC 8446,
 // Section 4.1.2: "the client MUST send the same ClientHello without modification", except for key_share, early_data,
 // cookie, pre_shared_key and padding. The cookie field of DTLS 1.2 is left out, too: RFC 9147, Section 5.3 has no use for
