@@ -94,3 +94,29 @@ func TestLongPSK(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyIdentity: an empty PSK identity is legal in DTLS 1.2 (RFC 4279, Section 2), and
+// DTLS 1.3 cannot offer it (RFC 8446, Section 4.2.11). A client that has no other key
+// offers DTLS 1.2 alone, so that a server of both versions serves it, too.
+func TestEmptyIdentity(t *testing.T) {
+	for _, newest := range []uint16{VersionDTLS12, VersionDTLS13} {
+		client, server := pskConfigs()
+		client.CipherSuites, server.CipherSuites = nil, nil
+		client.MaxVersion, server.MaxVersion = 0, newest
+		key := []byte("0123456789abcdef")
+		client.ClientPSK = func(context.Context, ClientPSKInfo) ([]PSK, error) { return []PSK{{Key: key}}, nil }
+		server.Certificates = nil
+		server.ServerPSK = func(_ context.Context, info ServerPSKInfo) (*PSK, error) {
+			if len(info.Identity) > 0 {
+				return nil, nil
+			}
+			return &PSK{Key: key}, nil
+		}
+		s := newSim(t, client, server)
+		s.handshake()
+		s.echo("without an identity")
+		if v := s.eng[clientSide].ConnectionState().Version; v != VersionDTLS12 {
+			t.Errorf("version %04x", v)
+		}
+	}
+}

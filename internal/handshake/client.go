@@ -19,9 +19,15 @@ import (
 // StartClient sends the first hello.
 func StartClient(hs *Handshake) (err error) {
 	var psks []offeredPSK
-	if hs.Config.Offers(message.Version13) {
-		if psks, err = hs.Config.offeredPSKs(hs.now()); err != nil {
+	if p := hs.Config; p.Offers(message.Version13) {
+		if psks, err = p.offeredPSKs(hs.now()); err != nil {
 			return err
+		}
+		if len(psks) == 0 && !p.UsesCertificates() && p.Offers(message.Version12) {
+			// The keys are for DTLS 1.2 alone: a server that chose DTLS 1.3 could not go on.
+			older := *p
+			older.MaxVersion = message.Version12
+			hs.adopt(&older)
 		}
 	}
 	return hs.sendFirstHello(psks)
@@ -239,7 +245,9 @@ func (s awaitServerHello) verify(hs *Handshake, m *message.HelloVerifyRequest, i
 	// RFC 6347, Section 4.2.1: neither the first hello nor the
 	// HelloVerifyRequest is part of the handshake's hashes.
 	hs.transcript.Reset()
-	if err := hs.addHello(&hello, s.psks); err != nil {
+	// Byte for byte the hello before but for the cookie, binders included: the cookie may
+	// cover all of it, and who verifies this one chooses DTLS 1.2, which has no binders.
+	if err := hs.add(&hello); err != nil {
 		return nil, err
 	}
 	s.hello = &hello

@@ -40,6 +40,9 @@ func (p *Config) offeredPSKs(now time.Time) (list []offeredPSK, err error) {
 		list = append(list, offeredPSK{identity: s.Ticket, key: s.Secret, hash: s.suite.Hash, session: s})
 	}
 	for _, k := range psks {
+		if len(k.Identity) == 0 && p.Offers(message.Version12) {
+			continue // legal in DTLS 1.2 alone (RFC 4279, Section 2)
+		}
 		if len(k.Key) == 0 || len(k.Key) > maxPSK || len(k.Identity) == 0 || len(k.Identity) > maxIdentity13 {
 			return nil, ErrBadPSK
 		}
