@@ -248,6 +248,7 @@ func TestHelloInfo(t *testing.T) {
 			certified(client, server)
 			server.CallbackTimeout = 3 * time.Second
 			chain := &server.Certificates[0]
+			server.Certificates = nil // else they come first, without server_name
 			server.GetConfigForClient = func(info *tls.ClientHelloInfo) (*Config, error) {
 				check(info.Context())
 				mu.Lock()

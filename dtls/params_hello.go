@@ -37,6 +37,7 @@ func (p *params) wrapHello(c *Config) {
 			if p.Tickets != nil && resolved.Tickets != nil && !resolved.Tickets.IsSet() {
 				resolved.Tickets = p.Tickets
 			}
+			resolved.OfClient = true
 			return &resolved.Config, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -51,6 +52,49 @@ func choose(cert *tls.Certificate, peer, own []Scheme, fits fitRule) (Scheme, er
 		return s, nil
 	}
 	return 0, alert.Errorf(alert.HandshakeFailure, "no signature scheme in common for our %s key", describe(pub))
+}
+
+// ChainSuits reports whether a peer that verifies signatures of these schemes can verify
+// all that are in the chain. Those of certificates that are self-signed are not checked
+// (RFC 8446, Section 4.4.2.2). An ECDSA scheme stands for its hash alone here.
+func ChainSuits(cert *tls.Certificate, peer []Scheme) bool {
+	for _, der := range cert.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return false
+		}
+		if bytes.Equal(c.RawIssuer, c.RawSubject) {
+			continue
+		}
+		if !slices.ContainsFunc(peer, func(s Scheme) bool { return slices.Contains(certifiedBy[c.SignatureAlgorithm], s) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// certifiedBy are the schemes that a signature in a certificate may be of. The key of an
+// issuer for RSASSA-PSS may be of either kind.
+var certifiedBy = map[x509.SignatureAlgorithm][]Scheme{
+	x509.SHA1WithRSA:      {tls.PKCS1WithSHA1},
+	x509.SHA256WithRSA:    {tls.PKCS1WithSHA256},
+	x509.SHA384WithRSA:    {tls.PKCS1WithSHA384},
+	x509.SHA512WithRSA:    {tls.PKCS1WithSHA512},
+	x509.SHA256WithRSAPSS: {tls.PSSWithSHA256, PSSKeyWithSHA256},
+	x509.SHA384WithRSAPSS: {tls.PSSWithSHA384, PSSKeyWithSHA384},
+	x509.SHA512WithRSAPSS: {tls.PSSWithSHA512, PSSKeyWithSHA512},
+	x509.ECDSAWithSHA1:    {tls.ECDSAWithSHA1},
+	x509.ECDSAWithSHA256:  {tls.ECDSAWithP256AndSHA256},
+	x509.ECDSAWithSHA384:  {tls.ECDSAWithP384AndSHA384},
+	x509.ECDSAWithSHA512:  {tls.ECDSAWithP521AndSHA512},
+	x509.PureEd25519:      {tls.Ed25519},
+}
+
+// CheckKey reports why a certificate of ours cannot be used: it cannot be parsed, or its
+// private key is another's.
+func CheckKey(cert *tls.Certificate) error {
+	_, err := publicKeyOf(cert)
+	return err
 }
 
 // SchemesFor returns those of own that a key can make, in the same order.

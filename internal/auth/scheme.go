@@ -47,6 +47,9 @@ func DefaultSchemes() []Scheme {
 // Supported reports whether this package can sign and verify with s.
 func Supported(s Scheme) bool { return methodOf(s).kind != 0 }
 
+// IsRSA reports whether s is for RSA keys of any kind.
+func IsRSA(s Scheme) bool { return methodOf(s).kind >= kindPKCS1 }
+
 // method is how a scheme signs.
 type method struct {
 	kind kind

@@ -274,9 +274,9 @@ func offersGroup(h *message.ClientHello, group uint16) bool {
 
 // chooseClientCertificate answers a server's request, by the rules of the
 // version: GetClientCertificate first, then what fits of Certificates, nil if
-// nothing fits.
+// nothing fits. certified are the schemes that the server verifies in certificates.
 func chooseClientCertificate(
-	p *Config, info *tls.CertificateRequestInfo,
+	p *Config, info *tls.CertificateRequestInfo, certified []uint16,
 	choose func(cert *tls.Certificate, peer, own []auth.Scheme) (auth.Scheme, error),
 ) (*tls.Certificate, auth.Scheme, error) {
 	if get := p.GetClientCertificate; get != nil {
@@ -293,12 +293,20 @@ func chooseClientCertificate(
 		}
 		return cert, scheme, nil
 	}
+	var best *tls.Certificate
+	var with auth.Scheme
 	for i := range p.Certificates {
 		cert := &p.Certificates[i]
 		scheme, err := choose(cert, info.SignatureSchemes, p.Schemes)
-		if err == nil && info.SupportsCertificate(cert) == nil {
+		if err != nil || info.SupportsCertificate(cert) != nil {
+			continue
+		}
+		if len(p.Certificates) == 1 || auth.ChainSuits(cert, schemesOf(certified)) {
 			return cert, scheme, nil
 		}
+		if best == nil {
+			best, with = cert, scheme
+		}
 	}
-	return nil, 0, nil
+	return best, with, nil
 }

@@ -286,8 +286,21 @@ func (s awaitServerHelloDone12) certificate(hs *Handshake) (*tls.Certificate, au
 		return nil, 0, nil
 	}
 	return chooseClientCertificate(hs.Config, &tls.CertificateRequestInfo{
-		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOf(s.request.SignatureSchemes), Version: tls.VersionTLS12,
-	}, auth.ChooseScheme)
+		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOfTypes(s.request), Version: tls.VersionTLS12,
+	}, s.request.SignatureSchemes, auth.ChooseScheme)
+}
+
+// schemesOfTypes are the schemes of a CertificateRequest for keys of its
+// certificate_types. RFC 5246, Section 7.4.6: "The end-entity certificate's public key [...]
+// MUST be compatible with the certificate types listed in CertificateRequest"; RFC 8422,
+// Section 5.5 has ecdsa_sign for Ed25519, too.
+func schemesOfTypes(m *message.CertificateRequest) []auth.Scheme {
+	return slices.DeleteFunc(schemesOf(m.SignatureSchemes), func(s auth.Scheme) bool {
+		if auth.IsRSA(s) {
+			return !slices.Contains(m.CertificateTypes, rsaSign)
+		}
+		return !slices.Contains(m.CertificateTypes, ecdsaSign)
+	})
 }
 
 // addCertificateVerify signs everything so far (RFC 5246, Section 7.4.8).

@@ -434,9 +434,13 @@ func (s awaitServerFinished13) Take(hs *Handshake, in Received) (State, error) {
 // addCertificate answers the server's request, perhaps with an empty chain
 // (RFC 8446, Section 4.4.2).
 func (s awaitServerFinished13) addCertificate(hs *Handshake) error {
+	certified := s.request.SignatureSchemesCert
+	if certified == nil {
+		certified = s.request.SignatureSchemes // RFC 8446, Section 4.2.3
+	}
 	cert, scheme, err := chooseClientCertificate(hs.Config, &tls.CertificateRequestInfo{
 		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOf(s.request.SignatureSchemes), Version: tls.VersionTLS13,
-	}, auth.ChooseScheme13)
+	}, certified, auth.ChooseScheme13)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type Config struct {
 	Certificates         []tls.Certificate
 	GetCertificate       func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	OfClient             bool                                                     // GetConfigForClient has returned it
 	ForClient            func(*tls.ClientHelloInfo, HelloSource) (*Config, error) // nil, nil: this one
 	ClientAuth           tls.ClientAuthType
 	Roots                *x509.CertPool // that verify the peer

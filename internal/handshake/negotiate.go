@@ -35,7 +35,9 @@ type choice12 struct {
 	alpn   string
 }
 
-// choose12 answers a hello out of params, or with the alert of its refusal.
+// choose12 answers a hello out of params, or with the alert of its refusal. Suites that
+// cannot be served are passed over: RFC 5246, Section 7.4.1.3 has the server select one of
+// the list, and a certificate may fit none where a pre-shared key does.
 func choose12(p *Config, h *message.ClientHello, certFor func() (*tls.Certificate, error)) (choice12, error) {
 	var c choice12
 	var err error
@@ -44,12 +46,13 @@ func choose12(p *Config, h *message.ClientHello, certFor func() (*tls.Certificat
 	}
 	c.group = chooseGroup(p.Groups, h)
 	var why []string
+	var uncertified error // why there is no certificate
 	for _, s := range p.Suites {
 		if !slices.Contains(h.CipherSuites, s.ID) {
 			continue
 		}
 		if s.UsesECDHE() && c.group == 0 {
-			why = append(why, "no shared group for "+s.Name)
+			why = append(why, "no shared group for "+s.Name+" (CurvePreferences)")
 			continue
 		}
 		c.suite = s
@@ -57,19 +60,27 @@ func choose12(p *Config, h *message.ClientHello, certFor func() (*tls.Certificat
 			if !s.UsesECDHE() {
 				c.group = 0
 			}
+			c.cert, c.scheme = nil, 0
 			return c, nil
 		}
-		if c.cert == nil {
-			if c.cert, err = certFor(); err != nil {
-				return c, err
+		if c.cert == nil && uncertified == nil {
+			c.cert, uncertified = certFor()
+			if uncertified != nil && alert.Of(uncertified) == alert.InternalError {
+				return c, uncertified
 			}
+		}
+		if uncertified != nil {
+			continue
 		}
 		if c.scheme, err = schemeFor(c.cert, s, p, h); err == nil {
 			return c, nil
 		}
 		why = append(why, s.Name+": "+err.Error())
 	}
-	if len(why) == 0 {
+	switch {
+	case uncertified != nil:
+		return c, uncertified
+	case len(why) == 0:
 		return c, alert.Errorf(alert.HandshakeFailure, "no cipher suite in common: %s", describeSuites(h.CipherSuites))
 	}
 	return c, alert.Errorf(alert.HandshakeFailure, "no usable cipher suite in common: %s", strings.Join(why, "; "))
@@ -132,7 +143,7 @@ func schemeFor(cert *tls.Certificate, s *suite.Suite, p *Config, h *message.Clie
 		return 0, alert.Errorf(alert.HandshakeFailure, "the certificate's key is of another kind")
 	}
 	if k, ok := pub.(*ecdsa.PublicKey); ok && h.SupportedGroups != nil && !slices.Contains(h.SupportedGroups, uint16(curveID(k))) {
-		return 0, alert.Errorf(alert.HandshakeFailure, "the peer does not know the certificate's curve")
+		return 0, alert.Errorf(alert.HandshakeFailure, "the peer's groups are without the curve of the certificate, which RFC 8422, Section 5.1.1 asks for; its CurvePreferences must name %v", curveID(k))
 	}
 	return auth.ChooseScheme(cert, schemesOf(h.SignatureSchemes), p.Schemes)
 }
@@ -215,26 +226,41 @@ func chooseCertificate(p *Config, h *message.ClientHello) *tls.Certificate {
 	})
 }
 
-// bestCertificate is the first usable chain, one that names the host before
-// others.
-func bestCertificate(p *Config, h *message.ClientHello, usable func(*tls.Certificate) bool) *tls.Certificate {
-	var fits *tls.Certificate
+// bestCertificate is the first usable chain: one that names the host before others, then
+// one whose signatures the peer can verify (RFC 8446, Section 4.4.2.2).
+func bestCertificate(p *Config, h *message.ClientHello, usable func(*tls.Certificate) bool) (best *tls.Certificate) {
+	verifies := h.SignatureSchemesCert
+	if verifies == nil {
+		verifies = h.SignatureSchemes // RFC 8446, Section 4.2.3
+	}
+	most := -1
 	for i := range p.Certificates {
 		cert := &p.Certificates[i]
 		if !usable(cert) {
 			continue
 		}
-		if h.ServerName == "" {
+		if len(p.Certificates) == 1 {
 			return cert
 		}
-		if leaf := leafOf(cert); leaf != nil && leaf.VerifyHostname(h.ServerName) == nil {
-			return cert
+		rank := 0
+		if leaf := leafOf(cert); h.ServerName == "" || leaf != nil && leaf.VerifyHostname(h.ServerName) == nil {
+			rank = 2
 		}
-		if fits == nil {
-			fits = cert
+		if auth.ChainSuits(cert, schemesOf(verifies)) {
+			rank++
+		}
+		if rank > most {
+			best, most = cert, rank
 		}
 	}
-	return fits
+	return best
+}
+
+// choosesByName reports whether server_name can have had a part in what a server chose.
+// RFC 6066, Section 3: it then "SHALL include an extension of type "server_name" in the
+// (extended) server hello".
+func (p *Config) choosesByName() bool {
+	return len(p.Certificates) > 1 || p.GetCertificate != nil || p.ServerPSK != nil || p.ForClient != nil || p.OfClient
 }
 
 func leafOf(cert *tls.Certificate) *x509.Certificate {

@@ -42,7 +42,8 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 
 // certificateFor calls GetCertificate, then chooses from Certificates.
 func certificateFor(p *Config, h *message.ClientHello, choose func(*Config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
-	if p.GetCertificate != nil {
+	// As in crypto/tls: without server_name Certificates come first.
+	if p.GetCertificate != nil && (len(p.Certificates) == 0 || h.ServerName != "") {
 		cert, err := p.GetCertificate(HelloInfo(h))
 		if err != nil {
 			return nil, alert.Hook(alert.InternalError, "GetCertificate", err)
@@ -77,6 +78,7 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 		ExtendedMasterSecret: h.ExtendedMasterSecret && p.EMS != EMSDisabled,
 		// RFC 5746, Section 3.6: in answer to the extension and to the SCSV.
 		HasRenegotiationInfo: h.HasRenegotiationInfo || slices.Contains(h.CipherSuites, scsvRenegotiation),
+		ServerNameAck:        h.ServerName != "" && p.choosesByName(),
 		ALPN:                 c.alpn,
 	}
 	if err := p.random(sh.Random[:]); err != nil {

@@ -101,7 +101,7 @@ func answerHello13(
 // sendServerFlight13 adds what is encrypted (RFC 8446, Sections 4.3 and 4.4).
 func (hs *Handshake) sendServerFlight13(n *negotiated13, h *message.ClientHello, c choice13) (State, error) {
 	p := hs.Config
-	ee := &message.EncryptedExtensions{ALPN: c.alpn}
+	ee := &message.EncryptedExtensions{ALPN: c.alpn, ServerNameAck: h.ServerName != "" && p.choosesByName()}
 	if h.RecordSizeLimit > 0 {
 		ee.RecordSizeLimit = hs.recordSizeLimit(record.MaxPlaintext + 1)
 		hs.link.LimitRecords(h.RecordSizeLimit)
