@@ -26,10 +26,12 @@ type Config struct {
 	// fronts. Default: time.Now. An Engine uses the now of its caller.
 	Time func() time.Time
 
-	// Certificates are the chains to authenticate with; the first one that
-	// fits the peer's hello is sent.
+	// Certificates are the chains to authenticate with. Of those that fit the suites,
+	// groups and signature schemes of the peer one for its server_name comes first, then
+	// one whose signatures it can verify. OCSPStaple and SCTs are not used.
 	Certificates []tls.Certificate
-	// GetCertificate chooses a server's chain, before Certificates. The version
+	// GetCertificate chooses a server's chain, before Certificates; as in crypto/tls not
+	// for a client without server_name, if there are Certificates. The version
 	// numbers in its argument are those of TLS (0x0304, 0x0303), so that its helper
 	// methods work. It may block; the handshake waits.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -62,8 +64,8 @@ type Config struct {
 	// server's certificate; names, not addresses, go into the hello (RFC 6066,
 	// Section 3). Dial fills it in from the address.
 	ServerName string
-	// InsecureSkipVerify makes a client accept any certificate. For tests, or
-	// with VerifyPeerCertificate or VerifyConnection.
+	// InsecureSkipVerify makes a client accept any certificate whose KeyUsage allows
+	// signatures. For tests, or with VerifyPeerCertificate or VerifyConnection.
 	InsecureSkipVerify bool
 	// VerifyPeerCertificate is called after the normal verification, with no
 	// verified chains if that was skipped, and without certificates for a client
@@ -86,7 +88,8 @@ type Config struct {
 	CipherSuites []uint16
 	// CurvePreferences in order. Default: X25519MLKEM768, X25519, P-256, P-384,
 	// P-521, SecP256r1MLKEM768, SecP384r1MLKEM1024; DTLS 1.2 has no use for the
-	// hybrid ones.
+	// hybrid ones. There X25519 alone excludes ECDSA certificates of a server on P-256, with
+	// handshake_failure (RFC 8422, Section 5.1.1).
 	// In FIPS 140-only mode X25519 without ML-KEM is left out, and naming it is an
 	// error.
 	CurvePreferences []tls.CurveID
@@ -94,8 +97,8 @@ type Config struct {
 	RequirePQ bool
 	// Hello chooses the size of the first ClientHello of DTLS 1.3. Default: HelloAuto.
 	Hello HelloMode
-	// SignatureSchemes that are offered, accepted and used, in order. Default:
-	// ECDSA, Ed25519, RSA-PSS and RSA-PKCS1 with SHA-2.
+	// SignatureSchemes that are offered and accepted, in order; of them the first in the
+	// peer's order is used. Default: ECDSA, Ed25519, RSA-PSS and RSA-PKCS1 with SHA-2.
 	SignatureSchemes []tls.SignatureScheme
 	// MinVersion and MaxVersion are VersionDTLS12, VersionDTLS13 or 0. Default:
 	// DTLS 1.2 and DTLS 1.3. The numbers count down.

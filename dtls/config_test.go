@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"math/big"
 	"strings"
 	"testing"
@@ -92,6 +94,24 @@ func TestBadConfigs(t *testing.T) {
 			c.Certificates = certs(ec)
 			c.Certificates[0].PrivateKey = "no key"
 		}, "Certificates[0]: PrivateKey of type string cannot sign"},
+		{"a name that is not ASCII", func(c *Config) { c.ServerName = "b\u00fccher.example" }, nil, "ServerName \"b\u00fccher.example\" cannot be sent"},
+		{"a long name", func(c *Config) { c.ServerName = strings.Repeat("a.", 127) + "aa" }, nil, "ServerName of 256 bytes cannot be sent"},
+		{"too many authorities", nil, func(c *Config) {
+			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+			name := pkix.RDNSequence{{{Type: []int{2, 5, 4, 3}, Value: strings.Repeat("a", 60000)}}, {{Type: []int{2, 5, 4, 3}, Value: strings.Repeat("b", 6000)}}}
+			raw, err := asn1.Marshal(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.ClientCAs.AddCert(&x509.Certificate{Raw: []byte{1}, RawSubject: raw})
+		}, "ClientCAs have names of "},
+		{"hybrid groups in DTLS 1.2", func(c *Config) { c.CurvePreferences, c.MaxVersion = []tls.CurveID{tls.X25519MLKEM768}, VersionDTLS12 }, func(c *Config) {
+			c.CurvePreferences, c.MaxVersion = []tls.CurveID{tls.X25519MLKEM768}, VersionDTLS12
+		}, "CurvePreferences names post-quantum groups alone"},
+		{"an empty identity in DTLS 1.3", func(c *Config) {
+			c.MinVersion = VersionDTLS13
+			c.ClientPSK = func(context.Context, ClientPSKInfo) ([]PSK, error) { return []PSK{{Key: []byte("key")}}, nil }
+		}, nil, "identities have 1 to"},
 		{"a certificate that does not parse", func(c *Config) { c.Certificates = negativeSerial(t) }, func(c *Config) { c.Certificates = negativeSerial(t) }, "Certificates[0]: our certificate: x509: negative serial number"},
 		{"a key that no scheme fits", func(c *Config) { c.Certificates = selfSigned(t, elliptic.P224()) }, func(c *Config) { c.Certificates = selfSigned(t, elliptic.P224()) }, "Certificates[0]: no signature scheme fits a key of type ECDSA P-224"},
 		{"the key of another certificate", func(c *Config) {

@@ -102,15 +102,13 @@ func (e *Engine) handleUnified(u record.Unified, raw []byte) {
 		return
 	}
 	e.opened13(n)
-	size := len(u.Body) - opener.AEAD().TagLen() // padding counts
-	if !e.exceeds(size) {
+	if size := len(u.Body) - opener.AEAD().TagLen(); !e.exceeds(size) { // padding counts
 		e.handleContent(typ, n, plaintext)
 		e.exceeds(size) // if the record had the record_size_limit of the peer
 	}
 }
 
-// exceeds takes the size of the plaintext of an authentic record. RFC 8449, Section 4: one
-// over our limit "MUST generate a fatal "record_overflow" alert".
+// exceeds: RFC 8449, Section 4 has plaintext over our limit answered with record_overflow.
 func (e *Engine) exceeds(size int) bool {
 	if limit := e.sizes.Excess(size); limit > 0 {
 		e.fail(alert.Errorf(alert.RecordOverflow, "record of %d bytes, RecordSizeLimit is %d", size, limit))
@@ -183,9 +181,8 @@ func (e *Engine) recognizes(datagram []byte) bool {
 
 // versionFits judges the version of a record once DTLS 1.2 is agreed on. RFC 9147,
 // Section 4: in DTLS 1.3 legacy_record_version "MUST be ignored for all purposes", so
-// before the agreement it is ignored, too. RFC 5246, Appendix E.1: servers "MUST accept
-// any value {03,XX} as the record layer version number for ClientHello"; in DTLS that
-// is {254,XX}. A client that repeats its hello does not know yet what was agreed.
+// before the agreement it is ignored, too. RFC 5246, Appendix E.1 has servers accept any
+// minor version with a ClientHello, which a client may repeat.
 func (e *Engine) versionFits(h record.Header) bool {
 	repeats := !e.p.IsClient && e.handshaking() && h.Epoch == 0 && h.Version>>8 == VersionDTLS12>>8
 	return e.state.Version != VersionDTLS12 || h.Version == VersionDTLS12 || repeats

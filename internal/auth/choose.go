@@ -90,13 +90,6 @@ var certifiedBy = map[x509.SignatureAlgorithm][]Scheme{
 	x509.PureEd25519:      {tls.Ed25519},
 }
 
-// CheckKey reports why a certificate of ours cannot be used: it cannot be parsed, or its
-// private key is another's.
-func CheckKey(cert *tls.Certificate) error {
-	_, err := publicKeyOf(cert)
-	return err
-}
-
 // SchemesFor returns those of own that a key can make, in the same order.
 func SchemesFor(pub crypto.PublicKey, own []Scheme) []Scheme {
 	return fitRule(fits).among(pub, own)

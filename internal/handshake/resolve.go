@@ -178,6 +178,9 @@ func (p *Config) resolveGroups(c *Settings) error {
 		}
 	}
 	p.Groups = kex.For12(p.Groups13)
+	if len(p.Groups) == 0 && !p.Offers(message.Version13) && !slices.ContainsFunc(p.Suites, func(s *suite.Suite) bool { return !s.UsesECDHE() }) {
+		return errors.New("CurvePreferences names post-quantum groups alone, and DTLS 1.2 has none: add one such as X25519, or allow DTLS 1.3 with MaxVersion")
+	}
 	p.SmallHello = c.Hello == SmallHello || c.Hello == AutoHello && p.Offers(message.Version12) && !c.AddressProven
 	return nil
 }
@@ -201,7 +204,23 @@ func (p *Config) resolveCredentials(c *Settings) error {
 		if p.UsesCertificates() && p.ServerName == "" && !p.SkipVerify {
 			return errors.New("a client needs ServerName to verify the server by, or InsecureSkipVerify")
 		}
+		host := hostName(p.ServerName)
+		if why := message.HostNameFault(host); why != "" {
+			return misuse("ServerName %q cannot be sent: a name %s (RFC 6066, Section 3)", p.ServerName, why)
+		}
+		if len(host) > maxHostName {
+			return misuse("ServerName of %d bytes cannot be sent: a name has at most %d", len(host), maxHostName)
+		}
 		return nil
+	}
+	if p.ClientAuth >= tls.RequestClientCert {
+		size := 0
+		for _, name := range p.authorities() {
+			size += 2 + len(name)
+		}
+		if size > maxAuthorities {
+			return misuse("ClientCAs have names of %d bytes together: a CertificateRequest has room for %d", size, maxAuthorities)
+		}
 	}
 	if !p.UsesCertificates() || p.GetCertificate != nil || p.ForClient != nil {
 		return nil
@@ -233,6 +252,13 @@ func (p *Config) resolveALPN(c *Settings) error {
 	}
 	return nil
 }
+
+// Sizes in bytes. A DNS name has at most 255 (RFC 1035, Section 2.3.4). The authorities of a
+// CertificateRequest share 2^16 with its other extensions (RFC 8446, Section 4.3.2).
+const (
+	maxHostName    = 255
+	maxAuthorities = 1<<16 - 256
+)
 
 // misuse is an error whose text begins with the name of a field.
 func misuse(format string, args ...any) error { return fmt.Errorf(format, args...) }

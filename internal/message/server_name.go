@@ -39,6 +39,9 @@ func appendServerName(w *writer, host string) {
 	})
 }
 
+// HostNameFault says what keeps a name from being sent in server_name, or "".
+func HostNameFault(host string) string { return hostNameFault([]byte(host)) }
+
 // hostNameFault says what is wrong with a host name, or "". RFC 6066, Section 3: a HostName is "represented as a byte
 // string using ASCII encoding without a trailing dot". Control characters, NUL among them, name no host and would
 // travel on into logs and look-ups, so they end here. Whether the name is an IP address, which the RFC does not allow
