@@ -55,80 +55,118 @@ func failures() []failure {
 		client.Certificates, server.ClientAuth = server.Certificates, tls.RequireAndVerifyClientCert
 	}
 	return []failure{
-		{cause: "wrong pre-shared key", finder: serverSide, alert: of(alert.DecryptError), slow12: true, words: "pre-shared key",
-			make: func(client, server *Config) { psk(client, server, "me", "wrong") }},
-		{cause: "unknown identity", finder: serverSide, alert: of(alert.DecryptError), slow12: true, words: "pre-shared key",
-			make: func(client, server *Config) { psk(client, server, "nobody", "right") }},
-		{cause: "no protocol in common", finder: serverSide, alert: of(alert.NoApplicationProtocol), words: "coap",
+		{
+			cause: "wrong pre-shared key", finder: serverSide, alert: of(alert.DecryptError), slow12: true, words: "pre-shared key",
+			make: func(client, server *Config) { psk(client, server, "me", "wrong") },
+		},
+		{
+			cause: "unknown identity", finder: serverSide, alert: of(alert.DecryptError), slow12: true, words: "pre-shared key",
+			make: func(client, server *Config) { psk(client, server, "nobody", "right") },
+		},
+		{
+			cause: "no protocol in common", finder: serverSide, alert: of(alert.NoApplicationProtocol), words: "coap",
 			make: func(client, server *Config) {
 				client.NextProtos, server.NextProtos = []string{"coap"}, []string{"mqtt"}
-			}},
-		{cause: "no suite in common", finder: serverSide, alert: of(alert.HandshakeFailure), words: "suite",
+			},
+		},
+		{
+			cause: "no suite in common", finder: serverSide, alert: of(alert.HandshakeFailure), words: "suite",
 			make: func(client, server *Config) {
 				client.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_AES_128_GCM_SHA256}
 				server.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_AES_256_GCM_SHA384}
-			}},
-		{cause: "no group in common", finder: serverSide, alert: of(alert.HandshakeFailure), words: "group",
+			},
+		},
+		{
+			cause: "no group in common", finder: serverSide, alert: of(alert.HandshakeFailure), words: "group",
 			make: func(client, server *Config) {
 				client.CurvePreferences, server.CurvePreferences = []tls.CurveID{tls.CurveP384, tls.CurveP256}, []tls.CurveID{tls.X25519}
-			}},
-		{cause: "the server has DTLS 1.3 alone", finder: serverSide, words: "version",
+			},
+		},
+		{
+			cause: "the server has DTLS 1.3 alone", finder: serverSide, words: "version",
 			alert: map[uint16]Alert{VersionDTLS12: alert.ProtocolVersion},
-			make:  func(_, server *Config) { server.MinVersion, server.MaxVersion = VersionDTLS13, VersionDTLS13 }},
-		{cause: "unknown authority of the server", finder: clientSide, alert: of(alert.UnknownCA), words: "unknown authority",
-			make: func(client, _ *Config) { client.RootCAs = other.Pool() }},
-		{cause: "expired certificate of the server", finder: clientSide, alert: of(alert.CertificateExpired), words: "expired",
+			make:  func(_, server *Config) { server.MinVersion, server.MaxVersion = VersionDTLS13, VersionDTLS13 },
+		},
+		{
+			cause: "unknown authority of the server", finder: clientSide, alert: of(alert.UnknownCA), words: "unknown authority",
+			make: func(client, _ *Config) { client.RootCAs = other.Pool() },
+		},
+		{
+			cause: "expired certificate of the server", finder: clientSide, alert: of(alert.CertificateExpired), words: "expired",
 			make: func(client, server *Config) {
 				at := server.Certificates[0].Leaf.NotAfter.Add(time.Hour)
 				client.Time = func() time.Time { return at }
-			}},
-		{cause: "another name of the server", finder: clientSide, alert: of(alert.BadCertificate), words: "elsewhere",
-			make: func(client, _ *Config) { client.ServerName = "elsewhere.example" }},
-		{cause: "refused by the client's VerifyPeerCertificate", finder: clientSide, alert: of(alert.BadCertificate), words: "not today",
+			},
+		},
+		{
+			cause: "another name of the server", finder: clientSide, alert: of(alert.BadCertificate), words: "elsewhere",
+			make: func(client, _ *Config) { client.ServerName = "elsewhere.example" },
+		},
+		{
+			cause: "refused by the client's VerifyPeerCertificate", finder: clientSide, alert: of(alert.BadCertificate), words: "not today",
 			make: func(client, _ *Config) {
 				client.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error { return errors.New("not today") }
-			}},
-		{cause: "refused by the client's VerifyConnection", finder: clientSide, alert: of(alert.BadCertificate), words: "not today",
-			make: func(client, _ *Config) { client.VerifyConnection = refuse }},
-		{cause: "refused by the server's VerifyConnection", finder: serverSide, alert: of(alert.BadCertificate), words: "not today",
-			make: func(_, server *Config) { server.VerifyConnection = refuse }},
-		{cause: "GetConfigForClient fails", finder: serverSide, alert: of(alert.InternalError), words: "not today",
+			},
+		},
+		{
+			cause: "refused by the client's VerifyConnection", finder: clientSide, alert: of(alert.BadCertificate), words: "not today",
+			make: func(client, _ *Config) { client.VerifyConnection = refuse },
+		},
+		{
+			cause: "refused by the server's VerifyConnection", finder: serverSide, alert: of(alert.BadCertificate), words: "not today",
+			make: func(_, server *Config) { server.VerifyConnection = refuse },
+		},
+		{
+			cause: "GetConfigForClient fails", finder: serverSide, alert: of(alert.InternalError), words: "not today",
 			make: func(_, server *Config) {
 				server.GetConfigForClient = func(*tls.ClientHelloInfo) (*Config, error) { return nil, errors.New("not today") }
-			}},
-		{cause: "the server's key does not sign", finder: serverSide, alert: of(alert.InternalError), words: "the token is away",
+			},
+		},
+		{
+			cause: "the server's key does not sign", finder: serverSide, alert: of(alert.InternalError), words: "the token is away",
 			make: func(_, server *Config) {
 				c := server.Certificates[0]
 				c.PrivateKey = brokenSigner{c.PrivateKey.(crypto.Signer)}
 				server.Certificates = []tls.Certificate{c}
-			}},
-		{cause: "the client's key does not sign", finder: clientSide, alert: of(alert.InternalError), words: "the token is away",
+			},
+		},
+		{
+			cause: "the client's key does not sign", finder: clientSide, alert: of(alert.InternalError), words: "the token is away",
 			make: func(client, server *Config) {
 				mutual(client, server)
 				c := server.Certificates[0]
 				c.PrivateKey = brokenSigner{c.PrivateKey.(crypto.Signer)}
 				client.Certificates = []tls.Certificate{c}
-			}},
-		{cause: "the client has no certificate", finder: serverSide, words: "client has no certificate",
+			},
+		},
+		{
+			cause: "the client has no certificate", finder: serverSide, words: "client has no certificate",
 			alert: map[uint16]Alert{VersionDTLS12: alert.HandshakeFailure, VersionDTLS13: alert.CertificateRequired},
 			make: func(client, server *Config) {
 				mutual(client, server)
 				client.Certificates = nil
-			}},
-		{cause: "unknown authority of the client", finder: serverSide, alert: of(alert.UnknownCA), words: "unknown authority",
+			},
+		},
+		{
+			cause: "unknown authority of the client", finder: serverSide, alert: of(alert.UnknownCA), words: "unknown authority",
 			make: func(client, server *Config) {
 				mutual(client, server)
 				client.Certificates = certs(other)
-			}},
-		{cause: "the server's certificate is too large", large: true, finder: clientSide, alert: of(alert.IllegalParameter), words: "MaxHandshakeSize",
+			},
+		},
+		{
+			cause: "the server's certificate is too large", large: true, finder: clientSide, alert: of(alert.IllegalParameter), words: "MaxHandshakeSize",
 			make: func(client, server *Config) {
 				client.MaxHandshakeSize, server.Certificates, client.RootCAs = 4096, certs(large), large.Pool()
-			}},
-		{cause: "the client's certificate is too large", large: true, finder: serverSide, alert: of(alert.IllegalParameter), words: "MaxHandshakeSize",
+			},
+		},
+		{
+			cause: "the client's certificate is too large", large: true, finder: serverSide, alert: of(alert.IllegalParameter), words: "MaxHandshakeSize",
 			make: func(client, server *Config) {
 				mutual(client, server)
 				client.Certificates, server.MaxHandshakeSize = certs(large), 4096
-			}},
+			},
+		},
 	}
 }
 

@@ -7,23 +7,23 @@ import (
 )
 
 var (
-	first, second = errors.New("first"), errors.New("second")
-	start         = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	errFirst, errSecond = errors.New("first"), errors.New("second")
+	start               = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 )
 
 func TestFirstReasonStays(t *testing.T) {
 	var s Suspicion
-	s.Note(first, start.Add(time.Second))
-	s.Note(second, start.Add(time.Hour))
-	if s.Err != first || s.Due(start) || !s.Due(start.Add(time.Second)) {
+	s.Note(errFirst, start.Add(time.Second))
+	s.Note(errSecond, start.Add(time.Hour))
+	if !errors.Is(s.Err, errFirst) || s.Due(start) || !s.Due(start.Add(time.Second)) {
 		t.Errorf("%+v", s)
 	}
 	s.Keep()
-	if s.Due(start.Add(time.Hour)) || s.Err != first {
+	if s.Due(start.Add(time.Hour)) || !errors.Is(s.Err, errFirst) {
 		t.Errorf("kept for the time-out: %+v", s)
 	}
-	s.Note(second, start.Add(time.Minute))
-	if s.Err != second || !s.Due(start.Add(time.Minute)) {
+	s.Note(errSecond, start.Add(time.Minute))
+	if !errors.Is(s.Err, errSecond) || !s.Due(start.Add(time.Minute)) {
 		t.Errorf("after what is kept: %+v", s)
 	}
 	s.Verified()
@@ -50,13 +50,13 @@ func TestRefusalIsFinal(t *testing.T) {
 	var s Suspicion
 	alerts, now := 0, start
 	for range 100 {
-		if s.Refuse(now, first, time.Second, 100*time.Millisecond) {
+		if s.Refuse(now, errFirst, time.Second, 100*time.Millisecond) {
 			alerts++
 		}
 		now = now.Add(60 * time.Millisecond)
 		s.Verified()
 	}
-	if alerts != maxTold || !s.Refused() || s.Err != first || !s.Due(now) {
+	if alerts != maxTold || !s.Refused() || !errors.Is(s.Err, errFirst) || !s.Due(now) {
 		t.Errorf("%d alerts, %+v", alerts, s)
 	}
 }
