@@ -135,6 +135,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/dtlstest":    {}, // for tests only
 		"internal/ring":        {},
 		"internal/roster":      {},
+		"internal/deadline":    {},
 		"internal/epochs":      {"internal/keys", "internal/suite", "record"},
 		"internal/recordsize":  {"record"},
 		"internal/quotes":      {},

@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/deadline"
 	"github.com/flightpath-dtls/flightpath/internal/door"
+	"github.com/flightpath-dtls/flightpath/internal/ring"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -33,12 +35,12 @@ type Conn struct {
 	owner    *Listener // that accepted it; nil: it was dialed. Never changes
 	peer     peerAddr  // never changes: LocalAddr and RemoteAddr take no lock, so that hooks may call them
 	hs       *opening  // nil once the handshake is over
-	received readQueue
+	received ring.Queue
 	cond     *sync.Cond // over mu; made by the first call that waits
 	turn     turn
-	dl       *deadlines // made by the first SetDeadline
-	alarm    *alarm     // made by the first time-out
-	news     *news      // nil: none
+	dl       *deadline.Pair // made by the first SetDeadline
+	alarm    *alarm         // made by the first time-out
+	news     *news          // nil: none
 	end      ending
 	value    any      // SetValue
 	hello    door.ID  // of the ClientHello it began with; listeners only. Never changes
@@ -168,7 +170,7 @@ func (c *Conn) Drops() Drops {
 	if e := c.engine(); e != nil {
 		d = e.Drops()
 	}
-	d.Memory += c.received.lost
+	d.Memory += c.received.Lost()
 	return d
 }
 

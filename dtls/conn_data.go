@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/deadline"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -25,10 +26,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 		switch {
 		case c.end.closed:
 			return 0, errConnClosed
-		case c.expired(readDeadline):
+		case c.expired(deadline.Read):
 			return 0, ErrAgain
-		case !c.received.empty():
-			n, whole := c.received.pop(p)
+		case !c.received.Empty():
+			n, whole := c.received.Pop(p)
 			if !whole {
 				return n, ErrShortBuffer
 			}
@@ -39,9 +40,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case c.hs != nil:
 			c.mu.Unlock()
-			err := c.handshake(context.Background(), readDeadline, true)
+			err := c.handshake(context.Background(), deadline.Read, true)
 			c.mu.Lock()
-			if err != nil && c.received.empty() {
+			if err != nil && c.received.Empty() {
 				return 0, err
 			}
 			continue
@@ -111,7 +112,7 @@ func (c *Conn) awaitTurn() error {
 		switch {
 		case c.hs != nil:
 			c.mu.Unlock()
-			err := c.handshake(context.Background(), writeDeadline, true)
+			err := c.handshake(context.Background(), deadline.Write, true)
 			c.mu.Lock()
 			if err != nil {
 				return err
@@ -131,7 +132,7 @@ func (c *Conn) mayWrite() error {
 		return c.end.returned()
 	case c.end.eof:
 		return errPeerClosed
-	case c.expired(writeDeadline):
+	case c.expired(deadline.Write):
 		return ErrAgain
 	}
 	if large := c.takeLarge(); large != nil {

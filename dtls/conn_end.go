@@ -51,10 +51,10 @@ func (c *Conn) close(linger bool) {
 		return
 	}
 	c.end.closed, c.end.lingers = true, false
-	c.received.drop()
+	c.received.Drop()
 	c.value = nil
 	c.dropNews()
-	c.dl.stop()
+	c.dl.Stop()
 	c.hs.end()
 	switch {
 	case c.eng == nil || c.turn.driver: // the driver does it when its step is done

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/deadline"
 	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/ring"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
@@ -33,7 +34,7 @@ func (c *Conn) Handshake() error { return c.HandshakeContext(context.Background(
 // crypto/tls, a cancelled context does not end the association: it sends
 // nothing more until the next call, and loses nothing.
 func (c *Conn) HandshakeContext(ctx context.Context) error {
-	return c.handshake(ctx, eitherDeadline, false)
+	return c.handshake(ctx, deadline.Either, false)
 }
 
 // opening is the part of a Conn that it has until its handshake is over. Conn.mu
@@ -189,7 +190,7 @@ func (hs *opening) end() {
 // handshake is Handshake for all its callers. by are the deadlines that apply;
 // auto is for callers that cannot return what is not fatal: warnings are
 // skipped, refusals decided by Config.OnLargePacket.
-func (c *Conn) handshake(ctx context.Context, by deadlineSet, auto bool) error {
+func (c *Conn) handshake(ctx context.Context, by deadline.Set, auto bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.hs != nil && ctx.Done() != nil {
@@ -232,7 +233,7 @@ func (c *Conn) handshake(ctx context.Context, by deadlineSet, auto bool) error {
 // drive runs the handshake, with mu held by one goroutine at a time. Each turn
 // sends what the engine has, returns warnings and refusals, and gives the engine
 // the next datagram or time-out. If there is none it waits.
-func (c *Conn) drive(ctx context.Context, by deadlineSet, auto bool) error {
+func (c *Conn) drive(ctx context.Context, by deadline.Set, auto bool) error {
 	if err := c.hs.begin(c); err != nil {
 		c.over(err)
 		return err

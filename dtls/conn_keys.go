@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/deadline"
 )
 
 // UpdateKeys changes the keys of an association of DTLS 1.3 (RFC 9147, Section
@@ -16,7 +18,7 @@ import (
 // has no key updates, it is an error. Keys are changed by themselves long before
 // their limits.
 func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
-	if err := c.handshake(ctx, writeDeadline, true); err != nil {
+	if err := c.handshake(ctx, deadline.Write, true); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -44,7 +46,7 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 			return errKeysKept
 		case ctx.Err() != nil:
 			return interrupted(ctx)
-		case c.expired(writeDeadline):
+		case c.expired(deadline.Write):
 			return ErrAgain
 		}
 		c.wait()
@@ -57,7 +59,7 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 // nothing. With DTLS 1.2 it would be a renegotiation, which this library refuses
 // on both sides with an error that is not fatal.
 func (c *Conn) Rehandshake(ctx context.Context) error {
-	if err := c.handshake(ctx, eitherDeadline, false); err != nil {
+	if err := c.handshake(ctx, deadline.Either, false); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -340,7 +340,7 @@ func TestLingeringIsSmall(t *testing.T) {
 		l.net.mu.Unlock()
 		server.Close()
 		server.mu.Lock()
-		if server.received.ring != nil || server.value != nil || server.eng.state.PeerCertificates != nil || server.eng.secrets != nil && server.eng.secrets.Master != nil {
+		if !server.received.Empty() || server.value != nil || server.eng.state.PeerCertificates != nil || server.eng.secrets != nil && server.eng.secrets.Master != nil {
 			t.Error("something is left that is not needed")
 		}
 		if !server.end.lingers {

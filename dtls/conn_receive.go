@@ -61,7 +61,7 @@ func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 	}
 	if c.hs != nil {
 		if !c.hs.inbox.Push(datagram) {
-			c.received.lose()
+			c.received.Lose()
 			if c.owner != nil {
 				c.owner.inboxDropped.Add(1)
 			}
@@ -155,7 +155,7 @@ func (c *Conn) takeEvents() {
 
 // enqueue queues a record for Read.
 func (c *Conn) enqueue(record []byte) {
-	if !c.end.closed && c.received.push(record, c.eng.p.receiveQueue) {
+	if !c.end.closed && c.received.Push(record, c.eng.p.receiveQueue) {
 		c.wake()
 	}
 }

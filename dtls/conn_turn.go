@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/deadline"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -70,7 +71,7 @@ func (c *Conn) drain(ctx context.Context) {
 // and releases mu. A Write whose deadline has passed sends nothing more, since the
 // transport may block.
 func (c *Conn) doneSending() {
-	if c.turn.output && c.sock.Conn() != nil && c.expired(writeDeadline) {
+	if c.turn.output && c.sock.Conn() != nil && c.expired(deadline.Write) {
 		go c.sendAllLater()
 		c.mu.Unlock()
 		return
@@ -195,3 +196,12 @@ func (c *Conn) kick() {
 }
 
 var aLongTimeAgo = time.Unix(1, 0)
+
+// buffer is where a datagram is sealed.
+type buffer struct{ p []byte }
+
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 2048)} }}
+
+func getBuffer() *buffer { return buffers.Get().(*buffer) }
+
+func (b *buffer) release() { buffers.Put(b) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"strings"
+
+	"github.com/flightpath-dtls/flightpath/internal/deadline"
 )
 
 // Dial connects to address, such as "example.com:4433", and returns when the
@@ -75,7 +77,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 		return nil, err
 	}
 	c := Client(conn, config)
-	if err := c.handshake(ctx, eitherDeadline, true); err != nil {
+	if err := c.handshake(ctx, deadline.Either, true); err != nil {
 		_ = c.Close()
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 
+	"github.com/flightpath-dtls/flightpath/internal/deadline"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -81,7 +82,7 @@ func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*C
 	if lingering != nil {
 		lingering.close(false)
 	}
-	if err := c.handshake(ctx, eitherDeadline, true); err != nil {
+	if err := c.handshake(ctx, deadline.Either, true); err != nil {
 		_ = c.Close()
 		return nil, err
 	}

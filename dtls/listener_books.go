@@ -178,7 +178,7 @@ func (b *books) left(c *Conn) {
 	case stageEstablished:
 		b.leaveCrowd(c)
 		b.stats.Associations--
-		if c.received.empty() {
+		if c.received.Empty() {
 			b.ready.Remove(c) // Accept would return an association without data
 		}
 		if errors.Is(c.end.err, ErrIdleTimeout) {
@@ -189,7 +189,7 @@ func (b *books) left(c *Conn) {
 	if c.eng != nil && !c.turn.driver {
 		b.ended.add(c.eng.Drops())
 	}
-	b.ended.Memory += c.received.lost
+	b.ended.Memory += c.received.Lost()
 }
 
 func (b *books) leaveCrowd(c *Conn) {

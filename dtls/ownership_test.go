@@ -19,7 +19,7 @@ var owned = map[string][]string{
 		// Parts of the Engine and of its handshake.
 		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "timer", "tracer", "transmission",
 		// Parts of a Conn.
-		"alarm", "deadline", "ending", "news", "opening", "readQueue", "snapshot", "turn",
+		"alarm", "ending", "news", "opening", "snapshot", "turn",
 		// Parts of what shares a socket.
 		"books", "members", "shard", "standing",
 	},
@@ -36,13 +36,14 @@ var owned = map[string][]string{
 		"awaitServerKeyExchange12",
 		"SessionCache", "Spent",
 	},
+	"../internal/deadline":   {"Pair", "one"},
 	"../internal/door":       {"Fragments", "Job", "Jobs", "ReplyWriter", "load"},
 	"../internal/epochs":     {"Epochs", "readEpoch", "sealEpoch"},
 	"../internal/recordsize": {"Limits"},
 	"../internal/reassembly": {"Joiner", "Message", "partial"},
 	"../internal/quotes":     {"Ring"},
 	"../internal/suspicion":  {"Suspicion"},
-	"../internal/ring":       {"Ring"},
+	"../internal/ring":       {"Queue", "Ring"},
 	"../internal/roster":     {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }
 
