@@ -138,6 +138,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/deadline":    {},
 		"internal/epochs":      {"internal/keys", "internal/suite", "record"},
 		"internal/recordsize":  {"record"},
+		"internal/outcome":     {},
 		"internal/quotes":      {},
 		"internal/suspicion":   {},
 		"internal/timeout":     {},

@@ -3,37 +3,25 @@ package dtls
 import (
 	"context"
 	"errors"
-	"os"
+
+	"github.com/flightpath-dtls/flightpath/internal/outcome"
 )
-
-// retryError is a non-fatal outcome of a call that may be repeated.
-type retryError struct {
-	text    string
-	timeout bool
-}
-
-func (e *retryError) Error() string   { return e.text }
-func (e *retryError) Timeout() bool   { return e.timeout }
-func (e *retryError) Temporary() bool { return true }
-func (e *retryError) Is(target error) bool {
-	return e.timeout && target == os.ErrDeadlineExceeded
-}
 
 var (
 	// ErrAgain is returned when the deadline passed before the call was done. Extend
 	// the deadline and call again: it goes on where it stood. It also matches
 	// os.ErrDeadlineExceeded and is a net.Error whose Timeout is true.
-	ErrAgain error = &retryError{text: "dtls: deadline passed, call again", timeout: true}
+	ErrAgain error = &outcome.Retry{Text: "dtls: deadline passed, call again", Passed: true}
 
 	// ErrInterrupted is returned when the context ended before the call was done.
 	// Nothing is lost; call again or Close. The error also matches the
 	// context's error and its cause.
-	ErrInterrupted error = &retryError{text: "dtls: interrupted, call again"}
+	ErrInterrupted error = &outcome.Retry{Text: "dtls: interrupted, call again"}
 
 	// ErrGotApplicationData would be returned when application data has to be read
 	// before a second handshake can go on. It belongs to renegotiation, which is
 	// refused so far, so no call returns it yet.
-	ErrGotApplicationData error = &retryError{text: "dtls: application data is waiting, read it and call again"}
+	ErrGotApplicationData error = &outcome.Retry{Text: "dtls: application data is waiting, read it and call again"}
 
 	// ErrServerClosed is returned by Listener methods after Close or Shutdown.
 	// It matches net.ErrClosed.
@@ -46,7 +34,7 @@ var (
 	// ErrIdleTimeout ends an association that has received no authentic record for
 	// Config.IdleTimeout. It is a net.Error whose
 	// Timeout is true.
-	ErrIdleTimeout error = &idleError{}
+	ErrIdleTimeout error = outcome.Idle("dtls: association ended, its peer was silent for the IdleTimeout")
 
 	// ErrAlreadyDialed is returned by Endpoint.Dial while an association that it
 	// has dialed to the same address is not over; Close that first.
@@ -62,29 +50,7 @@ var (
 	errAlreadyListening = errors.New("dtls: endpoint has a Listener already")
 )
 
-type idleError struct{}
-
-func (*idleError) Error() string {
-	return "dtls: association ended, its peer was silent for the IdleTimeout"
-}
-func (*idleError) Timeout() bool   { return true }
-func (*idleError) Temporary() bool { return false }
-
-// interruptedError is ErrInterrupted with the context that ended.
-type interruptedError struct{ err, cause error }
-
-func interrupted(ctx context.Context) error {
-	return &interruptedError{ctx.Err(), context.Cause(ctx)}
-}
-
-func (e *interruptedError) Error() string { return ErrInterrupted.Error() + ": " + e.cause.Error() }
-func (e *interruptedError) Unwrap() []error {
-	return []error{ErrInterrupted, e.err, e.cause}
-}
-
-// Timeout reports whether the context's deadline passed.
-func (e *interruptedError) Timeout() bool   { return errors.Is(e.err, context.DeadlineExceeded) }
-func (e *interruptedError) Temporary() bool { return true }
+func interrupted(ctx context.Context) error { return outcome.Interrupt(ctx, ErrInterrupted) }
 
 // IsFatal reports whether the association that returned err is over, so that
 // every later call on it returns the same error. It is false for nil, for
