@@ -34,11 +34,11 @@ func pump(tb testing.TB, a, b *Engine, buf []byte) {
 
 // enginePair returns two engines with a complete handshake behind them.
 func enginePair(tb testing.TB, client, server *params, buf []byte) (c, s *Engine) {
-	c, err := newClientEngine(client, simStart)
+	c, err := newClientEngine(client, nil, PeerInfo{}, simStart)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if s, err = newServerEngine(server, nil, simStart); err != nil {
+	if s, err = newServerEngine(server, nil, nil, PeerInfo{}, simStart); err != nil {
 		tb.Fatal(err)
 	}
 	pump(tb, c, s, buf)

@@ -27,8 +27,9 @@ import (
 // Config.Linger. The handshake runs on the goroutine that calls Handshake, or the
 // first Read or Write, and nowhere else: between two such calls nothing is sent.
 type Conn struct {
-	// mu guards everything below but standing. turn says who may use the engine,
-	// or send, while it is not held: it is never held while anything blocks.
+	// mu guards everything below but standing. turn says who may use the engine, or
+	// send, while it is not held. Nothing blocks, and no user code but Trace, Logger and
+	// KeyLogWriter runs, while it is held: see outside.
 	mu       sync.Mutex
 	eng      *Engine   // nil until it is needed
 	sock     *socket   // never changes
@@ -73,34 +74,32 @@ func newOwnConn(conn net.Conn, config *Config, isClient bool) *Conn {
 	}
 	c.hs = &opening{p: p}
 	c.sock.SetForeign(p.nonDTLS)
+	c.sock.SetLogger(p.logger)
 	return c
 }
 
 // ---- state of the engine ---------------------------------------------------
 
 // engine returns the engine if it may be used now, with mu held: nil while the
-// handshake's driver has it, and if there is none because the config is wrong.
+// handshake's driver has it, and before the handshake.
 func (c *Conn) engine() *Engine {
 	if c.turn.driver {
 		return nil
 	}
-	if c.hs == nil {
-		return c.eng
-	}
-	if c.eng == nil {
-		if err := c.hs.make(c, time.Now()); err != nil {
-			c.over(err)
-		}
-	}
 	return c.eng
 }
 
-// seen is the state of the engine when its driver took it.
+// seen is the state of the engine when its driver took it, or what is known before
+// the handshake.
 func (c *Conn) seen() snapshot {
-	if c.hs == nil {
+	switch hs := c.hs; {
+	case hs == nil:
 		return snapshot{}
+	case c.eng == nil:
+		return hs.expected(c)
+	default:
+		return hs.seen
 	}
-	return c.hs.seen
 }
 
 // ConnectionState describes the association. While a handshake is under way it
@@ -194,12 +193,11 @@ func (c *Conn) MTU() int {
 // Config.MTU; 1…227 is an error that changes nothing.
 func (c *Conn) SetMTU(n int) error {
 	c.mu.Lock()
+	defer c.unlock()
 	if err := c.end.returned(); err != nil {
-		defer c.mu.Unlock()
 		return err
 	}
 	if hs := c.hs; hs != nil {
-		defer c.mu.Unlock()
 		return hs.setMTU(c, n)
 	}
 	err := c.eng.SetMTU(n)
@@ -259,8 +257,8 @@ func (c *Conn) ReportLost(n int) { c.report(n, (*Engine).ReportLost) }
 
 func (c *Conn) report(n int, tell func(*Engine, int)) {
 	c.mu.Lock()
+	defer c.unlock()
 	if c.hs != nil || c.eng == nil || c.end.returned() != nil {
-		c.mu.Unlock()
 		return // only data is reported on, and there was none yet
 	}
 	tell(c.eng, n)
@@ -317,6 +315,54 @@ func (c *Conn) Value() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.value
+}
+
+// ---- mu ----------------------------------------------------------------------------
+
+// outside runs f, which may block and may be user code, without mu. If user code
+// panics, or ends its goroutine with runtime.Goexit, the association has failed.
+// What is deferred by callers runs with mu held, as after a return.
+func (c *Conn) outside(f func()) {
+	returned := false
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		if !returned {
+			c.failed()
+		}
+	}()
+	f()
+	returned = true
+}
+
+// unlock is deferred where mu is locked and the engine is used: a hook of Trace may
+// have panicked, which ends the engine.
+func (c *Conn) unlock() {
+	if e := c.engine(); e != nil && e.Err() != nil && !c.end.isOver() {
+		c.failed()
+	}
+	c.mu.Unlock()
+}
+
+// failed ends the association because of user code, with mu held. Its alert is sent by
+// another goroutine: this one may be on its way out.
+func (c *Conn) failed() {
+	if !c.end.isOver() {
+		c.over(errPanicked)
+		go c.flush()
+	}
+}
+
+// flush sends, in a goroutine of its own, what another one has left.
+func (c *Conn) flush() {
+	defer c.sock.Recovered()
+	c.mu.Lock()
+	defer c.unlock()
+	if e := c.engine(); e != nil && c.end.err != nil {
+		e.fail(c.end.err) // if it is not over
+	}
+	c.turn.ask()
+	c.drain(context.Background())
 }
 
 // ---- waiting -------------------------------------------------------------------

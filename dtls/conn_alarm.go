@@ -58,11 +58,12 @@ func (c *Conn) idleAt() time.Time {
 
 // timeout is called when the alarm rings.
 func (c *Conn) timeout(now time.Time) {
+	defer c.sock.Recovered()
 	c.mu.Lock()
+	defer c.unlock()
 	c.alarm.rang()
 	switch {
 	case c.end.isOver():
-		c.mu.Unlock()
 	case c.hs != nil:
 		c.overdue(now)
 	default:

@@ -21,7 +21,7 @@ import (
 // the error that ended the association, after the data that came before it.
 func (c *Conn) Read(p []byte) (int, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	for {
 		switch {
 		case c.end.closed:
@@ -39,9 +39,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		case c.end.eof:
 			return 0, io.EOF
 		case c.hs != nil:
-			c.mu.Unlock()
-			err := c.handshake(context.Background(), deadline.Read, true)
-			c.mu.Lock()
+			err := c.handshakeLocked(context.Background(), deadline.Read, true)
 			if err != nil && c.received.Empty() {
 				return 0, err
 			}
@@ -62,43 +60,56 @@ func (c *Conn) Read(p []byte) (int, error) {
 // for them. On a shared socket the deadline does not interrupt the transport.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
+	defer c.unlock()
 	if err := c.awaitTurn(); err != nil {
-		c.mu.Unlock()
 		return 0, err
 	}
-	b := getBuffer()
+	if err := c.writeInTurn(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// writeInTurn writes a record in the caller's turn, and gives that back.
+func (c *Conn) writeInTurn(p []byte) (err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.turn.give()
+		}
+	}()
+	b := transport.GetBuffer()
 	if c.eng.Direction() == Writing {
 		c.sendPending(context.Background(), b) // a flight, whose keys the record may need
 		c.takeEvents()
 		c.rearm()
-		if err := c.mayWrite(); err != nil {
-			b.release()
-			c.doneSending()
-			return 0, err
-		}
+		err = c.mayWrite()
 	}
-	now := time.Now()
-	datagram, err := c.eng.appendData(now, b.p, p)
+	if err == nil {
+		err = c.writeRecord(p, b)
+	}
+	b.Release()
+	returned = true
+	c.doneSending()
+	return err
+}
+
+// writeRecord seals a record in b and hands it to the transport.
+func (c *Conn) writeRecord(p []byte, b *transport.Buffer) error {
+	datagram, err := c.eng.appendData(time.Now(), b.P, p)
 	if err != nil {
 		if failed := c.eng.Err(); failed != nil {
 			c.over(failed)
 		}
-		b.release()
-		c.doneSending()
-		return 0, err
+		return err
 	}
-	b.p = datagram[:0]
+	b.P = datagram[:0]
 	size := len(datagram)
 	kicked, err := c.handOver(datagram, func() bool { return c.tooLargeNow(size) })
 	if err != nil {
 		err = c.notSent(datagram, err, kicked)
 	}
-	b.release()
-	c.doneSending()
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return err
 }
 
 // awaitTurn completes the handshake and waits until no other goroutine is sending,
@@ -111,9 +122,7 @@ func (c *Conn) awaitTurn() error {
 		}
 		switch {
 		case c.hs != nil:
-			c.mu.Unlock()
-			err := c.handshake(context.Background(), deadline.Write, true)
-			c.mu.Lock()
+			err := c.handshakeLocked(context.Background(), deadline.Write, true)
 			if err != nil {
 				return err
 			}

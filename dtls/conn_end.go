@@ -46,8 +46,8 @@ func (e *ending) peerClosed() { e.eof = true }
 // close is Close; without linger it ends an association that lingers, too.
 func (c *Conn) close(linger bool) {
 	c.mu.Lock()
+	defer c.unlock()
 	if c.end.closed && (linger || !c.end.lingers) {
-		c.mu.Unlock()
 		return
 	}
 	c.end.closed, c.end.lingers = true, false
@@ -74,7 +74,7 @@ func (c *Conn) close(linger bool) {
 	c.turn.ask()
 	c.drain(context.Background())
 	if goes != nil {
-		goes.close(false)
+		c.outside(func() { goes.close(false) })
 	}
 }
 
@@ -147,7 +147,9 @@ func (c *Conn) leave() {
 // fail ends the association without sending anything more: the peer cannot be
 // reached any more, or has lost its keys.
 func (c *Conn) fail(err error) {
+	defer c.sock.Recovered()
 	c.mu.Lock()
+	defer c.unlock()
 	c.over(err)
 	c.silence(err)
 	c.drain(context.Background())

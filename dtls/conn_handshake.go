@@ -48,14 +48,38 @@ type opening struct {
 	mtuSet   bool
 
 	inbox   ring.Inbox
-	hints   hints
-	driving bool        // a goroutine is in drive
-	seen    snapshot    // the engine before its driver took it
-	lastErr error       // the transport's last error that was no refusal
-	reports []error     // warnings and refusals that Handshake has still to return
-	timer   *time.Timer // wakes the driver
+	hints   transport.Hints // that came while the driver had the engine
+	driving bool            // a goroutine is in drive
+	seen    snapshot        // the engine before its driver took it
+	lastErr error           // the transport's last error that was no refusal
+	reports []error         // warnings and refusals that Handshake has still to return
+	timer   *time.Timer     // wakes the driver
 
 	replaced *Conn // had the address until this handshake was complete
+
+	// Of the call that drives.
+	ctx     context.Context
+	calls   context.Context // of its callbacks; nil: none has asked for it
+	endCall context.CancelFunc
+}
+
+// caller is a Conn whose handshake is run.
+type caller Conn
+
+// Context is that of the call, and ends with the association.
+func (c *caller) Context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	hs := c.hs
+	if hs == nil { // it has ended meanwhile
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		return ctx
+	}
+	if hs.calls == nil {
+		hs.calls, hs.endCall = context.WithCancel(hs.ctx)
+	}
+	return hs.calls
 }
 
 // snapshot is what others can see while a driver has the engine.
@@ -84,50 +108,66 @@ func (c *Conn) limitHandshake(after time.Duration, from time.Time) {
 	}
 }
 
-// make makes the engine, with mu held. HandshakeTimeout runs from now, or from
-// the door.
-func (hs *opening) make(c *Conn, now time.Time) (err error) {
+// expected is what a Conn shows before its handshake, with mu held.
+func (hs *opening) expected(c *Conn) (s snapshot) {
+	path := newPath(hs.p, time.Now())
+	path.setAddr(c.peer.AP)
+	if hs.mtuSet {
+		path.set(min(hs.mtu, maxUDPPayload), hs.p.mtu, time.Now())
+	}
+	s.path = path.describe()
+	if hs.p.IsClient {
+		s.direction = Writing
+	}
+	return s
+}
+
+// newEngine makes the engine; mu is not held: callbacks may block. HandshakeTimeout
+// runs from now, or from the door.
+func (hs *opening) newEngine(c *Conn) (e *Engine, err error) {
+	now, peer := time.Now(), PeerInfo{Addr: c.peer.AP}
 	if !hs.admitted.IsZero() {
 		now = hs.admitted
 	}
+	addr := c.RemoteAddr()
+	if addr != nil && hs.p.trace != nil {
+		peer.Name = addr.String()
+	}
 	if hs.p.IsClient {
-		c.eng, err = newClientEngine(hs.p, now)
+		e, err = newClientEngine(hs.p, (*caller)(c), peer, now)
 	} else {
-		c.eng, err = newServerEngine(hs.p, hs.proof, now)
+		e, err = newServerEngine(hs.p, hs.proof, (*caller)(c), peer, now)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.peer.AP.IsValid() {
-		c.eng.path.setAddr(c.peer.AP)
-	} else if addr := c.RemoteAddr(); addr != nil && c.sock.Conn() != nil {
-		c.eng.knowPeer().named = peerAddr{Net: addr}.Key()
+		e.path.setAddr(c.peer.AP)
+	} else if addr != nil && c.sock.Conn() != nil {
+		e.knowPeer().named = peerAddr{Net: addr}.Key()
 	}
 	if hs.p.ForClient != nil {
-		c.eng.knowPeer().Conn = transport.Addrs{Local: c.LocalAddr(), Remote: c.RemoteAddr()}
+		e.knowPeer().Conn = transport.Addrs{Local: c.LocalAddr(), Remote: addr}
 	}
-	if c.eng.trace.asksPeer() {
-		peer := PeerInfo{Client: hs.p.IsClient, Addr: c.peer.AP}
-		if addr := c.RemoteAddr(); addr != nil {
-			peer.Name = addr.String()
-		}
-		c.eng.trace = c.eng.trace.forPeer(peer)
-	}
-	if hs.mtuSet {
-		err = c.eng.SetMTU(hs.mtu)
-	}
-	return err
+	return e, nil
 }
 
-// begin is called by the first driver: the engine's times count from here, and
-// the reader starts.
-func (hs *opening) begin(c *Conn) error {
+// begin is called by the first driver: it makes the engine, whose times count from
+// here, and starts the reader.
+func (hs *opening) begin(c *Conn) (err error) {
 	if hs.began {
 		return nil
 	}
 	hs.began = true
-	if err := hs.make(c, time.Now()); err != nil {
+	c.lend(func() { c.eng, err = hs.newEngine(c) })
+	switch {
+	case c.end.returned() != nil:
+		c.silence(c.end.returned())
+		return c.end.returned()
+	case err != nil:
 		return err
+	case hs.mtuSet:
+		_ = c.eng.SetMTU(hs.mtu) // in range, setMTU looked
 	}
 	if c.sock.members == nil {
 		go c.read()
@@ -182,6 +222,7 @@ func (hs *opening) end() {
 		return
 	}
 	hs.inbox = ring.Inbox{}
+	hs.endCalls()
 	if hs.timer != nil {
 		hs.timer.Stop()
 	}
@@ -192,7 +233,12 @@ func (hs *opening) end() {
 // skipped, refusals decided by Config.OnLargePacket.
 func (c *Conn) handshake(ctx context.Context, by deadline.Set, auto bool) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
+	return c.handshakeLocked(ctx, by, auto)
+}
+
+// handshakeLocked is handshake with mu held.
+func (c *Conn) handshakeLocked(ctx context.Context, by deadline.Set, auto bool) error {
 	if c.hs != nil && ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, c.interrupt)
 		defer stop()
@@ -211,18 +257,7 @@ func (c *Conn) handshake(ctx context.Context, by deadline.Set, auto bool) error 
 		case ctx.Err() != nil:
 			return interrupted(ctx)
 		case !c.hs.driving:
-			hs := c.hs
-			hs.driving = true
-			err := c.drive(ctx, by, auto)
-			hs.driving = false
-			c.wake() // a caller that waits becomes the driver
-			if old := hs.replaced; old != nil {
-				hs.replaced = nil
-				c.mu.Unlock()
-				old.fail(ErrPeerRestarted)
-				c.mu.Lock()
-			}
-			return err
+			return c.hs.run(c, ctx, by, auto)
 		case c.expired(by):
 			return ErrAgain
 		}
@@ -230,14 +265,38 @@ func (c *Conn) handshake(ctx context.Context, by deadline.Set, auto bool) error 
 	}
 }
 
+// run is the one call that drives the handshake, with mu held.
+func (hs *opening) run(c *Conn, ctx context.Context, by deadline.Set, auto bool) error {
+	hs.driving, hs.ctx = true, ctx
+	defer func() {
+		hs.driving = false
+		hs.endCalls()
+		c.wake() // a caller that waits becomes the driver
+		if old := hs.replaced; old != nil {
+			hs.replaced = nil
+			c.outside(func() { old.fail(ErrPeerRestarted) })
+		}
+	}()
+	if err := hs.begin(c); err != nil {
+		c.over(err)
+		c.drain(ctx) // of a Conn that was closed: it gives back the socket
+		return err
+	}
+	return c.drive(ctx, by, auto)
+}
+
+// endCalls ends the contexts of callbacks.
+func (hs *opening) endCalls() {
+	if hs.endCall != nil {
+		hs.endCall()
+	}
+	hs.calls, hs.endCall = nil, nil
+}
+
 // drive runs the handshake, with mu held by one goroutine at a time. Each turn
 // sends what the engine has, returns warnings and refusals, and gives the engine
 // the next datagram or time-out. If there is none it waits.
 func (c *Conn) drive(ctx context.Context, by deadline.Set, auto bool) error {
-	if err := c.hs.begin(c); err != nil {
-		c.over(err)
-		return err
-	}
 	if _, err := c.reportToCaller(auto); err != nil {
 		return err // left over from the call before
 	}
@@ -245,7 +304,6 @@ func (c *Conn) drive(ctx context.Context, by deadline.Set, auto bool) error {
 		c.turn.ask()
 		c.lastResort()
 		c.drain(ctx)
-		c.mu.Lock()
 		c.takeEvents()
 		c.announce()
 		again, err := c.reportToCaller(auto)
@@ -284,9 +342,9 @@ func (c *Conn) reportToCaller(auto bool) (again bool, err error) {
 		case hs.p.onLargePacket == nil:
 			return false, err
 		}
-		c.mu.Unlock()
-		mtu, ok := hs.p.onLargePacket(large)
-		c.mu.Lock()
+		var mtu int
+		var ok bool
+		c.outside(func() { mtu, ok = hs.p.onLargePacket(large) })
 		if !ok {
 			return false, err
 		}
@@ -314,11 +372,11 @@ func (c *Conn) takeInput() bool {
 	mtu, mtuSet := hs.mtu, hs.mtuSet
 	e.transportSaid(hs.lastErr)
 	peer := c.peer
-	c.turn.lend()
-	c.mu.Unlock()
-	if datagram != nil {
-		_ = e.HandleDatagram(now, datagram, peer.AP) // takeEvents asks Err
-	} else {
+	c.lend(func() {
+		if datagram != nil {
+			_ = e.HandleDatagram(now, datagram, peer.AP) // takeEvents asks Err
+			return
+		}
 		before := e.out.sent.number
 		_ = e.HandleTimeout(now)
 		if e.out.sent.number != before { // the flight goes out again
@@ -326,9 +384,7 @@ func (c *Conn) takeInput() bool {
 				e.PathHint(now, mtu, nil) // see askKernel
 			}
 		}
-	}
-	c.mu.Lock()
-	c.turn.reclaim()
+	})
 	c.wake() // the inbox has room
 	if hs.mtuSet && (hs.mtu != mtu || !mtuSet) {
 		_ = e.SetMTU(hs.mtu) // in range, setMTU looked
@@ -368,17 +424,19 @@ func (c *Conn) opened() {
 }
 
 // overdue ends a handshake of AcceptHandshake whose time is up and whose caller
-// does not drive it. It is called with mu held, and releases it.
+// does not drive it, with mu held.
 func (c *Conn) overdue(now time.Time) {
 	if c.hs.driving {
 		// It ends by itself, as soon as a callback lets it.
 		c.setAlarm(now.Add(time.Second))
-		c.mu.Unlock()
 		return
 	}
-	if e := c.engine(); e != nil {
-		e.transportSaid(c.hs.lastErr)
-		_ = e.HandleTimeout(now) // takeEvents asks Err
+	hs := c.hs
+	hs.driving = true
+	defer func() { hs.driving = false }()
+	if hs.begin(c) == nil {
+		c.eng.transportSaid(hs.lastErr)
+		_ = c.eng.HandleTimeout(now) // takeEvents asks Err
 		c.takeEvents()
 	}
 	c.turn.ask()

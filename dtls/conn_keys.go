@@ -22,7 +22,7 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	if err := c.end.returned(); err != nil { // Close may have come between
 		return err
 	}
@@ -35,7 +35,6 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 	c.rearm()
 	c.turn.ask()
 	c.drain(context.Background())
-	c.mu.Lock()
 	for {
 		switch {
 		case c.end.returned() != nil:

@@ -63,9 +63,7 @@ func (c *Conn) announce() {
 		c.tidyNews()
 	}
 	if call := c.eng.p.onMTU; path != nil && call != nil {
-		c.mu.Unlock()
-		call(*path)
-		c.mu.Lock()
+		c.outside(func() { call(*path) })
 	}
 }
 
@@ -81,12 +79,12 @@ func (c *Conn) giveSessions() {
 		if err != nil {
 			return
 		}
-		c.mu.Unlock()
-		if p.sessionSink.callback != nil {
-			p.sessionSink.callback(c, blob)
-		} else {
-			p.sessionSink.cache.Put(p.ServerName, blob)
-		}
-		c.mu.Lock()
+		c.outside(func() {
+			if p.sessionSink.callback != nil {
+				p.sessionSink.callback(c, blob)
+			} else {
+				p.sessionSink.cache.Put(p.ServerName, blob)
+			}
+		})
 	}
 }

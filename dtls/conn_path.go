@@ -14,14 +14,15 @@ import (
 
 // noticed takes a notice of the network about an earlier datagram. mu is not held.
 func (c *Conn) noticed(n udpsock.Notice) {
+	defer c.sock.Recovered()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	switch {
 	case c.end.closed || c.end.err != nil || c.eng == nil:
 	case n.MTU == 0:
 		c.noteTransport(n.Errno)
 	case c.turn.driver:
-		c.hs.hints.push(n)
+		c.hs.hints.Push(n, quotes.Whole)
 	default:
 		c.hint(n.MTU, n.Quoted)
 	}
@@ -49,37 +50,16 @@ func (c *Conn) hint(mtu int, quoted []byte) {
 // ICMP message, may have set that, so it is a hint without proof. The driver of the
 // handshake calls it with mu held, which is released meanwhile.
 func (c *Conn) askKernel() {
-	peer := c.peer
-	c.mu.Unlock()
-	mtu, ok := c.sock.PathMTU(peer)
-	c.mu.Lock()
-	if ok {
+	mtu, ok := 0, false
+	c.outside(func() { mtu, ok = c.sock.PathMTU(c.peer) })
+	if ok && c.eng != nil {
 		c.eng.PathHint(time.Now(), mtu, nil)
 	}
 }
 
-// hints are the notices that came while the driver of the handshake had the engine.
-type hints []udpsock.Notice
-
-// maxHints is more than enough: one hint that is accepted covers all datagrams that
-// were lost.
-const maxHints = 8
-
-func (h *hints) push(n udpsock.Notice) {
-	if len(*h) < maxHints {
-		n.Quoted = append([]byte(nil), n.Quoted[:min(len(n.Quoted), quotes.Whole)]...)
-		*h = append(*h, n)
-	}
-}
-
-func (h *hints) take() (all hints) {
-	all, *h = *h, nil
-	return all
-}
-
 // takeHints passes the hints that waited for the driver to the engine, with mu held.
 func (c *Conn) takeHints(hs *opening) {
-	for _, h := range hs.hints.take() {
+	for _, h := range hs.hints.Take() {
 		c.eng.PathHint(time.Now(), h.MTU, h.Quoted)
 	}
 	c.takeEvents()

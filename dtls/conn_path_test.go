@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
@@ -330,7 +331,7 @@ func TestNoticeFoundBySomebodyElse(t *testing.T) {
 					c := l.members.conns.At(addrOf(a.addr)).Accepted
 					l.members.mu.Unlock()
 					c.mu.Lock()
-					if got := len(c.hs.hints); !c.turn.driver || got == 0 || got > maxHints {
+					if got := len(c.hs.hints); !c.turn.driver || got == 0 || got > transport.MaxHints {
 						t.Errorf("busy %v, %d hints wait", c.turn.driver, got)
 					}
 					c.mu.Unlock()

@@ -10,27 +10,18 @@ import (
 
 // read is the reader of a socket with one peer.
 func (c *Conn) read() {
-	buf := make([]byte, transport.ReadBuffer)
-	var slow transport.BackOff
-	from := peerAddr{Net: c.sock.Conn().RemoteAddr()}
-	for {
-		n, _, err := c.sock.Receive(buf)
-		switch {
-		case err == nil:
-			slow = 0
-			if !c.sock.PassForeign(buf[:n], from) && !c.deliver(time.Now(), buf[:n]) && c.releasesTransport() {
-				return
+	c.sock.Serve(transport.Reader{
+		Take: func(datagram []byte, _ peerAddr) bool {
+			return c.deliver(time.Now(), datagram) || !c.releasesTransport()
+		},
+		Fault: func(err error) bool {
+			if transport.IsClosed(err) {
+				c.fail(err)
+				return false
 			}
-		case transport.IsClosed(err):
-			c.fail(&transport.Error{Err: err, Closed: true})
-			return
-		default:
-			if c.releasesTransport() || c.closedAfter(err) {
-				return
-			}
-			slow.Pause()
-		}
-	}
+			return !c.releasesTransport() && !c.closedAfter(err)
+		},
+	})
 }
 
 // closedAfter reports whether Close was called, and notes the error that made the
@@ -51,12 +42,13 @@ func (c *Conn) closedAfter(err error) bool {
 // place. On a shared socket it never blocks: in a handshake the datagram goes to
 // the inbox. It reports whether the association was there to take it.
 func (c *Conn) deliver(now time.Time, datagram []byte) bool {
+	defer c.sock.Recovered()
 	c.mu.Lock()
+	defer c.unlock()
 	if c.sock.members == nil {
 		c.awaitRoom(len(datagram)) // no other association waits for this reader
 	}
 	if c.end.isOver() {
-		c.mu.Unlock()
 		return false
 	}
 	if c.hs != nil {
@@ -67,7 +59,6 @@ func (c *Conn) deliver(now time.Time, datagram []byte) bool {
 			}
 		}
 		c.wake()
-		c.mu.Unlock()
 		return true
 	}
 	_ = c.eng.HandleDatagram(now, datagram, c.peer.AP) // takeEvents asks Err
@@ -91,8 +82,7 @@ func (c *Conn) recognizes(datagram []byte) bool {
 	return c.hs == nil && !c.end.isOver() && c.eng.recognizes(datagram)
 }
 
-// settle does what follows each input of an established association, and releases
-// mu.
+// settle does what follows each input of an established association, with mu held.
 func (c *Conn) settle() {
 	c.takeEvents()
 	c.rearm()
@@ -104,7 +94,6 @@ func (c *Conn) settle() {
 		return
 	}
 	c.announce()
-	c.mu.Unlock()
 }
 
 // takeEvents takes the engine's events, with mu held.

@@ -26,10 +26,12 @@ type turn struct {
 // engine's output.
 func (t *turn) ask() { t.output = true }
 
-// lend gives the engine to the driver of the handshake: callbacks may block, so
-// that holds no lock. reclaim ends it.
-func (t *turn) lend()    { t.driver = true }
-func (t *turn) reclaim() { t.driver = false }
+// lend gives the engine to f, which runs without mu: callbacks may block.
+func (c *Conn) lend(f func()) {
+	c.turn.driver = true
+	defer func() { c.turn.driver = false }()
+	c.outside(f)
+}
 
 // take takes the turn if no goroutine has it.
 func (t *turn) take() bool {
@@ -55,48 +57,51 @@ func (t *turn) wait(mu *sync.Mutex) {
 	t.next.Wait()
 }
 
-// drain sends what the engine has, and releases mu. If another goroutine has the
+// give gives the turn back.
+func (t *turn) give() {
+	t.taken = false
+	t.pass()
+}
+
+// drain sends what the engine has, with mu held. If another goroutine has the
 // turn, that one sends it: it looks at turn.output before it gives the turn back,
 // so no caller waits for it. Datagrams of a handshake are not sent any more when
 // ctx ends.
 func (c *Conn) drain(ctx context.Context) {
-	if !c.turn.take() {
-		c.mu.Unlock()
-		return
+	if c.turn.take() {
+		c.sendAll(ctx)
 	}
-	c.sendAll(ctx)
 }
 
-// doneSending gives back the turn, after sending what was asked for meanwhile,
-// and releases mu. A Write whose deadline has passed sends nothing more, since the
-// transport may block.
+// doneSending gives back the turn, after sending what was asked for meanwhile, with
+// mu held. A Write whose deadline has passed sends nothing more, since the transport
+// may block.
 func (c *Conn) doneSending() {
-	if c.turn.output && c.sock.Conn() != nil && c.expired(deadline.Write) {
-		go c.sendAllLater()
-		c.mu.Unlock()
-		return
-	}
-	if c.turn.output || c.hasNews() {
+	switch {
+	case c.turn.output && c.sock.Conn() != nil && c.expired(deadline.Write):
+		c.turn.give()
+		go c.flush()
+	case c.turn.output || c.hasNews():
 		c.sendAll(context.Background())
-		return
+	default:
+		c.turn.give()
 	}
-	c.turn.taken = false
-	c.turn.pass()
-	c.mu.Unlock()
-}
-
-// sendAllLater is sendAll in a goroutine of its own, which ends with it.
-func (c *Conn) sendAllLater() {
-	c.mu.Lock()
-	c.sendAll(context.Background())
 }
 
 // sendAll sends in its turn until nothing more is asked for, and gives back the
 // turn and, behind the last datagram of an association that is over, the socket.
-// It releases mu.
 func (c *Conn) sendAll(ctx context.Context) {
+	giveBack := c.sendTurn(ctx)
+	c.announce()
+	if giveBack {
+		c.outside(c.giveBack)
+	}
+}
+
+func (c *Conn) sendTurn(ctx context.Context) (giveBack bool) {
 	t := &c.turn
-	b := getBuffer()
+	defer t.give()
+	b := transport.GetBuffer()
 	if c.end.closed && c.sock.Conn() != nil && !t.gone {
 		// A transport that blocks must not keep the close_notify for ever.
 		_ = c.sock.Conn().SetWriteDeadline(time.Now().Add(closeTimeout))
@@ -109,30 +114,24 @@ func (c *Conn) sendAll(ctx context.Context) {
 			c.rearm()
 		}
 	}
+	b.Release()
 	if c.hs != nil {
 		c.wake() // the driver reports refusals
 	}
 	ended := c.end.closed && !c.end.lingers || c.end.err != nil && c.sock.members != nil
-	giveBack := ended && !t.gone && !t.driver
+	giveBack = ended && !t.gone && !t.driver
 	t.gone = t.gone || giveBack
-	t.taken = false
-	t.pass()
-	c.announce()
-	c.mu.Unlock()
-	b.release()
-	if giveBack {
-		c.giveBack()
-	}
+	return giveBack
 }
 
 // sendPending sends what the engine has now, in the caller's turn.
-func (c *Conn) sendPending(ctx context.Context, b *buffer) {
+func (c *Conn) sendPending(ctx context.Context, b *transport.Buffer) {
 	for c.eng != nil && !c.turn.driver && (c.hs == nil || ctx.Err() == nil) {
-		tx, ok := c.eng.PollTransmit(time.Now(), b.p)
+		tx, ok := c.eng.PollTransmit(time.Now(), b.P)
 		if !ok {
 			return
 		}
-		b.p = tx.Data[:0]
+		b.P = tx.Data[:0]
 		c.transmit(tx)
 	}
 }
@@ -173,10 +172,8 @@ func (c *Conn) transmit(tx Transmit) {
 func (c *Conn) handOver(datagram []byte, withdrawn func() bool) (kicked bool, err error) {
 	t, to := &c.turn, c.peer
 	t.inside = true
-	c.mu.Unlock()
-	err = c.sock.Send(datagram, to, withdrawn)
-	c.mu.Lock()
-	t.inside = false
+	defer func() { t.inside = false }()
+	c.outside(func() { err = c.sock.Send(datagram, to, withdrawn) })
 	if kicked = t.kicked; kicked {
 		t.kicked = false
 		if !c.end.closed {
@@ -196,12 +193,3 @@ func (c *Conn) kick() {
 }
 
 var aLongTimeAgo = time.Unix(1, 0)
-
-// buffer is where a datagram is sealed.
-type buffer struct{ p []byte }
-
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 2048)} }}
-
-func getBuffer() *buffer { return buffers.Get().(*buffer) }
-
-func (b *buffer) release() { buffers.Put(b) }

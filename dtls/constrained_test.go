@@ -155,7 +155,7 @@ var constrainedHeaps = []struct {
 	{"client engine, hello sent", 4 << 10, func(tb testing.TB) float64 {
 		client, _ := constrainedParams(tb)
 		return heapOfEngines(200, func() *Engine {
-			c, err := newClientEngine(client, simStart)
+			c, err := newClientEngine(client, nil, PeerInfo{}, simStart)
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -232,11 +232,11 @@ func transfer(tb testing.TB, from, to *Engine) {
 
 // inHandshake is a server that waits for the answer to its first flight.
 func inHandshake(tb testing.TB, client, server *params) *Engine {
-	c, err := newClientEngine(client, simStart)
+	c, err := newClientEngine(client, nil, PeerInfo{}, simStart)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := newServerEngine(server, nil, simStart)
+	s, err := newServerEngine(server, nil, nil, PeerInfo{}, simStart)
 	if err != nil {
 		tb.Fatal(err)
 	}

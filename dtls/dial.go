@@ -77,7 +77,16 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 		return nil, err
 	}
 	c := Client(conn, config)
-	if err := c.handshake(ctx, deadline.Either, true); err != nil {
+	return c.dialed(ctx)
+}
+
+// dialed runs the handshake of a Conn that is dialed.
+func (c *Conn) dialed(ctx context.Context) (*Conn, error) {
+	err := c.handshake(ctx, deadline.Either, true)
+	if err == nil && ctx.Err() != nil {
+		err = interrupted(ctx) // while a callback ran
+	}
+	if err != nil {
 		_ = c.Close()
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 
-	"github.com/flightpath-dtls/flightpath/internal/deadline"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
@@ -42,7 +41,7 @@ func NewEndpoint(pc net.PacketConn, config *Config) (*Endpoint, error) {
 	if asClient != nil && asServer != nil {
 		return nil, errors.Join(asClient, asServer)
 	}
-	s := newShard(pc, config.NonDTLS)
+	s := newShard(pc, config.NonDTLS, config.Logger)
 	s.members.open()
 	go s.read()
 	return &Endpoint{shard: s, members: s.members, config: config}, nil
@@ -82,11 +81,7 @@ func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*C
 	if lingering != nil {
 		lingering.close(false)
 	}
-	if err := c.handshake(ctx, deadline.Either, true); err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	return c, nil
+	return c.dialed(ctx)
 }
 
 // Listen accepts associations on the socket. config may be nil, for that of

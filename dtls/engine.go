@@ -41,6 +41,9 @@ import (
 // network sends is never an error by itself; it is dropped and counted in
 // Drops.
 //
+// A panic of a function of the Config goes on through the method that called it. The
+// association has failed then: later calls return that error.
+//
 // Times are compared with each other only; use one clock, if possible a
 // monotonic one.
 type Engine struct {
@@ -86,16 +89,11 @@ func NewClientEngine(config *Config, now time.Time) (*Engine, error) {
 		return nil, err
 	}
 	p.sessionSink.direct = true
-	e, err := newClientEngine(p, now)
-	if err != nil {
-		return nil, err
-	}
-	e.trace = e.trace.forPeer(PeerInfo{Client: true})
-	return e, nil
+	return newClientEngine(p, nil, PeerInfo{}, now)
 }
 
-func newClientEngine(p *params, now time.Time) (*Engine, error) {
-	e, err := newEngine(p, now)
+func newClientEngine(p *params, caller handshake.Caller, peer PeerInfo, now time.Time) (*Engine, error) {
+	e, err := newEngine(p, caller, peer, now)
 	if err != nil {
 		return nil, err
 	}
@@ -117,20 +115,15 @@ func NewServerEngine(config *Config, hello *ProvenHello, now time.Time) (*Engine
 	if err != nil {
 		return nil, err
 	}
-	e, err := newServerEngine(p, hello, now)
-	if err != nil {
-		return nil, err
-	}
 	var peer PeerInfo
 	if hello != nil && hello.From.IsValid() {
 		peer = PeerInfo{Addr: hello.From, Name: hello.From.String()}
 	}
-	e.trace = e.trace.forPeer(peer)
-	return e, nil
+	return newServerEngine(p, hello, nil, peer, now)
 }
 
-func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, error) {
-	e, err := newEngine(p, now)
+func newServerEngine(p *params, hello *ProvenHello, caller handshake.Caller, peer PeerInfo, now time.Time) (*Engine, error) {
+	e, err := newEngine(p, caller, peer, now)
 	if err != nil {
 		return nil, err
 	}
@@ -155,12 +148,13 @@ func newServerEngine(p *params, hello *ProvenHello, now time.Time) (*Engine, err
 	return e, nil
 }
 
-func newEngine(p *params, now time.Time) (*Engine, error) {
-	e := &Engine{p: p, now: now, path: newPath(p, now), trace: p.trace}
+func newEngine(p *params, caller handshake.Caller, peer PeerInfo, now time.Time) (*Engine, error) {
+	e := &Engine{p: p, now: now, path: newPath(p, now)}
+	e.trace = p.trace.forPeer(e, peer)
 	if err := e.keys.OpenPlaintext(); err != nil {
 		return nil, err
 	}
-	e.begin(newHandshake(e, now))
+	e.begin(newHandshake(e, caller, now))
 	e.out.init(&p.retransmit, p.IsClient)
 	return e, nil
 }
@@ -221,19 +215,25 @@ func (e *Engine) cookieAddr() netip.AddrPort {
 // leave it invalid. Without an address of a ProvenHello it answers to that of the
 // first ClientHello, else of the first authentic record. The error is fatal.
 func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrPort) error {
+	e.user(func() { e.handleDatagram(now, datagram, from) })
+	return e.err
+}
+
+func (e *Engine) handleDatagram(now time.Time, datagram []byte, from netip.AddrPort) {
 	if e.over() {
-		return e.err
+		return
 	}
 	e.advance(now)
 	if e.door != nil {
-		return e.handleAtDoor(datagram, from)
+		e.handleAtDoor(datagram, from)
+		return
 	}
 	e.path.learnFamily(from)
 	if e.handshaking() && e.hs.m.AwaitsHello() && door.Mark(datagram) != 0 {
 		e.path.learnAddr(from, true)
 	}
 	if e.handleRestartHello(datagram) {
-		return e.err
+		return
 	}
 	e.path.credit.received(len(datagram))
 	if e.handshaking() {
@@ -247,14 +247,18 @@ func (e *Engine) HandleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	}
 	e.trace.dropped(before, e.drops, len(datagram))
 	e.continueLinger()
-	return e.err
 }
 
 // HandleTimeout does what is due: call it when NextTimeout has come, or at any
 // time. The error is fatal.
 func (e *Engine) HandleTimeout(now time.Time) error {
+	e.user(func() { e.handleTimeout(now) })
+	return e.err
+}
+
+func (e *Engine) handleTimeout(now time.Time) {
 	if e.over() {
-		return e.err
+		return
 	}
 	e.advance(now)
 	e.pollDue = false
@@ -270,8 +274,23 @@ func (e *Engine) HandleTimeout(now time.Time) error {
 		e.restart.handleTimeout(e)
 	}
 	e.continueLinger()
-	return e.err
 }
+
+// user runs f, in which functions of the Config are called. If one of them panics or
+// ends its goroutine, the state of the association is that of the middle of f: it
+// fails. The panic goes on.
+func (e *Engine) user(f func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			e.fail(errPanicked)
+		}
+	}()
+	f()
+	returned = true
+}
+
+var errPanicked = errors.New("dtls: a function of the Config or a method of the transport has panicked or ended its goroutine")
 
 // NextTimeout is when HandleTimeout should be called next, the zero time for
 // never. It is a pure question.
@@ -381,9 +400,7 @@ func (e *Engine) end(err error) {
 	if e.handshaking() {
 		e.hs.m.Wipe()
 	}
-	if e.phase.end(err) {
-		e.trace.ended(err)
-	}
+	first := e.phase.end(err)
 	e.data = nil
 	e.dropFlight()
 	e.acks.Clear()
@@ -392,6 +409,9 @@ func (e *Engine) end(err error) {
 	e.secrets.Wipe()
 	if e.alerts.Empty() {
 		e.keys.Wipe() // else behind the last alert
+	}
+	if first {
+		e.trace.ended(err)
 	}
 }
 

@@ -353,7 +353,7 @@ func (e *Engine) handlePostHandshake12(epoch uint16, h message.Header, body []by
 }
 
 // handleAtDoor asks for a cookie and begins the handshake once it is right.
-func (e *Engine) handleAtDoor(datagram []byte, from netip.AddrPort) error {
+func (e *Engine) handleAtDoor(datagram []byte, from netip.AddrPort) {
 	who := from
 	if !who.IsValid() {
 		who = e.cookieAddr()
@@ -369,9 +369,8 @@ func (e *Engine) handleAtDoor(datagram []byte, from netip.AddrPort) error {
 	if hello != nil {
 		e.door, hello.From = nil, from
 		e.admit(hello)
-		return e.HandleDatagram(e.now, hello.Datagram, from)
+		e.handleDatagram(e.now, hello.Datagram, from)
 	}
-	return nil
 }
 
 const maxQueuedReplies = 4

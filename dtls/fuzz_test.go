@@ -370,7 +370,7 @@ func (d *doorPieces) letIn(p *doorPeer, from netip.AddrPort, hello *ProvenHello)
 			}
 		}
 	}
-	e, err := newServerEngine(d.door.p, hello, d.now)
+	e, err := newServerEngine(d.door.p, hello, nil, PeerInfo{}, d.now)
 	if err != nil {
 		d.t.Fatal(err)
 	}

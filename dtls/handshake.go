@@ -15,8 +15,9 @@ import (
 // driver feeds a Handshake with messages and has what else is needed only until the
 // association is established.
 type driver struct {
-	e *Engine
-	m *handshake.Handshake
+	e      *Engine
+	m      *handshake.Handshake
+	caller handshake.Caller // nil: the engine has no front
 
 	began  time.Time
 	record uint64 // number of the record that is being handled
@@ -39,8 +40,8 @@ type driver struct {
 	transport error // last error of the transport, for the text of a time-out
 }
 
-func newHandshake(e *Engine, now time.Time) *driver {
-	hs := &driver{e: e, began: now, next: e.keys.Write() + 1, writing: e.keys.Write()}
+func newHandshake(e *Engine, caller handshake.Caller, now time.Time) *driver {
+	hs := &driver{e: e, caller: caller, began: now, next: e.keys.Write() + 1, writing: e.keys.Write()}
 	hs.m = handshake.New(&e.p.Config, hs)
 	begins := message.SetOf(message.TypeClientHello)
 	if e.p.IsClient {

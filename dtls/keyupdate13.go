@@ -181,7 +181,7 @@ func (e *Engine) keysUpdated() int {
 
 func (e *Engine) logTraffic(client bool, generation int, secret []byte) {
 	if log := e.post.keyLog; log != nil {
-		log(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret))
+		e.user(func() { log(keys.KeyLogLine(keys.LabelTraffic(client, generation), e.post.clientRandom, secret)) })
 	}
 }
 

@@ -21,6 +21,8 @@ func (hs *driver) HelloSource() handshake.HelloSource {
 	return hs.e.sourceOf(hs.e.path.addr, hs.e.path.credit.unlimited)
 }
 
+func (hs *driver) Caller() handshake.Caller { return hs.caller }
+
 func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }
 
 func (hs *driver) Add(typ message.Type, body []byte) (seq uint16) {

@@ -78,7 +78,7 @@ func NewListener(pc net.PacketConn, config *Config) (*Listener, error) {
 }
 
 func newListener(pc net.PacketConn, p *params) (*Listener, error) {
-	s := newShard(pc, p.nonDTLS)
+	s := newShard(pc, p.nonDTLS, p.logger)
 	l, err := s.members.listen(p)
 	if err != nil {
 		return nil, err

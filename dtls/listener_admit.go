@@ -44,6 +44,7 @@ func (l *Listener) begin(now time.Time, hello *ProvenHello, from peerAddr) {
 
 // handshake runs a handshake on its own goroutine.
 func (l *Listener) handshake(c *Conn) {
+	defer c.sock.Recovered()
 	if err := c.handshake(context.Background(), 0, true); err != nil || !l.enqueue(c) {
 		_ = c.Close()
 	}

@@ -21,7 +21,7 @@ func (l *Listener) chooseConfig(q *door.Question, from peerAddr, d *Door, dst []
 	start, now := l.hellos.Submit(&door.Job[peerAddr]{Question: q, Peer: from, Prefix: from.Prefix()})
 	switch {
 	case start && l.members.enter(l):
-		go l.runHellos(d.d.Clone())
+		go l.runHellos(d.d.Clone(), nil)
 	case start:
 		l.hellos.Advance(nil, false, true)
 	}
@@ -31,12 +31,21 @@ func (l *Listener) chooseConfig(q *door.Question, from peerAddr, d *Door, dst []
 	return reply
 }
 
-// runHellos calls GetConfigForClient and answers, until no hello waits.
-func (l *Listener) runHellos(w *door.ReplyWriter) {
-	defer l.members.leave(l)
+// runHellos calls GetConfigForClient and answers, until no hello waits. before is a
+// hello whose call has panicked, or ended its goroutine: it is not answered.
+func (l *Listener) runHellos(w *door.ReplyWriter, before *door.Job[peerAddr]) {
+	job := l.hellos.Advance(before, false, l.isClosed())
+	defer func() {
+		if job != nil {
+			go l.runHellos(w, job)
+			return
+		}
+		l.members.leave(l)
+	}()
 	sock := l.members.shard.sock
+	defer sock.Recovered()
 	var reply []byte
-	for job := l.hellos.Advance(nil, false, l.isClosed()); job != nil; {
+	for job != nil {
 		conn := transport.Addrs{Local: sock.LocalAddr(), Remote: job.Peer.NetAddr()}
 		if job.To.IsValid() {
 			conn.Local = net.UDPAddrFromAddrPort(job.To)
@@ -45,11 +54,10 @@ func (l *Listener) runHellos(w *door.ReplyWriter) {
 		var refused bool
 		reply, refused = w.AppendChosen(reply[:0], time.Now(), job.Question, p, err)
 		closed := l.isClosed()
-		next := l.hellos.Advance(job, !refused && !closed, closed)
 		if !closed {
 			_ = sock.Send(reply, job.Peer, nil) // if it is lost, the client repeats its hello
 		}
-		job = next
+		job = l.hellos.Advance(job, !refused && !closed, closed)
 	}
 }
 

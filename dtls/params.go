@@ -1,9 +1,11 @@
 package dtls
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"log/slog"
 	"math"
 	"net"
 	"time"
@@ -43,6 +45,7 @@ type params struct {
 	plaintextAlerts  PlaintextAlerts
 	trace            *tracer
 	nonDTLS          func(p []byte, from net.Addr)
+	logger           *slog.Logger
 }
 
 // needsDriver reports whether a handshake needs a caller that is told of
@@ -66,18 +69,17 @@ func resolve(c *Config, isClient bool) (*params, error) {
 	}
 	p := &params{
 		Config: handshake.Config{
-			IsClient:             isClient,
-			Rand:                 c.Rand,
-			ValidAt:              func(now time.Time) time.Time { return now },
-			KeyLog:               keys.Logger(c.KeyLogWriter),
-			ServerName:           c.ServerName,
-			Certificates:         c.Certificates,
-			GetClientCertificate: c.GetClientCertificate,
-			ClientAuth:           c.ClientAuth,
-			PSKHint:              c.PSKHint,
-			Roots:                c.ClientCAs,
-			VerifyPeer:           c.VerifyPeerCertificate,
-			ALPN:                 c.NextProtos,
+			IsClient:     isClient,
+			Rand:         c.Rand,
+			ValidAt:      func(now time.Time) time.Time { return now },
+			KeyLog:       keys.Logger(c.KeyLogWriter),
+			ServerName:   c.ServerName,
+			Certificates: c.Certificates,
+			ClientAuth:   c.ClientAuth,
+			PSKHint:      c.PSKHint,
+			Roots:        c.ClientCAs,
+			VerifyPeer:   c.VerifyPeerCertificate,
+			ALPN:         c.NextProtos,
 		},
 		time:            c.Time,
 		cookieMode:      c.CookieMode,
@@ -85,6 +87,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		plaintextAlerts: c.PlaintextAlerts,
 		trace:           newTracer(c),
 		nonDTLS:         c.NonDTLS,
+		logger:          c.Logger,
 	}
 	p.Owner = p
 	if p.Rand == nil {
@@ -268,13 +271,10 @@ func (p *params) resolveSessions(c *Config) error {
 
 // wrapPSK puts the time-out of callbacks around the PSK look-ups.
 func (p *params) wrapPSK(c *Config) {
-	timeout := c.CallbackTimeout
-	if timeout <= 0 {
-		timeout = defaultCallbackTimeout
-	}
+	timeout := cmp.Or(max(c.CallbackTimeout, 0), defaultCallbackTimeout)
 	if lookup := c.ClientPSK; lookup != nil {
-		p.ClientPSKs = func(serverName string, hint []byte) (list []handshake.PSK, err error) {
-			ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		p.ClientPSKs = func(parent context.Context, serverName string, hint []byte) (list []handshake.PSK, err error) {
+			ctx, cancel := context.WithTimeout(parent, timeout)
 			defer cancel()
 			found, err := lookup(ctx, ClientPSKInfo{ServerName: serverName, Hint: hint})
 			for _, k := range found {
@@ -284,8 +284,8 @@ func (p *params) wrapPSK(c *Config) {
 		}
 	}
 	if lookup := c.ServerPSK; lookup != nil {
-		p.ServerPSK = func() (func(handshake.PSKQuery) (*handshake.PSK, error), func()) {
-			ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		p.ServerPSK = func(parent context.Context) (func(handshake.PSKQuery) (*handshake.PSK, error), func()) {
+			ctx, cancel := context.WithTimeout(parent, timeout)
 			return func(q handshake.PSKQuery) (*handshake.PSK, error) {
 				if ctx.Err() != nil {
 					return nil, ctx.Err()

@@ -1,28 +1,26 @@
 package dtls
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
-	"reflect"
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
-// wrapHello puts the time-out of callbacks around GetConfigForClient and
-// GetCertificate.
+// wrapHello puts the time-out of callbacks around those that get an info of
+// crypto/tls.
 func (p *params) wrapHello(c *Config) {
-	timeout := c.CallbackTimeout
-	if timeout <= 0 {
-		timeout = defaultCallbackTimeout
-	}
+	timeout := cmp.Or(max(c.CallbackTimeout, 0), defaultCallbackTimeout)
 	if get := c.GetConfigForClient; get != nil {
 		p.ForClient = func(info *tls.ClientHelloInfo, from handshake.HelloSource) (*handshake.Config, error) {
-			ctx, cancel := callbackContext(timeout, from.Proven)
+			parent := cmp.Or(from.Context, context.Background())
+			ctx, cancel := context.WithTimeout(context.WithValue(parent, addressIsProven{}, from.Proven), timeout)
 			defer cancel()
-			setContext(info, ctx)
+			handshake.SetContext(info, ctx)
 			if info.Conn, _ = from.Conn.(net.Conn); info.Conn == nil {
 				info.Conn = transport.Addrs{Local: net.UDPAddrFromAddrPort(from.Local), Remote: net.UDPAddrFromAddrPort(from.Remote)}
 			}
@@ -41,18 +39,23 @@ func (p *params) wrapHello(c *Config) {
 			return &resolved.Config, nil
 		}
 	}
-	if get := c.GetCertificate; get != nil {
-		p.GetCertificate = func(info *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			ctx, cancel := callbackContext(timeout, false)
-			defer cancel()
-			setContext(info, ctx)
-			return get(info)
-		}
-	}
+	p.GetCertificate = withInfo(timeout, c.GetCertificate)
+	p.GetClientCertificate = withInfo(timeout, c.GetClientCertificate)
 }
 
-func callbackContext(timeout time.Duration, proven bool) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithValue(context.Background(), addressIsProven{}, proven), timeout)
+// withInfo puts a context into the info of a callback of crypto/tls, which may be nil.
+func withInfo[Info tls.ClientHelloInfo | tls.CertificateRequestInfo](
+	timeout time.Duration, get func(*Info) (*tls.Certificate, error),
+) func(context.Context, *Info) (*tls.Certificate, error) {
+	if get == nil {
+		return nil
+	}
+	return func(parent context.Context, info *Info) (*tls.Certificate, error) {
+		ctx, cancel := context.WithTimeout(parent, timeout)
+		defer cancel()
+		handshake.SetContext(info, ctx)
+		return get(info)
+	}
 }
 
 type addressIsProven struct{} // key of a context's value
@@ -65,14 +68,4 @@ type addressIsProven struct{} // key of a context's value
 func AddressIsProven(ctx context.Context) bool {
 	proven, _ := ctx.Value(addressIsProven{}).(bool)
 	return proven
-}
-
-// setContext sets what info.Context returns. crypto/tls has no other way to do
-// it; if a version of Go moves the field, the context stays nil.
-func setContext(info *tls.ClientHelloInfo, ctx context.Context) {
-	field := reflect.ValueOf(info).Elem().FieldByName("ctx")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[context.Context]() {
-		return
-	}
-	reflect.NewAt(field.Type(), field.Addr().UnsafePointer()).Elem().Set(reflect.ValueOf(ctx))
 }

@@ -111,11 +111,16 @@ func (e *Engine) SetMTU(n int) error {
 
 // PathMTU describes the path.
 func (e *Engine) PathMTU() PathInfo {
+	return e.path.describe()
+}
+
+// describe is what is known of the path.
+func (p *path) describe() PathInfo {
 	overhead := 0
-	if e.path.addr.IsValid() {
-		overhead = ipOverhead(e.path.addr.Addr())
+	if p.addr.IsValid() {
+		overhead = ipOverhead(p.addr.Addr())
 	}
-	return e.path.info(overhead)
+	return p.info(overhead)
 }
 
 // PathHint takes the report that the path carries mtu bytes of UDP payload. quoted

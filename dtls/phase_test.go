@@ -22,7 +22,7 @@ func TestSecondHandshake(t *testing.T) {
 			s := newSim(t, client, server)
 			s.handshake()
 			for at, e := range s.eng {
-				e.begin(newHandshake(e, s.now))
+				e.begin(newHandshake(e, nil, s.now))
 				e.setMessageSeq(0)
 				if side(at) == serverSide {
 					e.hs.m.StartServer(nil, nil, nil)

@@ -2,6 +2,7 @@ package dtls
 
 import (
 	"cmp"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
@@ -28,11 +29,12 @@ type shard struct {
 }
 
 // newShard makes a shard with members of its own.
-func newShard(pc net.PacketConn, nonDTLS func([]byte, net.Addr)) *shard {
+func newShard(pc net.PacketConn, nonDTLS func([]byte, net.Addr), logger *slog.Logger) *shard {
 	s := &shard{}
 	s.members = &members{shard: s}
 	s.sock = sharedSocket(pc, s.members, s.noticed)
 	s.sock.SetForeign(nonDTLS)
+	s.sock.SetLogger(logger)
 	return s
 }
 
@@ -41,23 +43,22 @@ func (s *shard) attach(d *Door) { s.door = d }
 
 // read is the reader. It ends when the socket is closed.
 func (s *shard) read() {
-	buf := make([]byte, transport.ReadBuffer)
-	var slow transport.BackOff
-	for {
-		n, from, err := s.sock.Receive(buf)
-		switch {
-		case err == nil:
-			slow = 0
-			s.route(time.Now(), buf[:n], from)
-		case s.closed.Load():
-			return // whatever a closed transport calls it
-		case transport.IsClosed(err):
-			s.members.fail(&transport.Error{Err: err, Closed: true})
-			return
-		default:
-			slow.Pause()
-		}
-	}
+	s.sock.Serve(transport.Reader{
+		Take: func(datagram []byte, from peerAddr) bool {
+			s.route(time.Now(), datagram, from)
+			return true
+		},
+		Fault: func(err error) bool {
+			if s.closed.Load() {
+				return false // whatever a closed transport calls it
+			}
+			if transport.IsClosed(err) {
+				s.members.fail(err)
+				return false
+			}
+			return true
+		},
+	})
 }
 
 // close closes the socket.
@@ -86,9 +87,6 @@ func (s *shard) noticed(n udpsock.Notice) {
 // else to the door; other plaintext to the associations that such messages are
 // sent to; a protected record to the association whose keys open it.
 func (s *shard) route(now time.Time, datagram []byte, from peerAddr) {
-	if s.sock.PassForeign(datagram, from) {
-		return
-	}
 	m := s.members
 	m.mu.Lock()
 	at, l, d := m.conns.At(from.Key()), m.listening(), s.door

@@ -162,6 +162,7 @@ func logTrace(l *slog.Logger) *Trace {
 // tracer is a list of Traces; each event calls the hook of every one of them that
 // has it, in that order. nil is the empty list.
 type tracer struct {
+	e     *Engine // whose association it is; the first entry of its list has it, and no trace
 	trace *Trace
 	next  *tracer
 }
@@ -170,55 +171,42 @@ type tracer struct {
 func newTracer(c *Config) *tracer {
 	var list *tracer
 	if c.Logger != nil {
-		list = &tracer{NewLogTrace(c.Logger), nil}
+		list = &tracer{nil, NewLogTrace(c.Logger), nil}
 	}
 	if c.Trace != nil {
-		list = &tracer{c.Trace, list}
+		list = &tracer{nil, c.Trace, list}
 	}
 	return list
 }
 
-// asksPeer reports whether one of the Traces has a Peer hook.
-func (tr *tracer) asksPeer() bool {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Peer != nil {
-			return true
-		}
+// forPeer calls the Peer hooks, and returns the list of an engine: this one, which
+// other associations have too, with what they returned behind it.
+func (tr *tracer) forPeer(e *Engine, peer PeerInfo) *tracer {
+	if tr == nil {
+		return nil
 	}
-	return false
-}
-
-// forPeer calls the Peer hooks, and returns the list with what they returned
-// behind it.
-func (tr *tracer) forPeer(peer PeerInfo) *tracer {
-	var traces []*Trace
+	peer.Client = e.p.IsClient
+	own := &tracer{e, nil, nil}
+	end := &own.next
+	add := func(t *Trace) { *end = &tracer{nil, t, nil}; end = &(*end).next }
+	for t := tr; t != nil; t = t.next {
+		add(t.trace)
+	}
 	for t := tr; t != nil; t = t.next {
 		if t.trace.Peer == nil {
 			continue
 		}
-		if own := t.trace.Peer(peer); own != nil {
-			traces = append(traces, own)
+		if more := t.trace.Peer(peer); more != nil {
+			add(more)
 		}
 	}
-	return tr.with(traces)
-}
-
-// with returns the list with traces behind it. The list itself, which other
-// associations have too, stays as it is.
-func (tr *tracer) with(traces []*Trace) *tracer {
-	switch {
-	case len(traces) == 0:
-		return tr
-	case tr != nil:
-		return &tracer{tr.trace, tr.next.with(traces)}
-	}
-	return &tracer{traces[0], tr.with(traces[1:])}
+	return own
 }
 
 func (tr *tracer) flight(o *outbox, limit int) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Flight == nil {
-			continue
+	tr.each(func(t *Trace) {
+		if t.Flight == nil {
+			return
 		}
 		info := FlightInfo{Messages: o.flight.names(), Datagrams: len(o.sent.log), Largest: o.sent.biggest, MTU: limit, Transmission: o.sent.number}
 		for _, d := range o.sent.log {
@@ -227,28 +215,28 @@ func (tr *tracer) flight(o *outbox, limit int) {
 		if o.timer.running() {
 			info.Timeout = o.timer.timeout
 		}
-		tr.trace.Flight(info)
-	}
+		t.Flight(info)
+	})
 }
 
 func (tr *tracer) message(m *reassembly.Message, awaited message.Set, err error) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Message != nil {
+	tr.each(func(t *Trace) {
+		if t.Message != nil {
 			name := m.Type.String()
 			if m.Type == message.TypeServerHello && m.AsksRetry() {
 				name = "hello_retry_request" // RFC 9846, Section 4.1.4: its own name for the same type
 			}
-			tr.trace.Message(MessageInfo{name, m.Seq, m.Epoch, len(m.Body()), awaited.String()}, err)
+			t.Message(MessageInfo{name, m.Seq, m.Epoch, len(m.Body()), awaited.String()}, err)
 		}
-	}
+	})
 }
 
 func (tr *tracer) retransmission(o *outbox, cause RetransmissionCause, limit int) {
-	for ; tr != nil; tr = tr.next {
-		if tr.trace.Retransmission != nil {
-			tr.trace.Retransmission(RetransmissionInfo{o.flight.names(), cause, o.timer.tries, o.timer.timeout, limit})
+	tr.each(func(t *Trace) {
+		if t.Retransmission != nil {
+			t.Retransmission(RetransmissionInfo{o.flight.names(), cause, o.timer.tries, o.timer.timeout, limit})
 		}
-	}
+	})
 }
 
 func (tr *tracer) dropped(before, after Drops, size int) {
@@ -266,10 +254,19 @@ func (tr *tracer) keys(epoch, id uint16)  { tr.each(func(t *Trace) { call2(t.Key
 func (tr *tracer) established(s ConnectionState) { tr.each(func(t *Trace) { call(t.Established, s) }) }
 func (tr *tracer) ended(err error)               { tr.each(func(t *Trace) { call(t.Ended, err) }) }
 
+// each calls f for every Trace. A hook that panics is not called again.
 func (tr *tracer) each(f func(*Trace)) {
-	for ; tr != nil; tr = tr.next {
-		f(tr.trace)
+	if tr == nil {
+		return
 	}
+	e := tr.e
+	e.trace = nil
+	e.user(func() {
+		for t := tr.next; t != nil; t = t.next {
+			f(t.trace)
+		}
+	})
+	e.trace = tr
 }
 
 func call[A any](hook func(A), a A) {

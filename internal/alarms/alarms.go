@@ -97,12 +97,19 @@ func (g *Group[T]) arm() {
 	}
 }
 
-// expire rings all alarms that are due, then sets the timer again.
+// expire rings all alarms that are due, then sets the timer again. If an owner ends the
+// goroutine, another one goes on.
 func (g *Group[T]) expire() {
+	done := false
+	defer func() {
+		if !done {
+			go g.expire()
+		}
+	}()
 	for {
 		now := time.Now()
 		due, ring := g.popDue(now)
-		if due == nil {
+		if done = due == nil; done {
 			return
 		}
 		ring(due.Value, now)

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"testing"
@@ -20,8 +21,12 @@ func TestMutual(t *testing.T) {
 			client, server := configs(version)
 			server.ClientAuth, server.ALPN, client.ALPN = tls.RequireAndVerifyClientCert, []string{"a", "b"}, []string{"b"}
 			if callback {
-				client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &testChain.Certificate, nil }
-				server.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &testChain.Certificate, nil }
+				client.GetClientCertificate = func(context.Context, *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+					return &testChain.Certificate, nil
+				}
+				server.GetCertificate = func(context.Context, *tls.ClientHelloInfo) (*tls.Certificate, error) {
+					return &testChain.Certificate, nil
+				}
 			} else {
 				client.Certificates = []tls.Certificate{testChain.Certificate}
 			}

@@ -20,7 +20,7 @@ import (
 func StartClient(hs *Handshake) (err error) {
 	var psks []offeredPSK
 	if p := hs.Config; p.Offers(message.Version13) {
-		if psks, err = p.offeredPSKs(hs.now()); err != nil {
+		if psks, err = hs.offeredPSKs(); err != nil {
 			return err
 		}
 		if len(psks) == 0 && !p.UsesCertificates() && p.Offers(message.Version12) {
@@ -276,11 +276,12 @@ func offersGroup(h *message.ClientHello, group uint16) bool {
 // version: GetClientCertificate first, then what fits of Certificates, nil if
 // nothing fits. certified are the schemes that the server verifies in certificates.
 func chooseClientCertificate(
-	p *Config, info *tls.CertificateRequestInfo, certified []uint16,
+	hs *Handshake, info *tls.CertificateRequestInfo, certified []uint16,
 	choose func(cert *tls.Certificate, peer, own []auth.Scheme) (auth.Scheme, error),
 ) (*tls.Certificate, auth.Scheme, error) {
+	p := hs.Config
 	if get := p.GetClientCertificate; get != nil {
-		cert, err := get(info)
+		cert, err := get(hs.context(), info)
 		if err != nil {
 			return nil, 0, alert.Hook(alert.InternalError, "GetClientCertificate", err)
 		}

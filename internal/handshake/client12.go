@@ -263,7 +263,7 @@ func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []b
 	if !s.n.suite.UsesPSK() {
 		return &message.ClientKeyExchangeECDHE{Public: s.share}, s.secret, nil
 	}
-	list, err := hs.Config.ClientPSKs(hs.Config.ServerName, s.hint)
+	list, err := hs.Config.ClientPSKs(hs.context(), hs.Config.ServerName, s.hint)
 	if err != nil {
 		return nil, nil, alert.Hook(alert.InternalError, "ClientPSK", err)
 	}
@@ -285,7 +285,7 @@ func (s awaitServerHelloDone12) certificate(hs *Handshake) (*tls.Certificate, au
 	if s.request == nil {
 		return nil, 0, nil
 	}
-	return chooseClientCertificate(hs.Config, &tls.CertificateRequestInfo{
+	return chooseClientCertificate(hs, &tls.CertificateRequestInfo{
 		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOfTypes(s.request), Version: tls.VersionTLS12,
 	}, s.request.SignatureSchemes, auth.ChooseScheme)
 }

@@ -438,7 +438,7 @@ func (s awaitServerFinished13) addCertificate(hs *Handshake) error {
 	if certified == nil {
 		certified = s.request.SignatureSchemes // RFC 8446, Section 4.2.3
 	}
-	cert, scheme, err := chooseClientCertificate(hs.Config, &tls.CertificateRequestInfo{
+	cert, scheme, err := chooseClientCertificate(hs, &tls.CertificateRequestInfo{
 		AcceptableCAs: s.request.Authorities, SignatureSchemes: schemesOf(s.request.SignatureSchemes), Version: tls.VersionTLS13,
 	}, certified, auth.ChooseScheme13)
 	if err != nil {

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -41,8 +42,8 @@ type Config struct {
 
 	ServerName           string
 	Certificates         []tls.Certificate
-	GetCertificate       func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	GetClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	GetCertificate       func(context.Context, *tls.ClientHelloInfo) (*tls.Certificate, error)
+	GetClientCertificate func(context.Context, *tls.CertificateRequestInfo) (*tls.Certificate, error)
 	OfClient             bool                                                     // GetConfigForClient has returned it
 	ForClient            func(*tls.ClientHelloInfo, HelloSource) (*Config, error) // nil, nil: this one
 	ClientAuth           tls.ClientAuthType
@@ -50,9 +51,9 @@ type Config struct {
 	SkipVerify           bool
 	VerifyPeer           func([][]byte, [][]*x509.Certificate) error
 	VerifyConnection     func(*Info) error
-	ClientPSKs           func(serverName string, hint []byte) ([]PSK, error)
-	ServerPSK            func() (find func(PSKQuery) (*PSK, error), done func()) // begins look-ups that CallbackTimeout bounds together
-	PSKHint              []byte                                                  // empty: none
+	ClientPSKs           func(ctx context.Context, serverName string, hint []byte) ([]PSK, error)
+	ServerPSK            func(context.Context) (find func(PSKQuery) (*PSK, error), done func()) // begins look-ups that CallbackTimeout bounds together
+	PSKHint              []byte                                                                 // empty: none
 }
 
 // EMSPolicy is how the extended master secret (RFC 7627) is treated.
@@ -69,6 +70,7 @@ type HelloSource struct {
 	Local, Remote netip.AddrPort
 	Conn          any  // the net.Conn of a front, which has addresses that are not UDP's; nil: Local and Remote
 	Proven        bool // Remote is
+	Context       context.Context
 }
 
 // PSK is a pre-shared key that was made outside of the protocol.

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"slices"
@@ -144,7 +145,9 @@ func TestPSK12(t *testing.T) {
 		t.Errorf("%q, %q", c.Info.PSKIdentity, s.Info.PSKIdentity)
 	}
 
-	client.ClientPSKs = func(string, []byte) ([]PSK, error) { return []PSK{{Identity: []byte("other"), Key: []byte{1}}}, nil }
+	client.ClientPSKs = func(context.Context, string, []byte) ([]PSK, error) {
+		return []PSK{{Identity: []byte("other"), Key: []byte{1}}}, nil
+	}
 	c, s = begin(t, client, server)
 	s.deliver(t, c)
 	c.deliver(t, s)
@@ -171,7 +174,9 @@ client: finished 2/1`)
 		t.Errorf("%q, %q", c.Info.PSKIdentity, s.Info.PSKIdentity)
 	}
 
-	client.ClientPSKs = func(string, []byte) ([]PSK, error) { return []PSK{{Identity: []byte("device"), Key: []byte{9}}}, nil }
+	client.ClientPSKs = func(context.Context, string, []byte) ([]PSK, error) {
+		return []PSK{{Identity: []byte("device"), Key: []byte{9}}}, nil
+	}
 	c, s = begin(t, client, server)
 	if err := s.refused(t, c.link.flight[0]); alert.Of(err) != alert.DecryptError {
 		t.Errorf("%v", err)

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -43,7 +44,7 @@ func TestDecoyIsRandom(t *testing.T) {
 			client, server := configs(version)
 			usePSK(client, server, 1, 2, 3)
 			guess := PSK{Identity: []byte("nobody"), Key: make([]byte, n)}
-			client.ClientPSKs = func(string, []byte) ([]PSK, error) { return []PSK{guess}, nil }
+			client.ClientPSKs = func(context.Context, string, []byte) ([]PSK, error) { return []PSK{guess}, nil }
 			c, s := begin(t, client, server)
 			if err := attempt(c, s); alert.Of(err) != alert.DecryptError {
 				t.Errorf("%s: %d zeros are the key of an unknown identity: %v", message.VersionName(version), n, err)
@@ -358,7 +359,7 @@ func TestGetCertificateWithoutChain(t *testing.T) {
 		} {
 			client, server := configs(version)
 			server.Certificates = nil
-			server.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return get() }
+			server.GetCertificate = func(context.Context, *tls.ClientHelloInfo) (*tls.Certificate, error) { return get() }
 			c, s := begin(t, client, server)
 			err := s.refused(t, c.link.flight[0])
 			if alert.Of(err) != alert.InternalError || errors.Is(err, refusal) != (name == "refuses") {
@@ -417,7 +418,7 @@ func TestLaterIdentity(t *testing.T) {
 	client, server := configs(message.Version13)
 	usePSK(client, server, 1, 2, 3)
 	server.Certified, server.Certificates = true, []tls.Certificate{testChain.Certificate}
-	client.ClientPSKs = func(string, []byte) ([]PSK, error) {
+	client.ClientPSKs = func(context.Context, string, []byte) ([]PSK, error) {
 		return []PSK{
 			{Identity: []byte("of another server"), Key: []byte{9}}, {Identity: []byte("and of a third"), Key: []byte{8}},
 			{Identity: []byte("device"), Key: []byte{1, 2, 3}},

@@ -16,6 +16,8 @@ type Link interface {
 	Peer() netip.AddrPort
 	// HelloSource is where the ClientHello at hand came from.
 	HelloSource() HelloSource
+	// Caller is the call that runs the handshake; nil: one without a context.
+	Caller() Caller
 
 	// SetMessageSeq sets the message_seq of the next message.
 	SetMessageSeq(seq uint16)

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -60,6 +61,7 @@ func (o outgoing) raw() []byte {
 
 func (l *fakeLink) Now() time.Time           { return l.now }
 func (l *fakeLink) Peer() netip.AddrPort     { return netip.MustParseAddrPort("192.0.2.1:4433") }
+func (l *fakeLink) Caller() Caller           { return nil }
 func (l *fakeLink) HelloSource() HelloSource { return HelloSource{Remote: l.Peer()} }
 func (l *fakeLink) SetMessageSeq(seq uint16) { l.seq = seq }
 func (l *fakeLink) NextRecord() uint64       { return uint64(l.seq) }
@@ -144,10 +146,10 @@ func configs(version uint16) (client, server *Config) {
 
 // usePSK has both sides use one pre-shared key.
 func usePSK(client, server *Config, key ...byte) {
-	client.ClientPSKs = func(string, []byte) ([]PSK, error) {
+	client.ClientPSKs = func(context.Context, string, []byte) ([]PSK, error) {
 		return []PSK{{Identity: []byte("device"), Key: key}}, nil
 	}
-	server.ServerPSK = func() (func(PSKQuery) (*PSK, error), func()) {
+	server.ServerPSK = func(context.Context) (func(PSKQuery) (*PSK, error), func()) {
 		return func(q PSKQuery) (*PSK, error) {
 			if string(q.Identity) != "device" {
 				return nil, nil

@@ -43,7 +43,7 @@ func choose13(hs *Handshake, p *Config, h *message.ClientHello, body []byte, bas
 		}
 	}
 	if c.psk == nil {
-		if err := c.chooseCertificate13(p, h); err != nil {
+		if err := c.chooseCertificate13(hs, p, h); err != nil {
 			return c, err
 		}
 	}
@@ -54,7 +54,7 @@ func choose13(hs *Handshake, p *Config, h *message.ClientHello, body []byte, bas
 }
 
 // chooseCertificate13: RFC 8446, Section 4.4.2.2.
-func (c *choice13) chooseCertificate13(p *Config, h *message.ClientHello) (err error) {
+func (c *choice13) chooseCertificate13(hs *Handshake, p *Config, h *message.ClientHello) (err error) {
 	if !p.UsesCertificates() {
 		return alert.Errorf(alert.HandshakeFailure, "client has no pre-shared key for us")
 	}
@@ -62,7 +62,7 @@ func (c *choice13) chooseCertificate13(p *Config, h *message.ClientHello) (err e
 		// RFC 8446, Section 9.2.
 		return alert.Errorf(alert.MissingExtension, "client hello without signature_algorithms")
 	}
-	c.cert, err = certificateFor(p, h, func(p *Config, h *message.ClientHello) *tls.Certificate {
+	c.cert, err = hs.certificateFor(p, h, func(p *Config, h *message.ClientHello) *tls.Certificate {
 		return bestCertificate(p, h, func(cert *tls.Certificate) bool {
 			_, err := auth.ChooseScheme13(cert, schemesOf(h.SignatureSchemes), p.Schemes)
 			return err == nil

@@ -29,10 +29,11 @@ const externalHash = crypto.SHA256
 
 // offeredPSKs collects what a client can offer: a session to resume, and the
 // keys of ClientPSK.
-func (p *Config) offeredPSKs(now time.Time) (list []offeredPSK, err error) {
+func (hs *Handshake) offeredPSKs() (list []offeredPSK, err error) {
+	p, now := hs.Config, hs.now()
 	var psks []PSK
 	if p.ClientPSKs != nil {
-		if psks, err = p.ClientPSKs(p.ServerName, nil); err != nil {
+		if psks, err = p.ClientPSKs(hs.context(), p.ServerName, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -121,7 +122,7 @@ func (c *choice13) choosePSK(hs *Handshake, p *Config, h *message.ClientHello, b
 		return findPSK(find, PSKQuery{bytes.Clone(identity), h.ServerName, hs.link.Peer()})
 	}
 	if p.ServerPSK != nil && len(h.PSKs) > 0 {
-		begun, done := p.ServerPSK()
+		begun, done := p.ServerPSK(hs.context())
 		defer done()
 		find = begun
 	}

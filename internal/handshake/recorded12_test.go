@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"os"
 	"testing"
@@ -146,7 +147,7 @@ func TestRecordedPSK12(t *testing.T) {
 		r.Config.KeyLog = func(line string) { logged += line }
 		psk := PSK{Identity: []byte("device"), Key: r.one("pre-shared key")}
 		if isClient {
-			r.Config.ClientPSKs = func(string, []byte) ([]PSK, error) { return []PSK{psk}, nil }
+			r.Config.ClientPSKs = func(context.Context, string, []byte) ([]PSK, error) { return []PSK{psk}, nil }
 			r.enter(awaitServerHelloDone12{n: r.n})
 			done := r.one("ServerHelloDone")
 			r.take("ServerHelloDone", done)
@@ -154,7 +155,7 @@ func TestRecordedPSK12(t *testing.T) {
 				t.Fatalf("ClientKeyExchange %x, want %x", got, want)
 			}
 		} else {
-			r.Config.ServerPSK = func() (func(PSKQuery) (*PSK, error), func()) {
+			r.Config.ServerPSK = func(context.Context) (func(PSKQuery) (*PSK, error), func()) {
 				return func(q PSKQuery) (*PSK, error) {
 					if string(q.Identity) != "device" {
 						t.Errorf("identity %q", q.Identity)

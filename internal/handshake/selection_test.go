@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -68,7 +69,7 @@ func TestSuiteOfTheKey(t *testing.T) {
 		}
 	}
 	client, server := configs(message.Version13) // without keys the order stands
-	server.ServerPSK = func() (func(PSKQuery) (*PSK, error), func()) {
+	server.ServerPSK = func(context.Context) (func(PSKQuery) (*PSK, error), func()) {
 		return func(PSKQuery) (*PSK, error) { return nil, nil }, func() {}
 	}
 	server.Suites13 = []*suite.Suite{suite.Lookup(0x1302), suite.Lookup(0x1301)}
@@ -290,7 +291,7 @@ func TestGetCertificateWithoutName(t *testing.T) {
 			client, server := configs(version)
 			client.ServerName, client.SkipVerify = name, true
 			asked := false
-			server.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			server.GetCertificate = func(context.Context, *tls.ClientHelloInfo) (*tls.Certificate, error) {
 				asked = true
 				return &testChain.Certificate, nil
 			}

@@ -74,7 +74,9 @@ func (hs *Handshake) configFor(h *message.ClientHello) (*Config, error) {
 	if p.ForClient == nil {
 		return p, nil
 	}
-	other, err := p.ForClient(HelloInfo(h), hs.link.HelloSource())
+	from := hs.link.HelloSource()
+	from.Context = hs.context()
+	other, err := p.ForClient(HelloInfo(h), from)
 	if err != nil {
 		return nil, alert.Hook(alert.InternalError, "GetConfigForClient", err)
 	}

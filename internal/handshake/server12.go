@@ -28,7 +28,7 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 	if len(h.RenegotiationInfo) > 0 {
 		return nil, alert.Errorf(alert.HandshakeFailure, "renegotiation_info in a first handshake")
 	}
-	choice, err := choose12(p, h, func() (*tls.Certificate, error) { return certificateFor(p, h, chooseCertificate) })
+	choice, err := choose12(p, h, func() (*tls.Certificate, error) { return hs.certificateFor(p, h, chooseCertificate) })
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +41,10 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 }
 
 // certificateFor calls GetCertificate, then chooses from Certificates.
-func certificateFor(p *Config, h *message.ClientHello, choose func(*Config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
+func (hs *Handshake) certificateFor(p *Config, h *message.ClientHello, choose func(*Config, *message.ClientHello) *tls.Certificate) (*tls.Certificate, error) {
 	// As in crypto/tls: without server_name Certificates come first.
 	if p.GetCertificate != nil && (len(p.Certificates) == 0 || h.ServerName != "") {
-		cert, err := p.GetCertificate(HelloInfo(h))
+		cert, err := p.GetCertificate(hs.context(), HelloInfo(h))
 		if err != nil {
 			return nil, alert.Hook(alert.InternalError, "GetCertificate", err)
 		}
@@ -258,7 +258,7 @@ func (s awaitClientKeyExchange12) premaster(hs *Handshake, m message.Message) ([
 // the handshake then ends exactly as with a wrong key (RFC 4279, Section 2).
 func lookUpPSK(hs *Handshake, identity []byte) ([]byte, error) {
 	identity = bytes.Clone(identity)
-	find, done := hs.Config.ServerPSK()
+	find, done := hs.Config.ServerPSK(hs.context())
 	defer done()
 	key, err := findPSK(find, PSKQuery{identity, hs.Info.ServerName, hs.link.Peer()})
 	if err != nil {

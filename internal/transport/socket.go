@@ -10,6 +10,7 @@ package transport
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"sync/atomic"
 
@@ -26,6 +27,7 @@ type Socket struct {
 	large   Large
 	cut     bool // IP may fragment the datagrams; with one peer only
 	foreign foreign
+	logger  *slog.Logger
 	traffic struct{ datagramsIn, bytesIn, datagramsOut, bytesOut atomic.Uint64 }
 }
 
