@@ -243,18 +243,28 @@ func TestCloseNotifyBeforeFinished(t *testing.T) {
 // limit of the keys, a message of the handshake neither.
 func TestMessageAtTheEndOfItsKeys(t *testing.T) {
 	for from := range side(2) {
-		s := established13(t)
-		e := s.eng[from]
-		limit := e.keys.Sealer().Next()
-		e.keys.Sealer().(epochs.Sealer13).SetLimit(limit)
-		if err := e.UpdateKeys(s.now, false); err != nil {
-			t.Fatal(err)
-		}
-		if tx, ok := e.PollTransmit(s.now, nil); ok {
-			t.Errorf("%v sends %s", from, describeDatagram(tx.Data))
-		}
-		if !errors.Is(e.Err(), errKeysExhausted) {
-			t.Errorf("%v: %v", from, e.Err())
+		for left := range uint64(2) { // the last record is that of close_notify
+			s := established13(t)
+			e := s.eng[from]
+			e.keys.Sealer().(epochs.Sealer13).SetLimit(e.keys.Sealer().Next() + left)
+			if err := e.UpdateKeys(s.now, false); err != nil {
+				t.Fatal(err)
+			}
+			sent := 0
+			for range 5 {
+				tx, ok := e.PollTransmit(s.now, nil)
+				if !ok {
+					continue
+				}
+				sent++
+				s.deliver(from.other(), tx.Data)
+			}
+			if !errors.Is(e.Err(), errKeysExhausted) {
+				t.Errorf("%v, %d records left: %v", from, left, e.Err())
+			}
+			if told := slices.Contains(s.events[from.other()], EventClosed); sent != int(left) || told != (left > 0) {
+				t.Errorf("%v, %d records left: %d are sent, close_notify %v", from, left, sent, told)
+			}
 		}
 	}
 }

@@ -429,3 +429,39 @@ func TestLaterIdentity(t *testing.T) {
 		t.Errorf("%q and %q, %v", c.Info.PSKIdentity, s.Info.PSKIdentity, err)
 	}
 }
+
+// TestTicketOfAnotherKey: a ticket of a client with a pre-shared key is good while the
+// server has that key for its identity.
+func TestTicketOfAnotherKey(t *testing.T) {
+	for _, changed := range []bool{false, true} {
+		client, server := configs(message.Version13)
+		usePSK(client, server, 1, 2, 3)
+		offer(t, client, sessionOf(t, client, server))
+		if changed {
+			resume := client.TakeSession
+			usePSK(client, server, 4, 5, 6)
+			client.TakeSession = resume
+		}
+		c, s := begin(t, client, server)
+		if err := attempt(c, s); err != nil || s.Info.DidResume == changed {
+			t.Errorf("the key has changed %v: resumed %v, %v", changed, s.Info.DidResume, err)
+		}
+	}
+}
+
+// TestServerRandom: 32 fresh bytes in each ServerHello (RFC 8446, Section 4.1.3).
+func TestServerRandom(t *testing.T) {
+	for _, version := range versions {
+		seen := map[[24]byte]bool{{}: true} // the last eight may be the mark of a downgrade
+		for range 3 {
+			client, server := configs(version)
+			c, s := begin(t, client, server)
+			s.deliver(t, c)
+			random := [24]byte(s.link.flight[0].body[2:])
+			if seen[random] {
+				t.Errorf("%s: random %x again, or zero", message.VersionName(version), random)
+			}
+			seen[random] = true
+		}
+	}
+}
