@@ -65,12 +65,13 @@ type Engine struct {
 
 	now        time.Time
 	pollDue    bool         // the flight stood still and may go on: PollTransmit, at once
+	addrOpen   bool         // the address is that of a ClientHello that is not accepted yet
+	lastSeq12  uint16       // message_seq of the peer's Finished of DTLS 1.2
 	lastRecord time.Time    // when the last authentic record came
 	source     *helloSource // what the owner knows of the peer; nil: nothing but its address
 	state      ConnectionState
 	secrets    *handshake.Result // of DTLS 1.2, after the handshake, for exporters
 	maxData    int               // SetMaxData, 0: none
-	lastSeq12  uint16            // message_seq of the peer's Finished of DTLS 1.2
 	sizes      recordsize.Limits
 	nextID     uint64
 	dataID     uint64 // ID of the last datagram with data of Write
@@ -230,7 +231,7 @@ func (e *Engine) handleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	}
 	e.path.learnFamily(from)
 	if e.handshaking() && e.hs.m.AwaitsHello() && door.Mark(datagram) != 0 {
-		e.path.learnAddr(from, true)
+		e.learnAddr(from, true)
 	}
 	if e.handleRestartHello(datagram) {
 		return
@@ -243,10 +244,19 @@ func (e *Engine) handleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	before := e.drops
 	e.handleRecords(datagram)
 	if !e.lastRecord.IsZero() {
-		e.path.learnAddr(from, false)
+		e.learnAddr(from, false)
 	}
 	e.trace.dropped(before, e.drops, len(datagram))
 	e.continueLinger()
+}
+
+// learnAddr takes the address of an authentic record, or of a ClientHello (open), if the
+// owner has given none. Nothing else that a stranger sends chooses where to answer.
+func (e *Engine) learnAddr(addr netip.AddrPort, open bool) {
+	if addr.IsValid() && (e.addrOpen || !e.path.addr.IsValid()) {
+		e.path.setAddr(addr)
+		e.addrOpen = open
+	}
 }
 
 // HandleTimeout does what is due: call it when NextTimeout has come, or at any

@@ -14,7 +14,6 @@ import (
 type path struct {
 	pathMTU
 	addr   netip.AddrPort // of the peer, invalid if unknown
-	open   bool           // it is that of a ClientHello that is not accepted yet
 	credit credit
 	quotes *quotes.Ring // of datagrams sent, nil: none was large
 }
@@ -25,15 +24,6 @@ func newPath(p *params, now time.Time) path { return path{pathMTU: newPathMTU(p,
 func (p *path) setAddr(addr netip.AddrPort) {
 	p.addr = addr
 	p.setIPv6(isIPv6(addr))
-}
-
-// learnAddr takes the address of an authentic record, or of a ClientHello (open), if the
-// owner has given none. Nothing else that a stranger sends chooses where to answer.
-func (p *path) learnAddr(addr netip.AddrPort, open bool) {
-	if addr.IsValid() && (p.open || !p.addr.IsValid()) {
-		p.setAddr(addr)
-		p.open = open
-	}
 }
 
 // learnFamily takes the family of IP of whoever has sent a datagram.
