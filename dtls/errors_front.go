@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/outcome"
 )
 
@@ -78,6 +79,10 @@ func IsFatal(err error) bool {
 		if errors.Is(err, retry) {
 			return false
 		}
+	}
+	var input keys.InputError
+	if errors.As(err, &input) {
+		return false
 	}
 	var a *AlertError
 	if errors.As(err, &a) {

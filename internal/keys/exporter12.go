@@ -19,13 +19,13 @@ import (
 // rule is kept where the handshake's state is known.
 func Exporter12(h crypto.Hash, master []byte, clientRandom, serverRandom [32]byte, label string, context []byte, n int) ([]byte, error) {
 	if reservedLabels[label] {
-		return nil, fmt.Errorf("exporter label %q is reserved", label)
+		return nil, badInput("exporter label %q is reserved", label)
 	}
 	if len(context) > math.MaxUint16 {
-		return nil, fmt.Errorf("exporter context of %d bytes, at most %d are possible", len(context), math.MaxUint16)
+		return nil, badInput("exporter context of %d bytes, at most %d are possible", len(context), math.MaxUint16)
 	}
 	if n < 0 {
-		return nil, fmt.Errorf("exporter asked for %d bytes", n)
+		return nil, badInput("exporter asked for %d bytes", n)
 	}
 	seed := join(clientRandom, serverRandom)
 	if context != nil {
@@ -45,3 +45,10 @@ var reservedLabels = map[string]bool{
 	"key expansion":          true,
 	"extended master secret": true,
 }
+
+// InputError is for what a caller asks of an exporter and cannot have.
+type InputError string
+
+func (e InputError) Error() string { return string(e) }
+
+func badInput(format string, args ...any) error { return InputError(fmt.Sprintf(format, args...)) }

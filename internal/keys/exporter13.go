@@ -2,7 +2,6 @@ package keys
 
 import (
 	"crypto"
-	"fmt"
 )
 
 // Exporter13 derives n bytes of keying material for a protocol above or beside
@@ -14,13 +13,13 @@ import (
 // or n negative or over 255 times the hash's length.
 func Exporter13(h crypto.Hash, exporterMaster []byte, label string, context []byte, n int) ([]byte, error) {
 	if reservedLabels[label] {
-		return nil, fmt.Errorf("exporter label %q is reserved", label)
+		return nil, badInput("exporter label %q is reserved", label)
 	}
 	if len(label) == 0 || len(label) > maxLabel13 {
-		return nil, fmt.Errorf("exporter label of %d bytes, 1 to %d are possible", len(label), maxLabel13)
+		return nil, badInput("exporter label of %d bytes, 1 to %d are possible", len(label), maxLabel13)
 	}
 	if limit := 255 * h.Size(); n < 0 || n > limit {
-		return nil, fmt.Errorf("exporter asked for %d bytes, at most %d are possible", n, limit)
+		return nil, badInput("exporter asked for %d bytes, at most %d are possible", n, limit)
 	}
 	secret := deriveSecret13(h, exporterMaster, label, emptyHash(h))
 	defer Wipe(secret)
