@@ -104,7 +104,8 @@ type Config struct {
 	// DTLS 1.2 and DTLS 1.3. The numbers count down.
 	MinVersion, MaxVersion uint16
 	// KeyLogWriter receives the secrets in NSS key log format, which decrypt
-	// the traffic. Lines of concurrent handshakes do not mix.
+	// the traffic. Lines of concurrent handshakes do not mix. It is called with locks
+	// held: it must not block, nor call methods of an association.
 	KeyLogWriter io.Writer
 
 	// ClientPSK returns the pre-shared keys for a server. DTLS 1.2 asks for them
@@ -179,8 +180,10 @@ type Config struct {
 	// HandshakeTimeout bounds a handshake, all calls of it together; a Listener's
 	// from the hello on. Default: 60 s. −1: none.
 	HandshakeTimeout time.Duration
-	// CallbackTimeout bounds ClientPSK and ServerPSK, and the Context of
-	// GetConfigForClient and GetCertificate. Default: 5 s.
+	// CallbackTimeout bounds the contexts that ClientPSK and ServerPSK get, and those
+	// of the infos of crypto/tls. They are children of the context of the call that
+	// runs the handshake, and end when the Conn is closed. A callback that goes on
+	// keeps its place in MaxHandshakes. Default: 5 s.
 	CallbackTimeout time.Duration
 
 	// DisableExtendedMasterSecret neither offers nor accepts RFC 7627.
@@ -242,7 +245,8 @@ type Config struct {
 	Trace *Trace
 	// Logger receives a line for each event of Trace, with the role and the address of
 	// the peer: failures at level Warn, the rest at level Debug. Nothing secret is
-	// logged.
+	// logged. It is called with locks held, as the hooks of Trace are. What panics on a
+	// goroutine of the library is logged, too, at level Error.
 	Logger *slog.Logger
 
 	// NonDTLS receives the datagrams that are not DTLS by their first byte (RFC 7983,

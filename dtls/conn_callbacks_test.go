@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -478,4 +479,84 @@ func TestLookingMakesNothing(t *testing.T) {
 		l.Shutdown(t.Context())
 		time.Sleep(maxLinger)
 	})
+}
+
+// TestBlockingCallbacksAreCounted: a handshake whose callback blocks is displaced by
+// nobody, so no more of them run than MaxHandshakes.
+func TestBlockingCallbacksAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 4
+		var mu sync.Mutex
+		running, most := 0, 0
+		release := make(chan struct{})
+		l := listen(t, func(_, server *Config) {
+			server.MaxHandshakes = limit
+			lookup := server.ServerPSK
+			server.ServerPSK = func(ctx context.Context, info ServerPSKInfo) (*PSK, error) {
+				mu.Lock()
+				running++
+				most = max(most, running)
+				mu.Unlock()
+				<-release
+				mu.Lock()
+				running--
+				mu.Unlock()
+				return lookup(ctx, info)
+			}
+		})
+		var clients []*Conn
+		for i := range 3 * limit {
+			c := Client(&memConn{l.net.listen(from(10, i, 0, 1)), l.Addr()}, l.client)
+			clients = append(clients, c)
+			go c.Handshake()
+			time.Sleep(6 * time.Second) // older ones have stalled
+		}
+		mu.Lock()
+		if most != limit {
+			t.Errorf("%d callbacks at once, MaxHandshakes is %d", most, limit)
+		}
+		mu.Unlock()
+		close(release)
+		closeAll(clients...)
+		l.Shutdown(t.Context())
+		time.Sleep(maxLinger)
+	})
+}
+
+// TestUselessAnswers: OnLargePacket answers with sizes that are refused, too.
+func TestUselessAnswers(t *testing.T) {
+	for name, mtu := range map[string]int{"too large": 1400, "0": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				config, _ := quickConfigs()
+				config.MTUMode = MTUManual
+				config.OnLargePacket = func(*LargePacketError) (int, bool) { asked++; return mtu, true }
+				a, _ := newMemNet().pair()
+				client := Client(a, config)
+				a.set(func(s *memSocket) { s.refuse = func([]byte, net.Addr) error { return syscall.EMSGSIZE } })
+				_, err := client.Read(nil)
+				if !errors.Is(err, ErrHandshakeTimeout) || asked > RetransmitDefault.MaxTries {
+					t.Errorf("asked %d times: %v", asked, err)
+				}
+				client.Close()
+				time.Sleep(maxLinger)
+			})
+		})
+	}
+}
+
+// TestExporterMistakes are the caller's: the association goes on.
+func TestExporterMistakes(t *testing.T) {
+	for _, version := range []uint16{VersionDTLS12, VersionDTLS13} {
+		client, server := quickConfigs()
+		client.MinVersion, client.MaxVersion = version, version
+		s := newSim(t, client, server)
+		s.handshake()
+		for _, label := range []string{"key expansion", strings.Repeat("x", 300)} {
+			if _, err := s.eng[clientSide].ExportKeyingMaterial(label, nil, -1); err == nil || IsFatal(err) {
+				t.Errorf("%v: fatal %v", err, IsFatal(err))
+			}
+		}
+	}
 }

@@ -29,7 +29,11 @@ func (t *turn) ask() { t.output = true }
 // lend gives the engine to f, which runs without mu: callbacks may block.
 func (c *Conn) lend(f func()) {
 	c.turn.driver = true
-	defer func() { c.turn.driver = false }()
+	c.owner.busy(c, true)
+	defer func() {
+		c.turn.driver = false
+		c.owner.busy(c, false)
+	}()
 	c.outside(f)
 }
 

@@ -50,6 +50,16 @@ func (l *Listener) handshake(c *Conn) {
 	}
 }
 
+// busy notes that the callbacks of a handshake may be running: it keeps its place in
+// MaxHandshakes until they return. l is nil for an association that was dialed.
+func (l *Listener) busy(c *Conn, yes bool) {
+	if l != nil {
+		l.members.mu.Lock()
+		defer l.members.mu.Unlock()
+		c.standing.setBusy(yes)
+	}
+}
+
 // enqueue queues an association for Accept. It reports whether that was possible.
 func (l *Listener) enqueue(c *Conn) bool {
 	l.members.mu.Lock()

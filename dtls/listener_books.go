@@ -22,12 +22,14 @@ const (
 // standing is the part of a Conn that members.mu guards.
 type standing struct {
 	stage    stage
+	busy     bool                // its callbacks may be running: it is not displaced
 	accepted bool                // Accept or AcceptHandshake has returned it
 	entry    *roster.Entry[Conn] // in the crowd of its Listener
 	restart  int64               // when an unproven restart of its peer was last let try, nanoseconds; 0: never
 }
 
 func (s *standing) moveTo(next stage) { s.stage = next }
+func (s *standing) setBusy(yes bool)  { s.busy = yes }
 
 // mayRestart reports whether a client whose address is unproven may begin another
 // handshake from the address of this accepted association; nil may not. Such an
@@ -101,6 +103,9 @@ func (b *books) makeRoom(p *params, now time.Time, from peerAddr, at roster.At[C
 	case before != nil && before.standing.stage != stageLingering && !proven && !at.Accepted.mayRestart(now):
 		s.HandshakesRefused++
 		return nil, nil, false
+	case before != nil && before.standing.stage == stageHandshake && before.standing.busy:
+		s.HandshakesRefused++
+		return nil, nil, false
 	case before != nil && before.standing.stage == stageHandshake:
 		s.HandshakesFailed++
 		b.displace(before)
@@ -121,6 +126,10 @@ func (b *books) makeRoom(p *params, now time.Time, from peerAddr, at roster.At[C
 			}
 			return nil, nil, false
 		}
+	}
+	if goes.standing.busy {
+		s.HandshakesRefused++
+		return nil, nil, false
 	}
 	s.HandshakesShed++
 	b.displace(goes)
