@@ -168,7 +168,7 @@ func (l *logBuffer) lines() []string {
 // refused in between fails the next Write, once, and goes out all the same.
 func TestWriteReportsWhatWasRefusedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		clientConfig, serverConfig := simConfigs13(dtlstest.P256, 2500)
+		clientConfig, serverConfig := simConfigs13(dtlstest.P256, 1000)
 		clientConfig.Certificates, serverConfig.ClientAuth = serverConfig.Certificates, tls.RequireAndVerifyClientCert // its chain is in the tickets
 		serverConfig.MTUMode = MTUManual
 		a, b := newMemNet().pair()
