@@ -420,7 +420,8 @@ func TestLaterIdentity(t *testing.T) {
 	server.Certified, server.Certificates = true, []tls.Certificate{testChain.Certificate}
 	client.ClientPSKs = func(context.Context, string, []byte) ([]PSK, error) {
 		return []PSK{
-			{Identity: []byte("of another server"), Key: []byte{9}}, {Identity: []byte("and of a third"), Key: []byte{8}},
+			{Identity: []byte("of another server"), Key: []byte{9}},
+			{Identity: []byte("and of a third"), Key: []byte{8}},
 			{Identity: []byte("device"), Key: []byte{1, 2, 3}},
 		}, nil
 	}
