@@ -29,6 +29,7 @@ type driver struct {
 
 	received  uint32 // datagrams
 	heldBytes uint16
+	answer    uint16 // message_seq of the first message that answers our flight
 	next      uint16 // DTLS 1.2: epoch of the keys that this handshake makes
 	writing   uint16 // epoch of the messages that are added to flight
 	ccs       uint8  // change_cipher_spec received
@@ -84,7 +85,11 @@ func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v
 		e.out.fragmentReceived(e.now)
 		hs.drive()
 	case reassembly.Old:
-		e.peerRepeated()
+		// A copy of a message that answered our flight does not show that the peer
+		// misses the flight (RFC 6347, Section 4.2.4).
+		if h.Seq-hs.answer >= 1<<15 {
+			e.peerRepeated()
+		}
 	case reassembly.TooLong:
 		if err := tooLong(&hs.in, h); epoch > 0 {
 			e.fail(err)
@@ -126,6 +131,7 @@ func (hs *driver) drive() {
 			break
 		}
 		awaited := hs.m.Expects()
+		sent := e.out.flight.nextSeq
 		err := hs.m.Take(m.Type, m.Raw, m.Seq, hs.record)
 		e.trace.message(m, awaited, err)
 		if errors.Is(err, handshake.ErrIgnore) {
@@ -138,6 +144,9 @@ func (hs *driver) drive() {
 			continue
 		}
 		hs.in.Accept(m)
+		if e.out.flight.nextSeq != sent {
+			hs.answer = hs.in.Awaited()
+		}
 		hs.suspicion.Clear()
 		e.out.progress(e.now)
 		e.state.learn(&hs.m.Info)

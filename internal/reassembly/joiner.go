@@ -185,7 +185,7 @@ func (r *Joiner) Add(epoch uint16, h message.Header, body []byte) Verdict {
 		if p.typ != h.Type || p.length != h.Length || p.epoch != epoch || !p.agrees(h.FragmentOffset, body) {
 			continue
 		}
-		if p.have.Contains(h.FragmentOffset, h.FragmentOffset+h.FragmentLength) && h.Length > 0 {
+		if h.Length == 0 || p.have.Contains(h.FragmentOffset, h.FragmentOffset+h.FragmentLength) {
 			repeated = true
 			continue
 		}

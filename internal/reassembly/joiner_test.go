@@ -389,3 +389,16 @@ func TestJoinEveryOtherByte(t *testing.T) {
 		t.Errorf("%d ranges", n)
 	}
 }
+
+// TestEmptyMessageTwice: a copy of an empty message that waits for its turn brings
+// nothing new.
+func TestEmptyMessageTwice(t *testing.T) {
+	r := New(message.SetOf(message.TypeServerHello), 1000)
+	r.Await(1)
+	done := message.Header{Type: message.TypeServerHelloDone, Seq: 3}
+	for i, want := range []Verdict{Kept, Repeated, Repeated} {
+		if got := r.Add(0, done, nil); got != want {
+			t.Errorf("copy %d: %v, want %v", i, got, want)
+		}
+	}
+}
