@@ -65,9 +65,10 @@ func (e *Engine) endSilently(err error) {
 // the answer is a close_notify, and nothing is sent after it.
 func (e *Engine) peerClosed(n recordNumber) {
 	switch {
-	case !e.established() && e.p.IsClient:
+	case !e.established() && (e.p.IsClient || !e.speaks13() && e.keys.Write() == e.hs.next):
 		// The server's handshake is complete, or it would not write under these
-		// keys. Its last flight is lost or late; its repetition completes ours.
+		// keys; in an abbreviated one of DTLS 1.2, where the server is first to do so, the
+		// client's. Its last flight is lost or late; its repetition completes ours.
 		e.closing.early(n)
 		return
 	case !e.established():

@@ -106,6 +106,29 @@ func TestLingerOnRandomPaths(t *testing.T) {
 	}
 }
 
+// TestLingerOfClient12: the last flight of an abbreviated handshake is the client's. One
+// that closes at once completes the handshake of the server, whatever datagram is lost.
+func TestLingerOfClient12(t *testing.T) {
+	for _, v := range victims(t, resumable12) {
+		client, server := resumable12()
+		s := newSim(t, client, server)
+		s.onEvent = func(at side, ev Event) {
+			if at == clientSide && ev.Kind == EventEstablished && !s.eng[at].Linger(s.now) {
+				t.Error("the last flight is unconfirmed, and the client does not linger")
+			}
+		}
+		s.path = func(from side, n int, _ []byte) []time.Duration {
+			if v.from == from && v.n == n {
+				return v.fate.copies()
+			}
+			return []time.Duration{simRTT / 2}
+		}
+		if !s.run(time.Minute, s.eng[serverSide].Established) {
+			t.Fatalf("%v: server %v\n%s", v, s.eng[serverSide], s.history())
+		}
+	}
+}
+
 // TestLingerEnds by the first sign of a peer that has the last flight, and by
 // time.
 func TestLingerEnds(t *testing.T) {

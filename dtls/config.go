@@ -137,7 +137,8 @@ type Config struct {
 	// of then, and calls VerifyPeerCertificate for them; a server calls ServerPSK, and
 	// a client ClientPSK, for a pre-shared key. However often a session is resumed, a
 	// full handshake is made a day after the one before, or with other servers seven
-	// days after it.
+	// days after it. A client asks servers of DTLS 1.2 for tickets (RFC 5077) if it has
+	// Session, ClientSessionCache or OnSession.
 	Session []byte
 	// ClientSessionCache keeps sessions for clients, by ServerName. Session comes
 	// first. An Engine uses it as a Conn does, inside NewClientEngine and

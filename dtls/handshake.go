@@ -176,6 +176,7 @@ func (hs *driver) finish() {
 	}
 	e.keys.CloseReadBefore(hs.next)
 	hs.announce()
+	e.sessionMade12()
 }
 
 // announce reports the completed handshake, and handles the records that were held.

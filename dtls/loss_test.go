@@ -32,6 +32,12 @@ var simKinds = []struct {
 		server.CookieMode = CookieAuto
 		return client, server
 	}},
+	{"1.2 ticket", func() (*Config, *Config) {
+		client, server := simConfigs(dtlstest.P256, 1500)
+		client.ClientSessionCache = NewClientSessionCache(1)
+		return client, server
+	}},
+	{"1.2 resumed", resumable12},
 	{"1.3", func() (*Config, *Config) { return simConfigs13(dtlstest.P256, 6000) }},
 	{"1.3 retry", func() (*Config, *Config) {
 		client, server := simConfigs13(dtlstest.P256, 3000)
@@ -54,13 +60,22 @@ var simKinds = []struct {
 	{"1.3 resumed", resumable13},
 }
 
-// kinds12 is how many of them are of DTLS 1.2; they come first.
-const kinds12 = 3
+// kinds12 is how many of them are of DTLS 1.2 and end with a flight of the server; they
+// come first.
+const kinds12 = 4
 
 // resumable13 are configs of which the client has a session.
 func resumable13() (client, server *Config) {
 	client, server = simConfigs13(dtlstest.P256, 3000)
 	server.CookieMode = CookieAuto
+	giveSession(client, server)
+	return client, server
+}
+
+// resumable12 is resumable13 for DTLS 1.2.
+func resumable12() (client, server *Config) {
+	client, server = simConfigs(dtlstest.P256, 3000)
+	client.OnSession = func(*Conn, []byte) {}
 	giveSession(client, server)
 	return client, server
 }

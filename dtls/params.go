@@ -259,11 +259,12 @@ func (p *params) resolveSessions(c *Config) error {
 		if c.ClientSessionCache != nil {
 			take = c.ClientSessionCache.Take
 		}
+		p.AsksTicket = c.OnSession != nil || c.ClientSessionCache != nil || c.Session != nil
 		p.TakeSession = p.SessionSource(c.Session, take, &c.shared().spent)
 		return nil
 	}
 	p.restartKeys = c.shared().restartKeys()
-	if !c.SessionTicketsDisabled && p.Offers(VersionDTLS13) {
+	if !c.SessionTicketsDisabled {
 		p.Tickets = &c.shared().tickets
 	}
 	return nil

@@ -240,9 +240,12 @@ func (p *post13) keepTicket(e *Engine, m *message.NewSessionTicket13) error {
 // Session returns the newest session of the association that nobody has taken
 // yet, for Config.Session of the next: a secret. A session of DTLS 1.3 is good
 // for one association (RFC 8446, Appendix C.4). ErrNoSession: the server has
-// given none, or not yet; they come after the handshake, see EventSession. Those that
+// given none, or, with DTLS 1.3, not yet; see EventSession. Those that
 // go to Config.ClientSessionCache are not returned.
 func (e *Engine) Session() ([]byte, error) {
+	if e.established() && !e.speaks13() {
+		return e.session12()
+	}
 	if !e.established13() || len(e.post.sessions) == 0 {
 		return nil, ErrNoSession
 	}
@@ -250,4 +253,21 @@ func (e *Engine) Session() ([]byte, error) {
 	s := e.post.sessions[last]
 	e.post.sessions = e.post.sessions[:last]
 	return s, nil
+}
+
+// sessionMade12 announces the session that a handshake of DTLS 1.2 has made, if any.
+func (e *Engine) sessionMade12() {
+	if sink := e.p.sessionSink; e.secrets.Session != nil && (!sink.direct || sink.cache == nil) {
+		e.events.push(Event{Kind: EventSession})
+	} else if blob, err := e.session12(); err == nil {
+		sink.cache.Put(e.p.ServerName, blob)
+	}
+}
+
+// session12 is Session for DTLS 1.2: a handshake makes one at most.
+func (e *Engine) session12() ([]byte, error) {
+	if s := e.secrets.TakeSession(); s != nil {
+		return s.Marshal()
+	}
+	return nil, ErrNoSession
 }

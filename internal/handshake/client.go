@@ -17,26 +17,29 @@ import (
 // the answer decides whether client12.go or client13.go goes on.
 
 // StartClient sends the first hello.
-func StartClient(hs *Handshake) (err error) {
-	var psks []offeredPSK
-	if p := hs.Config; p.Offers(message.Version13) {
-		if psks, err = hs.offeredPSKs(); err != nil {
-			return err
-		}
-		if len(psks) == 0 && !p.UsesCertificates() && p.Offers(message.Version12) {
-			// The keys are for DTLS 1.2 alone: a server that chose DTLS 1.3 could not go on.
-			older := *p
-			older.MaxVersion = message.Version12
-			hs.adopt(&older)
-		}
+func StartClient(hs *Handshake) error {
+	psks, old, err := hs.offeredPSKs()
+	if err != nil {
+		return err
 	}
-	return hs.sendFirstHello(psks)
+	if p := hs.Config; len(psks) == 0 && !p.UsesCertificates() && p.Offers(message.Version13) && p.Offers(message.Version12) {
+		// The keys are for DTLS 1.2 alone: a server that chose DTLS 1.3 could not go on.
+		older := *p
+		older.MaxVersion = message.Version12
+		hs.adopt(&older)
+	}
+	return hs.sendFirstHello(psks, old)
 }
 
-func (hs *Handshake) sendFirstHello(psks []offeredPSK) error {
+func (hs *Handshake) sendFirstHello(psks []offeredPSK, old *Session) error {
 	p := hs.Config
-	s := awaitServerHello{psks: psks, firstPSKs: psks}
+	s := awaitServerHello{psks: psks, firstPSKs: psks, session: old}
 	h := newHello(p)
+	if old != nil {
+		if err := old.offer(p, h); err != nil {
+			return err
+		}
+	}
 	hs.agree(0)
 	// RFC 5246, Section 7.4.1.2: all 32 bytes are random here; the time
 	// is not sent.
@@ -62,7 +65,7 @@ func (hs *Handshake) sendFirstHello(psks []offeredPSK) error {
 // OffersTicket reports whether a client's hello that awaits an answer has a ticket.
 func (hs *Handshake) OffersTicket() bool {
 	s, ok := hs.step.(awaitServerHello)
-	return ok && len(s.firstPSKs) > 0 && s.firstPSKs[0].session != nil
+	return ok && (s.session != nil || len(s.firstPSKs) > 0 && s.firstPSKs[0].session != nil)
 }
 
 // DropTicket begins a client's handshake anew with a hello that has no ticket: a server
@@ -72,7 +75,11 @@ func (hs *Handshake) DropTicket() error {
 	before.transcript = bytes.Clone(hs.transcript.Bytes())
 	hs.link.SetMessageSeq(0)
 	hs.transcript.Reset()
-	if err := hs.sendFirstHello(before.firstPSKs[1:]); err != nil {
+	psks := before.firstPSKs
+	if before.session == nil {
+		psks = psks[1:]
+	}
+	if err := hs.sendFirstHello(psks, nil); err != nil {
 		return err
 	}
 	s := hs.step.(awaitServerHello)
@@ -97,6 +104,7 @@ func newHello(p *Config) *message.ClientHello {
 		Compression:          []byte{0},
 		ExtendedMasterSecret: p.EMS != EMSDisabled && p.Offers(message.Version12),
 		HasRenegotiationInfo: p.Offers(message.Version12), // RFC 5746, Section 3.4
+		HasSessionTicket:     p.Offers(message.Version12) && p.AsksTicket,
 		ALPN:                 p.ALPN,
 		ServerName:           hostName(p.ServerName),
 		RecordSizeLimit:      uint16(p.RecordSizeLimit),
@@ -170,6 +178,7 @@ type awaitServerHello struct {
 
 	shares, firstShares []*kex.Key // of the present hello, and of the first
 	psks, firstPSKs     []offeredPSK
+	session             *Session // of DTLS 1.2, whose ticket the hellos have; nil: none
 
 	verifies int    // cookies of HelloVerifyRequests followed
 	record   uint64 // number of the first record whose answer can be one to this hello

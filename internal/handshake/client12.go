@@ -37,6 +37,12 @@ import (
 // 7.4.1.3).
 func (s awaitServerHello) agree12(hs *Handshake, m *message.ServerHello, raw []byte) (State, error) {
 	p := hs.Config
+	if b := s.before; b != nil && b.resumes12(m) {
+		// It answers the hello with a ticket after all.
+		hs.transcript.Reset()
+		hs.transcript.Add(b.transcript)
+		return b.agree12(hs, m, raw)
+	}
 	if err := s.checkVersion12(p, m); err != nil {
 		return nil, err
 	}
@@ -61,6 +67,10 @@ func (s awaitServerHello) agree12(hs *Handshake, m *message.ServerHello, raw []b
 	hs.Info.ExtendedMasterSecret = m.ExtendedMasterSecret
 	hs.link.LimitRecords(m.RecordSizeLimit)
 	n := &negotiated12{suite: chosen, clientRandom: s.hello.Random, serverRandom: m.Random, ems: m.ExtendedMasterSecret}
+	if s.resumes12(m) {
+		return hs.resume12(s.session, m, n)
+	}
+	n.announce(m.SessionTicketAck)
 	if chosen.UsesPSK() {
 		return awaitServerKeyExchange12{n: n}, nil
 	}
@@ -101,6 +111,8 @@ func (s awaitServerHello) checkExtensions12(m *message.ServerHello) error {
 			offered = s.hello.ExtendedMasterSecret
 		case message.ExtensionRenegotiationInfo:
 			offered = true
+		case message.ExtensionSessionTicket:
+			offered = s.hello.HasSessionTicket || len(s.hello.SessionTicket) > 0
 		case message.ExtensionRecordSizeLimit:
 			offered = s.hello.RecordSizeLimit > 0
 		}
@@ -255,12 +267,13 @@ func (s awaitServerHelloDone12) Take(hs *Handshake, in Received) (State, error) 
 		return nil, err
 	}
 	hs.link.SendFlight(false)
-	return awaitServerFinished12{s.n, master}, nil
+	return awaitServerFinished12{n: s.n, master: master, ticket: s.n.announced}, nil
 }
 
 // keyExchange returns the ClientKeyExchange and the premaster secret.
 func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []byte, error) {
 	if !s.n.suite.UsesPSK() {
+		s.n.comesFrom(hs.originOf(nil))
 		return &message.ClientKeyExchangeECDHE{Public: s.share}, s.secret, nil
 	}
 	list, err := hs.Config.ClientPSKs(hs.context(), hs.Config.ServerName, s.hint)
@@ -272,6 +285,7 @@ func (s awaitServerHelloDone12) keyExchange(hs *Handshake) (message.Message, []b
 	}
 	psk := list[0]
 	hs.Info.PSKIdentity = bytes.Clone(psk.Identity)
+	s.n.comesFrom(hs.originOf(psk.Key))
 	defer keys.Wipe(s.secret)
 	if s.n.suite.UsesECDHE() {
 		return &message.ClientKeyExchangeECDHEPSK{Identity: psk.Identity, Public: s.share}, keys.PSKPremaster(s.secret, psk.Key), nil
@@ -312,19 +326,41 @@ func (hs *Handshake) addCertificateVerify(cert *tls.Certificate, scheme auth.Sch
 	return hs.add(&message.CertificateVerify{Scheme: uint16(scheme), Signature: signature})
 }
 
-// awaitServerFinished12: RFC 5246, Section 7.4.9.
+// awaitServerFinished12: RFC 5246, Section 7.4.9; NewSessionTicket before it: RFC 5077,
+// Section 3.3.
 type awaitServerFinished12 struct {
-	n      *negotiated12
-	master []byte
+	n       *negotiated12
+	master  []byte
+	ticket  bool // a NewSessionTicket comes first
+	got     *message.NewSessionTicket
+	resumed *Session // nil: the handshake is a full one
 }
 
-func (awaitServerFinished12) Expects() message.Set {
+func (s awaitServerFinished12) Expects() message.Set {
+	if s.ticket {
+		return message.SetOf(message.TypeNewSessionTicket)
+	}
 	return message.SetOf(message.TypeFinished)
 }
 
 func (s awaitServerFinished12) Take(hs *Handshake, in Received) (State, error) {
+	if m, ok := in.Message.(*message.NewSessionTicket); ok {
+		hs.transcript.Add(in.raw)
+		s.ticket, s.got = false, m
+		return s, nil
+	}
 	if err := hs.checkFinished(s.n, s.master, in); err != nil {
 		return nil, err
 	}
+	if s.resumed != nil {
+		if err := hs.checkConnection(); err != nil {
+			return nil, err
+		}
+		if err := hs.addFinished(s.n, s.master); err != nil {
+			return nil, err
+		}
+		hs.link.SendFlight(true)
+	}
+	hs.keepTicket12(s.n, s.master, s.got, s.resumed)
 	return complete{}, nil
 }

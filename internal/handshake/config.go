@@ -30,15 +30,16 @@ type Config struct {
 	EMS     EMSPolicy
 
 	MinVersion, MaxVersion uint16
-	Suites, Suites13       []*suite.Suite                           // of each version, in order of preference; none if it is not offered
-	Groups, Groups13       []kex.Group                              // likewise; groups13 is what a hello of both versions names
-	SmallHello             bool                                     // no share of a hybrid group in a first hello
-	PSKAlone               bool                                     // psk_ke is accepted
-	Certified              bool                                     // there are certificates, or a client to verify them
-	RecordSizeLimit        int                                      // 0: as large as records get
-	Tickets                *ticket.Ring                             // of a server, nil: it gives none and takes none
-	TakeSession            func(psks []PSK, now time.Time) *Session // one to offer, with the external keys that are offered beside it
-	FirstTimer             time.Duration                            // RetransmitPolicy.Initial
+	Suites, Suites13       []*suite.Suite                                  // of each version, in order of preference; none if it is not offered
+	Groups, Groups13       []kex.Group                                     // likewise; groups13 is what a hello of both versions names
+	SmallHello             bool                                            // no share of a hybrid group in a first hello
+	PSKAlone               bool                                            // psk_ke is accepted
+	Certified              bool                                            // there are certificates, or a client to verify them
+	RecordSizeLimit        int                                             // 0: as large as records get
+	Tickets                *ticket.Ring                                    // of a server, nil: it gives none and takes none
+	TakeSession            func(psks func() []PSK, now time.Time) *Session // one to offer; psks returns the external keys of the client
+	AsksTicket             bool                                            // client: it wants tickets of DTLS 1.2
+	FirstTimer             time.Duration                                   // RetransmitPolicy.Initial
 
 	ServerName           string
 	Certificates         []tls.Certificate
@@ -134,6 +135,7 @@ type Result struct {
 	ClientRandom, ServerRandom [32]byte // serverRandom: of DTLS 1.2
 
 	Master    []byte     // DTLS 1.2
+	Session   *Session   // DTLS 1.2, client: to resume with; nil: none
 	Secrets13 *Secrets13 // DTLS 1.3
 }
 
@@ -142,6 +144,16 @@ type Secrets13 struct {
 	Write, Read []byte // traffic secrets of the first epoch for data
 	Exporter    []byte
 	Resumption  *Resumption // of tickets to come
+}
+
+// keep notes what a client has to resume with.
+func (hs *Handshake) keep(s *Session) { hs.Result.Session = s }
+
+// TakeSession returns the session and forgets it.
+func (r *Result) TakeSession() *Session {
+	s := r.Session
+	r.Session = nil
+	return s
 }
 
 // Wipe zeroes the secrets and forgets them. It may be called for nil.
@@ -154,5 +166,8 @@ func (r *Result) Wipe() {
 		keys.Wipe(s.Write, s.Read, s.Exporter)
 		s.Resumption.Wipe()
 	}
-	r.Master, r.Secrets13 = nil, nil
+	if r.Session != nil {
+		keys.Wipe(r.Session.Secret)
+	}
+	r.Master, r.Session, r.Secrets13 = nil, nil, nil
 }

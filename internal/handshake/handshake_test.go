@@ -198,7 +198,7 @@ func TestTicket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.TakeSession = func(psks []PSK, now time.Time) *Session { return client.Offerable(blob, psks, now) }
+	client.TakeSession = func(psks func() []PSK, now time.Time) *Session { return client.Offerable(blob, psks, now) }
 	c, s = begin(t, client, server)
 	wantFlights(t, finish(t, c, s), `
 client: client_hello 0/0

@@ -211,7 +211,7 @@ func sessionOf(t *testing.T, client, server *Config) []byte {
 
 // offer has a client offer a session, whatever it is good for.
 func offer(t *testing.T, client *Config, blob []byte) {
-	client.TakeSession = func([]PSK, time.Time) *Session {
+	client.TakeSession = func(func() []PSK, time.Time) *Session {
 		s, err := ParseSession(blob)
 		if err != nil {
 			t.Fatal(err)

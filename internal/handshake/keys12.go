@@ -14,7 +14,10 @@ type negotiated12 struct {
 	suite                      *suite.Suite
 	clientRandom, serverRandom [32]byte
 	ems                        bool
-	write                      *Keys // of this side, from the ClientKeyExchange to its Finished
+	announced                  bool    // client: a NewSessionTicket follows
+	room                       uint16  // server: for the ticket of a NewSessionTicket, 0: it sends none
+	origin                     *origin // once the key exchange is there
+	write                      *Keys   // of this side, from the ClientKeyExchange to its Finished
 }
 
 // deriveKeys turns the premaster secret into the master secret and the keys of the
@@ -29,12 +32,7 @@ func (hs *Handshake) deriveKeys(n *negotiated12, premaster []byte) (master []byt
 	} else {
 		master = keys.MasterSecret12(h, premaster, n.clientRandom, n.serverRandom)
 	}
-	hs.logSecret(keys.LabelClientRandom, n.clientRandom, master)
-	hs.yield(&Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master})
-	read, write := n.keyBlock(master, hs.Config.IsClient)
-	n.write = &write
-	hs.guard(n)
-	return master, hs.link.InstallRead(read)
+	return master, hs.useMaster(n, master)
 }
 
 func (n *negotiated12) wipe() { keys.Wipe(n.write.Key, n.write.IV) }
@@ -91,4 +89,28 @@ func signedParams(n *negotiated12, params []byte) []byte {
 	b = append(b, n.clientRandom[:]...)
 	b = append(b, n.serverRandom[:]...)
 	return append(b, params...)
+}
+
+// comesFrom notes the full handshake that the association goes back to.
+func (n *negotiated12) comesFrom(o *origin) { n.origin = o }
+
+// announce notes that the server has announced a NewSessionTicket.
+func (n *negotiated12) announce(ticket bool) { n.announced = ticket }
+
+// originOf is the full handshake at hand. psk is nil where certificates authenticate.
+func (hs *Handshake) originOf(psk []byte) *origin {
+	if psk == nil {
+		return &origin{authenticated: hs.now()}
+	}
+	return &origin{authenticated: hs.now(), byPSK: true, mark: markOf(psk)}
+}
+
+// useMaster puts the keys of a master secret in force, as far as deriveKeys says.
+func (hs *Handshake) useMaster(n *negotiated12, master []byte) error {
+	hs.logSecret(keys.LabelClientRandom, n.clientRandom, master)
+	hs.yield(&Result{Suite: n.suite, ClientRandom: n.clientRandom, ServerRandom: n.serverRandom, Master: master})
+	read, write := n.keyBlock(master, hs.Config.IsClient)
+	n.write = &write
+	hs.guard(n)
+	return hs.link.InstallRead(read)
 }

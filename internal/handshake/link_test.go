@@ -139,7 +139,7 @@ func configs(version uint16) (client, server *Config) {
 	}
 	client, server = common(), common()
 	client.IsClient, client.ServerName = true, "localhost"
-	client.TakeSession = func([]PSK, time.Time) *Session { return nil }
+	client.TakeSession = func(func() []PSK, time.Time) *Session { return nil }
 	server.Certificates = []tls.Certificate{testChain.Certificate}
 	return client, server
 }

@@ -28,28 +28,39 @@ type offeredPSK struct {
 const externalHash = crypto.SHA256
 
 // offeredPSKs collects what a client can offer: a session to resume, and the
-// keys of ClientPSK.
-func (hs *Handshake) offeredPSKs() (list []offeredPSK, err error) {
+// keys of ClientPSK. old is a session of DTLS 1.2.
+func (hs *Handshake) offeredPSKs() (list []offeredPSK, old *Session, err error) {
 	p, now := hs.Config, hs.now()
 	var psks []PSK
-	if p.ClientPSKs != nil {
-		if psks, err = p.ClientPSKs(hs.context(), p.ServerName, nil); err != nil {
-			return nil, err
+	ask := func() []PSK {
+		if p.ClientPSKs != nil && psks == nil {
+			psks, err = p.ClientPSKs(hs.context(), p.ServerName, nil)
+		}
+		return psks
+	}
+	if p.Offers(message.Version13) {
+		if ask(); err != nil {
+			return nil, nil, err
 		}
 	}
-	if s := p.TakeSession(psks, now); s != nil {
+	if s := p.TakeSession(ask, now); s != nil && s.suite.Is13() {
 		list = append(list, offeredPSK{identity: s.Ticket, key: s.Secret, hash: s.suite.Hash, session: s})
+	} else {
+		old = s
+	}
+	if !p.Offers(message.Version13) {
+		return nil, old, nil // the key exchange asks for the keys again, with the hint of the server
 	}
 	for _, k := range psks {
 		if len(k.Identity) == 0 && p.Offers(message.Version12) {
 			continue // legal in DTLS 1.2 alone (RFC 4279, Section 2)
 		}
 		if len(k.Key) == 0 || len(k.Key) > maxPSK || len(k.Identity) == 0 || len(k.Identity) > maxIdentity13 {
-			return nil, ErrBadPSK
+			return nil, nil, ErrBadPSK
 		}
 		list = append(list, offeredPSK{identity: k.Identity, key: k.Key, hash: externalHash})
 	}
-	return list, nil
+	return list, old, nil
 }
 
 // maxIdentity13 leaves room for the rest of the extension.
@@ -130,7 +141,8 @@ func (c *choice13) choosePSK(hs *Handshake, p *Config, h *message.ClientHello, b
 	for i := range h.PSKs[:min(len(h.PSKs), maxOffered)] {
 		k := &offeredPSK{identity: bytes.Clone(h.PSKs[i].Identity), hash: externalHash}
 		if k.session = p.openTicket(k.identity, now); k.session != nil {
-			if !k.session.fits(p, h, c) {
+			// RFC 8446, Section 4.2.11: a key belongs to one hash.
+			if !k.session.suite.Is13() || k.session.suite.Hash != c.Suite.Hash || !k.session.fits(p, h, c.alpn) {
 				continue
 			}
 			k.key, k.hash = k.session.Secret, k.session.suite.Hash

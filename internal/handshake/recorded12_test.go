@@ -226,7 +226,7 @@ func TestRecordedSignatures12(t *testing.T) {
 	}
 	client.link.SendFlight(false)
 	client.has(client.open(client.link.write[0], "client Finished record"))
-	client.enter(awaitServerFinished12{client.n, master})
+	client.enter(awaitServerFinished12{n: client.n, master: master})
 	client.take("server Finished", client.open(client.link.read[0], "server Finished record"))
 	client.data()
 

@@ -28,6 +28,16 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 	if len(h.RenegotiationInfo) > 0 {
 		return nil, alert.Errorf(alert.HandshakeFailure, "renegotiation_info in a first handshake")
 	}
+	old, err := hs.recall12(p, h)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		hs.adopt(p)
+		hs.transcript.Add(in.raw)
+		hs.link.SetMessageSeq(in.seq)
+		return answerTicket12(hs, h, old, len(in.raw)-message.HeaderLen)
+	}
 	choice, err := choose12(p, h, func() (*tls.Certificate, error) { return hs.certificateFor(p, h, chooseCertificate) })
 	if err != nil {
 		return nil, err
@@ -37,7 +47,7 @@ func (awaitClientHello) take12(hs *Handshake, p *Config, h *message.ClientHello,
 	// RFC 6347, Section 4.2.2: the HelloVerifyRequest that went before, if any,
 	// used up the numbers below this one.
 	hs.link.SetMessageSeq(in.seq)
-	return answerHello12(hs, h, choice)
+	return answerHello12(hs, h, choice, len(in.raw)-message.HeaderLen)
 }
 
 // certificateFor calls GetCertificate, then chooses from Certificates.
@@ -69,9 +79,9 @@ func signerOf(cert *tls.Certificate) crypto.Signer {
 	return signer
 }
 
-// answerHello12 sends the server's first flight.
-func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, error) {
-	p := hs.Config
+// serverHello12 makes the ServerHello for a choice. length is that of the hello's body.
+func (hs *Handshake) serverHello12(h *message.ClientHello, c choice12, length int) (*message.ServerHello, *negotiated12, error) {
+	p, room := hs.Config, hs.Config.roomForTicket12(h, length)
 	sh := &message.ServerHello{
 		Version:              message.Version12,
 		CipherSuite:          c.suite.ID,
@@ -80,9 +90,10 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 		HasRenegotiationInfo: h.HasRenegotiationInfo || slices.Contains(h.CipherSuites, scsvRenegotiation),
 		ServerNameAck:        h.ServerName != "" && p.choosesByName(),
 		ALPN:                 c.alpn,
+		SessionTicketAck:     room > 0,
 	}
 	if err := p.random(sh.Random[:]); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if p.Offers(message.Version13) {
 		// RFC 8446, Section 4.1.3; RFC 9147, Section 5.3: a client that
@@ -99,8 +110,17 @@ func answerHello12(hs *Handshake, h *message.ClientHello, c choice12) (State, er
 	hs.agreeOn(c.suite)
 	hs.Info.CurveID, hs.Info.NegotiatedProtocol, hs.Info.ServerName = c.group, c.alpn, h.ServerName
 	hs.Info.ExtendedMasterSecret = sh.ExtendedMasterSecret
-	n := &negotiated12{suite: c.suite, clientRandom: h.Random, serverRandom: sh.Random, ems: sh.ExtendedMasterSecret}
+	n := &negotiated12{suite: c.suite, clientRandom: h.Random, serverRandom: sh.Random, ems: sh.ExtendedMasterSecret, room: room}
+	return sh, n, nil
+}
 
+// answerHello12 sends the server's first flight.
+func answerHello12(hs *Handshake, h *message.ClientHello, c choice12, length int) (State, error) {
+	p := hs.Config
+	sh, n, err := hs.serverHello12(h, c, length)
+	if err != nil {
+		return nil, err
+	}
 	if err := hs.add(sh); err != nil {
 		return nil, err
 	}
@@ -224,12 +244,13 @@ func (s awaitClientKeyExchange12) Take(hs *Handshake, in Received) (State, error
 	if s.chain != nil {
 		return awaitCertificateVerify12{s.n, master, s.chain}, nil
 	}
-	return awaitClientFinished12{s.n, master}, nil
+	return awaitClientFinished12{n: s.n, master: master}, nil
 }
 
 func (s awaitClientKeyExchange12) premaster(hs *Handshake, m message.Message) ([]byte, error) {
 	switch m := m.(type) {
 	case *message.ClientKeyExchangeECDHE:
+		s.n.comesFrom(hs.originOf(nil))
 		return s.key.Shared(m.Public)
 	case *message.ClientKeyExchangePSK:
 		psk, err := lookUpPSK(hs, m.Identity)
@@ -237,6 +258,7 @@ func (s awaitClientKeyExchange12) premaster(hs *Handshake, m message.Message) ([
 			return nil, err
 		}
 		defer keys.Wipe(psk)
+		s.n.comesFrom(hs.originOf(psk))
 		return keys.PSKPremaster(nil, psk), nil
 	case *message.ClientKeyExchangeECDHEPSK:
 		secret, err := s.key.Shared(m.Public)
@@ -249,6 +271,7 @@ func (s awaitClientKeyExchange12) premaster(hs *Handshake, m message.Message) ([
 			return nil, err
 		}
 		defer keys.Wipe(psk)
+		s.n.comesFrom(hs.originOf(psk))
 		return keys.PSKPremaster(secret, psk), nil
 	}
 	return nil, errors.New("client key exchange of another suite")
@@ -316,13 +339,14 @@ func (s awaitCertificateVerify12) Take(hs *Handshake, in Received) (State, error
 		return nil, err
 	}
 	hs.transcript.Add(in.raw)
-	return awaitClientFinished12{s.n, s.master}, nil
+	return awaitClientFinished12{n: s.n, master: s.master}, nil
 }
 
 // awaitClientFinished12: RFC 5246, Section 7.4.9.
 type awaitClientFinished12 struct {
-	n      *negotiated12
-	master []byte
+	n       *negotiated12
+	master  []byte
+	resumed bool // the server has sent its Finished
 }
 
 func (awaitClientFinished12) Expects() message.Set {
@@ -333,7 +357,13 @@ func (s awaitClientFinished12) Take(hs *Handshake, in Received) (State, error) {
 	if err := hs.checkFinished(s.n, s.master, in); err != nil {
 		return nil, err
 	}
+	if s.resumed {
+		return complete{}, nil
+	}
 	if err := hs.checkConnection(); err != nil {
+		return nil, err
+	}
+	if err := hs.addTicket12(s.n, s.master); err != nil {
 		return nil, err
 	}
 	if err := hs.addFinished(s.n, s.master); err != nil {

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"time"
@@ -18,7 +19,7 @@ import (
 // anew when it is used: session_check.go.
 type Session struct {
 	suite      *suite.Suite
-	Secret     []byte // the pre-shared key
+	Secret     []byte // the pre-shared key; in DTLS 1.2 the master secret
 	ageAdd     uint32
 	at         time.Time // when it was made
 	lifetime   time.Duration
@@ -28,6 +29,7 @@ type Session struct {
 	identity []byte   // byPSK: of the external key
 	Chain    [][]byte // else: of the peer of whoever keeps it, DER; none: a client without a certificate
 	Ticket   []byte   // client: what it shows the server
+	ems      bool     // DTLS 1.2: the master secret is an extended one (RFC 7627)
 
 	peer *auth.Chain // of Chain, once trusts has found it good; nil: there is none
 }
@@ -67,7 +69,10 @@ const MaxTicket = 1 << 15
 const sessionFormat = 2
 
 // Flags of a serialized session. A session with others is of a later version.
-const sessionByPSK = 1 << 0
+const (
+	sessionByPSK = 1 << iota
+	sessionEMS
+)
 
 var errBadSession = errors.New("dtls: not a session of this version of the library")
 
@@ -75,11 +80,49 @@ var errBadSession = errors.New("dtls: not a session of this version of the libra
 // nonce.
 func (r *Resumption) session(nonce []byte, of *Info, s Session) *Session {
 	s.suite, s.Secret, s.origin = r.suite, keys.TicketPSK13(r.suite.Hash, r.secret, nonce), r.origin
+	s.describe(of)
+	return &s
+}
+
+// session12 is what both sides keep of an association of DTLS 1.2: for a ticket, or out
+// of one.
+func (hs *Handshake) session12(n *negotiated12, master []byte, at time.Time, lifetime time.Duration, serverName string, ticket []byte) *Session {
+	s := &Session{
+		suite: n.suite, Secret: bytes.Clone(master), ems: n.ems, origin: *n.origin,
+		at: at, lifetime: lifetime, serverName: serverName, Ticket: ticket,
+	}
+	info := hs.Info
+	s.describe(&info)
+	return s
+}
+
+// again is a copy that owns its secret.
+func (s *Session) again() *Session {
+	c := *s
+	c.Secret = bytes.Clone(s.Secret)
+	return &c
+}
+
+// from is a copy of the origin.
+func (s *Session) from() *origin {
+	o := s.origin
+	return &o
+}
+
+// describe fills in what an association has found out about the peer.
+func (s *Session) describe(of *Info) {
 	s.protocol, s.identity = of.NegotiatedProtocol, of.PSKIdentity
 	for _, c := range of.PeerCertificates {
 		s.Chain = append(s.Chain, c.Raw)
 	}
-	return &s
+}
+
+// version is that of the suite: no suite has two.
+func (s *Session) version() uint16 {
+	if s.suite.Is13() {
+		return message.Version13
+	}
+	return message.Version12
 }
 
 // setPeer notes the chain that trusts has verified.
@@ -90,10 +133,13 @@ func (s *Session) setPeer(c *auth.Chain) { s.peer = c }
 func (s *Session) Marshal() ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddUint8(sessionFormat)
-	b.AddUint16(message.Version13)
+	b.AddUint16(s.version())
 	flags := uint8(0)
 	if s.byPSK {
 		flags |= sessionByPSK
+	}
+	if s.ems {
+		flags |= sessionEMS
 	}
 	b.AddUint8(flags)
 	b.AddUint16(s.suite.ID)
@@ -130,8 +176,8 @@ func ParseSession(blob []byte) (*Session, error) {
 		identity, ticket    cryptobyte.String
 	)
 	s := &Session{}
-	ok := in.ReadUint8(&format) && format == sessionFormat && in.ReadUint16(&version) && version == message.Version13 &&
-		in.ReadUint8(&flags) && flags&^sessionByPSK == 0 &&
+	ok := in.ReadUint8(&format) && format == sessionFormat && in.ReadUint16(&version) &&
+		in.ReadUint8(&flags) && flags&^(sessionByPSK|sessionEMS) == 0 &&
 		in.ReadUint16(&id) && in.ReadUint32(&s.ageAdd) && in.ReadUint64(&at) && in.ReadUint64(&authenticated) && in.ReadUint32(&lifetime) &&
 		in.ReadUint8LengthPrefixed(&secret) && in.ReadUint8LengthPrefixed(&proto) && in.ReadUint16LengthPrefixed(&name)
 	if s.byPSK = flags&sessionByPSK != 0; s.byPSK {
@@ -143,9 +189,10 @@ func ParseSession(blob []byte) (*Session, error) {
 	if !ok || len(secret) == 0 || lifetime > MaxTicketLifetime || at > 1<<53 || authenticated > at {
 		return nil, errBadSession
 	}
-	if s.suite = suite.Lookup(id); s.suite == nil || !s.suite.Is13() {
+	if s.suite = suite.Lookup(id); s.suite == nil || s.version() != version || s.suite.Is13() && flags&sessionEMS != 0 {
 		return nil, errBadSession
 	}
+	s.ems = flags&sessionEMS != 0
 	s.Secret, s.protocol, s.serverName, s.identity, s.Ticket = secret, string(proto), string(name), identity, ticket
 	s.at, s.authenticated, s.lifetime = time.UnixMilli(int64(at)), time.UnixMilli(int64(authenticated)), time.Duration(lifetime)*time.Second
 	return s, nil

@@ -91,11 +91,11 @@ func (s *Spent) spend(old *Session) bool {
 // SessionSource returns a function for TakeSession: stored first, then what take, if
 // there is one, returns for the server's name. Sessions that cannot be offered, or
 // were, are passed over, at most maxTaken of them.
-func (p *Config) SessionSource(stored []byte, take func(key string) []byte, spent *Spent) func([]PSK, time.Time) *Session {
-	return func(psks []PSK, now time.Time) *Session {
+func (p *Config) SessionSource(stored []byte, take func(key string) []byte, spent *Spent) func(func() []PSK, time.Time) *Session {
+	return func(psks func() []PSK, now time.Time) *Session {
 		blob := stored
 		for range maxTaken {
-			if s := p.Offerable(blob, psks, now); s != nil && spent.spend(s) {
+			if s := p.Offerable(blob, psks, now); s != nil && (!s.suite.Is13() || spent.spend(s)) {
 				return s
 			}
 			if take == nil {

@@ -16,13 +16,17 @@ import (
 // that does not hold costs a full handshake, never the association.
 
 // Offerable reads a session that a client may offer at a point in time, nil if blob
-// is none. psks are the external keys that the client has.
-func (p *Config) Offerable(blob []byte, psks []PSK, now time.Time) *Session {
+// is none. psks returns the external keys that the client has.
+func (p *Config) Offerable(blob []byte, psks func() []PSK, now time.Time) *Session {
 	s, err := ParseSession(blob)
-	if err != nil || s.serverName != p.ServerName || !s.alive(now) || !p.usesSuite13(s.suite.ID) {
+	if err != nil || s.serverName != p.ServerName || !s.alive(now) || !p.usesSuite(s.suite) {
 		return nil
 	}
 	if n := len(s.Ticket); n == 0 || n > MaxTicket {
+		return nil
+	}
+	// RFC 7627, Section 5.3: such a session is not resumed, or not with the extension.
+	if !s.suite.Is13() && s.ems != (p.EMS != EMSDisabled) {
 		return nil
 	}
 	if s.protocol != "" && !slices.Contains(p.ALPN, s.protocol) {
@@ -30,7 +34,7 @@ func (p *Config) Offerable(blob []byte, psks []PSK, now time.Time) *Session {
 	}
 	if s.byPSK {
 		same := func(k PSK) bool { return slices.Equal(k.Identity, s.identity) && s.hasKey(k.Key) }
-		if !slices.ContainsFunc(psks, same) {
+		if !slices.ContainsFunc(psks(), same) {
 			return nil
 		}
 		return s
@@ -42,10 +46,10 @@ func (p *Config) Offerable(blob []byte, psks []PSK, now time.Time) *Session {
 }
 
 // fits reports whether a server may resume the session with this hello, as far as the
-// two tell: with the same hash, name and protocol (RFC 8446, Sections 4.2.11 and
+// two tell: with the same name and protocol (RFC 8446, Sections 4.2.11 and
 // 4.6.1), and with a client that authenticated as the Config has clients do it.
-func (s *Session) fits(p *Config, h *message.ClientHello, c *choice13) bool {
-	if s.suite.Hash != c.Suite.Hash || s.serverName != h.ServerName || s.protocol != c.alpn {
+func (s *Session) fits(p *Config, h *message.ClientHello, alpn string) bool {
+	if s.serverName != h.ServerName || s.protocol != alpn {
 		return false
 	}
 	if s.byPSK {

@@ -78,7 +78,7 @@ func TestTicketAgeInSecondHello(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.TakeSession = func(psks []PSK, now time.Time) *Session { return client.Offerable(blob, psks, now) }
+	client.TakeSession = func(psks func() []PSK, now time.Time) *Session { return client.Offerable(blob, psks, now) }
 	server.Groups13 = []kex.Group{kex.P384}
 	age := func(c end) time.Duration {
 		return time.Duration(c.Hello().PSKs[0].ObfuscatedAge-old.ageAdd) * time.Millisecond
@@ -106,7 +106,7 @@ func TestSessionsEnd(t *testing.T) {
 	client, server, now := ticketConfigs()
 	blob := sessionFor(t, client, server, MaxTicketLifetime)
 	began := *now
-	client.TakeSession = func(psks []PSK, now time.Time) *Session { return client.Offerable(blob, psks, now) }
+	client.TakeSession = func(psks func() []PSK, now time.Time) *Session { return client.Offerable(blob, psks, now) }
 	resumption := func() bool { return client.Offerable(blob, nil, *now) != nil }
 	if *now = began.Add(-time.Second); resumption() {
 		t.Error("offered before it was made")
@@ -151,7 +151,7 @@ func TestTicketOfAnotherHello(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Ticket = server.Tickets.Seal(plain, *now)
-		client.TakeSession = func([]PSK, time.Time) *Session { return s }
+		client.TakeSession = func(func() []PSK, time.Time) *Session { return s }
 		c, v := begin(t, client, server)
 		finish(t, c, v)
 		if c.Info.DidResume || v.Info.DidResume {
