@@ -61,6 +61,12 @@ func (p GnuTLS) Serve(t testing.TB, o Options) (Endpoint, string) {
 
 func (p GnuTLS) Dial(t testing.TB, addr string, o Options) Endpoint {
 	t.Helper()
+	return p.dial(t, addr, o)
+}
+
+// dial is Dial with more arguments.
+func (p GnuTLS) dial(t testing.TB, addr string, o Options, more ...string) *process {
+	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +84,7 @@ func (p GnuTLS) Dial(t testing.TB, addr string, o Options) Endpoint {
 			agrees = append(agrees, "PSK hint '"+string(o.PSK.Hint)+"'")
 		}
 	}
-	e := start(t, "gnutls-bin", "gnutls-cli", append(args, host)...)
+	e := start(t, "gnutls-bin", "gnutls-cli", append(append(args, more...), host)...)
 	e.established = "Handshake was completed"
 	e.agrees = agrees
 	if o.ALPN != "" {

@@ -50,7 +50,7 @@ func parseOptions(args []string) (o options, err error) {
 	flags.StringVar(&o.version, "version", "1.2", "of DTLS: 1.2, 1.3, or 1.3-only for clients that offer no other")
 	flags.IntVar(&o.tries, "tries", 6, "handshakes in each cell")
 	flags.IntVar(&o.lossy, "lossy", 0, "handshakes in each cell with 30 % loss, 0: 6, and 21 with -version 1.3-only")
-	flags.IntVar(&o.parallel, "parallel", 16, "tries with loss that run side by side; they mostly wait")
+	flags.IntVar(&o.parallel, "parallel", 8, "tries with loss that run side by side; they mostly wait")
 	flags.StringVar(&o.only, "only", "", "cells whose name contains this, such as `\"black hole 576\"`")
 	flags.BoolVar(&o.trace, "trace", false, "print what both ends saw of every try, not only of failed ones")
 	flags.StringVar(&o.write, "write", "", "put the table into this `file`, between its marks")
