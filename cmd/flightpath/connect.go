@@ -36,8 +36,8 @@ func newConnectCommand(std streams) *ffcli.Command {
 	fs.StringVar(&o.serverName, "servername", "", "`name` the server must prove, and is told (default: the host of the address)")
 	fs.BoolVar(&o.insecure, "insecure", false, "accept any certificate")
 	fs.StringVar(&o.chain, "chain", "", "write the server's certificates, leaf first, to this PEM `file`; - is standard error. With -insecure, whatever they are")
-	fs.StringVar((*string)(&o.session), "session", "", "resume the session in this `file`, if it exists, and keep the newest one there, a secret (DTLS 1.3)")
-	fs.BoolVar(&o.reconnect, "reconnect", false, "connect, close, and connect again with the session that the server gave (DTLS 1.3)")
+	fs.StringVar((*string)(&o.session), "session", "", "resume the session in this `file`, if it exists, and keep the newest one there, a secret")
+	fs.BoolVar(&o.reconnect, "reconnect", false, "connect, close, and connect again with the session that the server gave")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up the handshake after this `time`")
 	fs.DurationVar(&o.wait, "wait", 500*time.Millisecond, "after the end of standard input, go on until nothing has come for this `time`")
 	return &ffcli.Command{
