@@ -23,10 +23,10 @@ func TestPSKBouncyCastle(t *testing.T) {
 	t.Parallel()
 	cases := append(pskCasesOf(BouncyCastle{}, few),
 		// What no other peer has.
-		Case{WeServe: true, Suite: 0xd005, Identity: TextIdentity, MTU: 1232, More: "alone"},
+		Case{Suite: 0xd005, Identity: TextIdentity, MTU: 1232, More: "alone"},
 		Case{WeServe: true, Suite: 0xd003, Identity: TextIdentity, MTU: 300, More: "alone"},
 	)
-	testCases(t, BouncyCastle{}, slices.DeleteFunc(cases, func(c Case) bool { return !c.WeServe }))
+	testCases(t, BouncyCastle{}, cases)
 }
 
 func TestJSSE(t *testing.T) {
@@ -36,8 +36,8 @@ func TestJSSE(t *testing.T) {
 
 // TestJavaServersOfOneVersion: a client with the default Config, which offers
 // both versions, agrees on DTLS 1.2 with servers that ask for a cookie. That of
-// Bouncy Castle covers all of the ClientHello but the cookie
-// itself. RFC 6347, Section 4.2.1.
+// Bouncy Castle covers all of the ClientHello but the cookie itself, binders of
+// DTLS 1.3 included. RFC 6347, Section 4.2.1.
 func TestJavaServersOfOneVersion(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -45,6 +45,7 @@ func TestJavaServersOfOneVersion(t *testing.T) {
 		c      Case
 	}{
 		{BouncyCastle{}, Case{Suite: 0xc02b, MTU: 1232}},
+		{BouncyCastle{}, Case{Suite: 0xd001, MTU: 1232, Identity: TextIdentity}},
 		{JSSE{}, Case{Suite: 0xc02b, MTU: 1232, ClientCert: true}},
 	} {
 		t.Run(tt.server.Name()+"_"+tt.c.Name(), func(t *testing.T) {
