@@ -190,8 +190,10 @@ func (t *trial) count(flows map[int]lab.Counts) error {
 func (t *trial) arguments(end string, files dtlstest.Files, trace bool) []string {
 	args := []string{"serve", "-address", ":4433"}
 	if end == "client" {
-		args = []string{"dial", "-address", lab.Server4 + ":4433", "-n", strconv.Itoa(t.n), "-every", t.every.String(),
-			"-settle", t.settle.String(), fmt.Sprintf("-data=%t", t.data)}
+		args = []string{
+			"dial", "-address", lab.Server4 + ":4433", "-n", strconv.Itoa(t.n), "-every", t.every.String(),
+			"-settle", t.settle.String(), fmt.Sprintf("-data=%t", t.data),
+		}
 	}
 	args = append(args, "-version", t.version, "-chain", files.Chain, "-key", files.Key, "-root", files.Root,
 		fmt.Sprintf("-mutual=%t", t.mutual), fmt.Sprintf("-classic=%t", t.classic), fmt.Sprintf("-trace=%t", trace))
