@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/internal/ticket"
@@ -74,6 +75,26 @@ func TestTicket12Refused(t *testing.T) {
 		finish(t, c, s)
 		if c.Info.DidResume || s.Info.DidResume {
 			t.Errorf("%s: resumed", name)
+		}
+	}
+}
+
+// TestTicket12WithoutEMS: RFC 7627, Section 5.3: a session with an extended master secret
+// is not resumed by a ClientHello without, which ends the handshake.
+func TestTicket12WithoutEMS(t *testing.T) {
+	client, server, blob := resumable12(t, false)
+	client.EMS, server.EMS = EMSDisabled, EMSOffered
+	client.TakeSession = func(func() []PSK, time.Time) *Session {
+		s, err := ParseSession(blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	c, s := begin(t, client, server)
+	for _, m := range c.link.flight {
+		if err := s.give(m); alert.Of(err) != alert.HandshakeFailure {
+			t.Errorf("%v", err)
 		}
 	}
 }
