@@ -159,7 +159,9 @@ func (hs *opening) begin(c *Conn) (err error) {
 		return nil
 	}
 	hs.began = true
-	c.lend(func() { c.eng, err = hs.newEngine(c) })
+	var e *Engine
+	c.lend(func() { e, err = hs.newEngine(c) })
+	c.eng = e // with mu held
 	switch {
 	case c.end.returned() != nil:
 		c.silence(c.end.returned())
