@@ -46,8 +46,11 @@ var errNoSession = errors.New("-reconnect: the server gave no session to resume"
 
 // await returns the next session that comes.
 func (s sessions) await(ctx context.Context, c *dtls.Conn) ([]byte, error) {
-	if c.ConnectionState().Version == dtls.VersionDTLS12 {
-		return nil, errors.New("-reconnect: DTLS 1.2 was negotiated, and sessions are resumed in DTLS 1.3 only")
+	if c.ConnectionState().Version == dtls.VersionDTLS12 { // its ticket comes with the handshake
+		if session := s.newest(); session != nil {
+			return session, nil
+		}
+		return nil, errNoSession
 	}
 	timer := time.NewTimer(sessionPatience)
 	defer timer.Stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
@@ -15,10 +16,13 @@ import (
 
 // A second run resumes what the first one has kept, and keeps another one. The
 // tickets of a server come before it echoes, on a path without loss.
-func TestSessionFile(t *testing.T) {
+func TestSessionFile(t *testing.T)   { testSessionFile(t, "1.3") }
+func TestSessionFile12(t *testing.T) { testSessionFile(t, "1.2") }
+
+func testSessionFile(t *testing.T, version string) {
 	f := files(t, dtlstest.P256)
 	file := filepath.Join(t.TempDir(), "session")
-	_, address := startListen(t, "-cert", f.Chain, "-key", f.Key)
+	_, address := startListen(t, "-cert", f.Chain, "-key", f.Key, "-version", version)
 	var kept [][]byte
 	for _, resumed := range []bool{false, true, true} {
 		c := start(t, "connect", "-ca", f.Root, "-servername", "localhost", "-session", file, address)
@@ -98,11 +102,23 @@ func TestSessionFileIsSomethingElse(t *testing.T) {
 	}
 }
 
+// withoutTickets is the address of a server of DTLS 1.2 that gives no tickets.
+func withoutTickets(t *testing.T) string {
+	t.Helper()
+	l, err := dtls.Listen("udp", "127.0.0.1:0", &dtls.Config{
+		Certificates: []tls.Certificate{dtlstest.MustChain(dtlstest.P256, 0).Certificate}, SessionTicketsDisabled: true, MaxVersion: dtls.VersionDTLS12,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
 // No session came: the file is not made, and that is no failure.
 func TestNoSessionToKeep(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "session")
-	_, address := startListen(t, "-version", "1.2")
-	c := start(t, "connect", "-insecure", "-session", file, address)
+	c := start(t, "connect", "-insecure", "-session", file, withoutTickets(t))
 	c.exit(0)
 	contains(t, &c.err, "the server gave no session")
 	if _, err := os.Stat(file); err == nil {
@@ -110,8 +126,11 @@ func TestNoSessionToKeep(t *testing.T) {
 	}
 }
 
-func TestReconnect(t *testing.T) {
-	l, address := startListen(t, "-stats")
+func TestReconnect(t *testing.T)   { testReconnect(t, "1.3") }
+func TestReconnect12(t *testing.T) { testReconnect(t, "1.2") }
+
+func testReconnect(t *testing.T, version string) {
+	l, address := startListen(t, "-stats", "-version", version)
 	c := start(t, "connect", "-insecure", "-reconnect", address)
 	c.err.after(t, "resumed ")
 	c.say("again")
@@ -126,10 +145,9 @@ func TestReconnect(t *testing.T) {
 }
 
 func TestReconnectWithoutSessions(t *testing.T) {
-	_, address := startListen(t, "-version", "1.2")
-	c := start(t, "connect", "-insecure", "-reconnect", address)
+	c := start(t, "connect", "-insecure", "-reconnect", withoutTickets(t))
 	c.exit(1)
-	contains(t, &c.err, "-reconnect: DTLS 1.2 was negotiated")
+	contains(t, &c.err, "-reconnect: the server gave no session")
 }
 
 // Only the newest session counts, and a giver never waits.
