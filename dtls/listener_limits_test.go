@@ -36,6 +36,7 @@ func (l *listening) stall(t testing.TB, addr net.Addr) {
 	}
 	conn.Close()
 	c.Close()
+	synctest.Wait() // none is displaced in the middle of a step
 }
 
 // enter is a client that is established, from addr, and how long it took.
