@@ -3,9 +3,9 @@ package dtls
 import (
 	"context"
 	"net"
-	"strings"
 
 	"github.com/flightpath-dtls/flightpath/internal/deadline"
+	"github.com/flightpath-dtls/flightpath/internal/transport"
 )
 
 // Dial connects to address, such as "example.com:4433", and returns when the
@@ -48,10 +48,10 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 }
 
 func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, error) {
-	if isStream(network) {
+	if transport.IsStream(network) {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
 	}
-	config := withServerName(d.Config, hostOf(address))
+	config := withServerName(d.Config, transport.Host(address))
 	switch p, err := resolve(config, true); { // before a name is looked up
 	case err != nil:
 		return nil, err
@@ -109,19 +109,4 @@ func withServerName(config *Config, host string) *Config {
 		config.ServerName = host
 	}
 	return config
-}
-
-// isStream reports whether a network loses message boundaries.
-func isStream(network string) bool {
-	return strings.HasPrefix(network, "tcp") || network == "unix"
-}
-
-// hostOf is the host of an address for ServerName: without port and zone.
-func hostOf(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = address
-	}
-	host, _, _ = strings.Cut(host, "%")
-	return host
 }

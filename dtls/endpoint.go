@@ -60,7 +60,7 @@ func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*C
 	if config == nil {
 		config = e.config
 	}
-	p, err := resolve(withServerName(config, hostOf(raddr.String())), true)
+	p, err := resolve(withServerName(config, transport.Host(raddr.String())), true)
 	switch {
 	case err != nil:
 		return nil, err

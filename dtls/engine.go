@@ -336,7 +336,7 @@ func (e *Engine) tick(now time.Time) {
 // PollEvent returns the next event; its bytes are valid until the next
 // HandleDatagram, HandleTimeout or Close.
 func (e *Engine) PollEvent() (Event, bool) {
-	ev, ok := e.events.pop()
+	ev, ok := e.events.Pop()
 	if ok && ev.Kind == EventLargePacket {
 		e.out.sent.resume() // the owner knows; going on is its decision
 		e.pollDue = true

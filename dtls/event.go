@@ -1,6 +1,10 @@
 package dtls
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/flightpath-dtls/flightpath/internal/ring"
+)
 
 // EventKind is the kind of an Event.
 type EventKind uint8
@@ -47,33 +51,10 @@ type Transmit struct {
 	Segment int            // 0: one datagram
 }
 
-// events is a small queue; Data of a dropped batch is never kept.
-type events struct {
-	q    []Event
-	head int
-}
+// events are those that the owner has not polled yet.
+type events struct{ ring.FIFO[Event] }
 
-func (e *events) push(ev Event) { e.q = append(e.q, ev) }
-
-func (e *events) pop() (Event, bool) {
-	if e.head == len(e.q) {
-		e.q, e.head = e.q[:0], 0
-		return Event{}, false
-	}
-	ev := e.q[e.head]
-	e.q[e.head] = Event{}
-	e.head++
-	return ev, true
-}
+func (e *events) push(ev Event) { e.Push(ev) }
 
 // forgetData drops data events that the owner did not poll in time.
-func (e *events) forgetData() {
-	kept := e.q[:0]
-	for _, ev := range e.q[e.head:] {
-		if ev.Kind != EventData {
-			kept = append(kept, ev)
-		}
-	}
-	clear(e.q[len(kept):])
-	e.q, e.head = kept, 0
-}
+func (e *events) forgetData() { e.Keep(func(ev Event) bool { return ev.Kind != EventData }) }

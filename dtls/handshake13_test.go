@@ -23,7 +23,7 @@ func TestHandshake13(t *testing.T) {
 	}
 	s.run(10*time.Second, func() bool { return false })
 	for i, e := range s.eng {
-		t.Log(side(i), e.NextTimeout().Sub(s.now), e.out.flight.msgs, e.acks, e.events.q)
+		t.Log(side(i), e.NextTimeout().Sub(s.now), e.out.flight.msgs, e.acks, e.events)
 	}
 	t.Log(s.history())
 }

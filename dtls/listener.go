@@ -44,7 +44,7 @@ func Listen(network, address string, config *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isStream(network) {
+	if transport.IsStream(network) {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: net.UnknownNetworkError(network)}
 	}
 	pc, err := net.ListenPacket(network, address)

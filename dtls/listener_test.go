@@ -728,17 +728,6 @@ func TestDialGivesUp(t *testing.T) {
 	}
 }
 
-func TestHostOf(t *testing.T) {
-	for address, want := range map[string]string{
-		"example.com:4433": "example.com", "192.0.2.1:1": "192.0.2.1", "[2001:db8::1]:1": "2001:db8::1",
-		"[fe80::1%eth0]:1": "fe80::1", "no-port": "no-port",
-	} {
-		if got := hostOf(address); got != want {
-			t.Errorf("%s: %q, want %q", address, got, want)
-		}
-	}
-}
-
 func TestHelloMark(t *testing.T) {
 	client, _ := quickConfigs()
 	e, err := NewClientEngine(withName(client), time.Now())

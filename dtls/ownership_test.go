@@ -43,7 +43,7 @@ var owned = map[string][]string{
 	"../internal/reassembly": {"Joiner", "Message", "partial"},
 	"../internal/quotes":     {"Ring"},
 	"../internal/suspicion":  {"Suspicion"},
-	"../internal/ring":       {"Queue", "Ring"},
+	"../internal/ring":       {"FIFO", "Queue", "Ring"},
 	"../internal/roster":     {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }
 

@@ -147,7 +147,7 @@ func (s *sim) flush(from side) {
 		tx, ok := e.PollTransmit(s.now, nil)
 		if !ok {
 			s.drain(from)
-			if len(e.events.q) > e.events.head || e.out.sent.stalled {
+			if !e.events.Empty() || e.out.sent.stalled {
 				continue
 			}
 			return

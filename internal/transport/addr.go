@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"strings"
 )
 
 // Addr is the address of a peer on a socket.
@@ -60,4 +61,19 @@ func (a Addr) Prefix() netip.Prefix {
 	}
 	prefix, _ := addr.Prefix(bits) // the length is one that the family has
 	return prefix
+}
+
+// Host is the host of an address such as "example.com:4433", without port and zone.
+func Host(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	host, _, _ = strings.Cut(host, "%")
+	return host
+}
+
+// IsStream reports whether a network loses message boundaries.
+func IsStream(network string) bool {
+	return strings.HasPrefix(network, "tcp") || network == "unix"
 }

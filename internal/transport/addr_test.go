@@ -31,3 +31,14 @@ type name string
 
 func (name) Network() string  { return "mem" }
 func (n name) String() string { return string(n) }
+
+func TestHost(t *testing.T) {
+	for address, want := range map[string]string{
+		"example.com:4433": "example.com", "192.0.2.1:1": "192.0.2.1", "[2001:db8::1]:1": "2001:db8::1",
+		"[fe80::1%eth0]:1": "fe80::1", "no-port": "no-port",
+	} {
+		if got := Host(address); got != want {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
+	}
+}
