@@ -102,6 +102,16 @@ func (c *Conn) seen() snapshot {
 	}
 }
 
+// look is what the engine answers, or what is known without it.
+func look[T any](c *Conn, now func(*Engine) T, seen func(snapshot) T) T {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.engine(); e != nil {
+		return now(e)
+	}
+	return seen(c.seen())
+}
+
 // ConnectionState describes the association. While a handshake is under way it
 // has what was negotiated so far; HandshakeComplete is false until then.
 func (c *Conn) ConnectionState() ConnectionState {
@@ -140,24 +150,14 @@ func (c *Conn) ExportKeyingMaterial(label string, context []byte, length int) ([
 // Direction is what an unfinished Handshake waits for: Writing if it has datagrams
 // to send, else Reading.
 func (c *Conn) Direction() Direction {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.engine(); e != nil {
-		return e.Direction()
-	}
-	return c.seen().direction
+	return look(c, (*Engine).Direction, func(s snapshot) Direction { return s.direction })
 }
 
 // NextTimeout is when the protocol will act by itself: for an unfinished
 // handshake, when Handshake should be called again even if nothing arrives. The
 // zero time means never.
 func (c *Conn) NextTimeout() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.engine(); e != nil {
-		return e.NextTimeout()
-	}
-	return c.seen().next
+	return look(c, (*Engine).NextTimeout, func(s snapshot) time.Time { return s.next })
 }
 
 // Drops counts the records and datagrams of this association that were discarded,
@@ -178,12 +178,7 @@ func (c *Conn) Drops() Drops {
 // MTU is the limit in force: the largest datagram sent now, bytes of UDP
 // payload.
 func (c *Conn) MTU() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.engine(); e != nil {
-		return e.MTU()
-	}
-	return c.seen().path.MTU
+	return look(c, (*Engine).MTU, func(s snapshot) int { return s.path.MTU })
 }
 
 // SetMTU sets the limit, in bytes of UDP payload, and with it the ceiling for
@@ -238,12 +233,7 @@ func (c *Conn) SetMaxData(n int) error {
 
 // PathMTU is what is known of the path.
 func (c *Conn) PathMTU() PathInfo {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.engine(); e != nil {
-		return e.PathMTU()
-	}
-	return c.seen().path
+	return look(c, (*Engine).PathMTU, func(s snapshot) PathInfo { return s.path })
 }
 
 // ReportDelivered reports that a datagram of n bytes of UDP payload has arrived:
