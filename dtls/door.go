@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -75,7 +76,48 @@ func (d *Door) Stats() DoorStats { return DoorStats(d.d.Stats()) }
 // of Config.MaxHandshakes, cookies are asked for.
 func (d *Door) SetLoad(handshakes int) { d.d.SetLoad(handshakes) }
 
-// Handle takes a datagram that belongs to no association: from is its source
+// Route returns the engine that a datagram is for; nil: it goes to Handle. engines are
+// those of the address from, which NewServerEngine has made of hellos that this Door
+// admitted, the older one first: none, one, or two while a client that has lost its
+// state begins anew (RFC 6347, Section 4.2.8; RFC 9147, Section 5.11). The owner keeps them so:
+//
+//   - An engine whose hello was just admitted is added behind one that is Established.
+//     It takes the place of any other: that handshake has ended for its client.
+//   - When it is Established too, at EventEstablished, the older one is dropped. Its
+//     client has lost the keys: there is nothing to send.
+//   - An engine whose Err is not nil is taken out.
+//
+// So an association lives on until its successor is authenticated, whoever has sent the
+// hello. Where no cookie is asked for (CookieNever, CookieUnderLoad), another hello
+// is dropped for 10 s by the handshake of the one before.
+func (d *Door) Route(now time.Time, datagram []byte, from netip.AddrPort, engines []*Engine) *Engine {
+	if len(engines) == 0 {
+		return nil
+	}
+	older, newest := engines[:len(engines)-1], engines[len(engines)-1]
+	if _, hello := door.Header(datagram); !hello {
+		for _, e := range older {
+			if !door.IsPlaintext(datagram) && e.recognizes(bytes.Clone(datagram)) {
+				return e
+			}
+		}
+		return newest
+	}
+	mark := door.MarkWithin(datagram)
+	for _, e := range engines {
+		if mark != 0 && mark == e.hello {
+			return e // a repetition
+		}
+	}
+	unproven := d.p.cookieMode == CookieNever || d.p.cookieMode == CookieUnderLoad
+	rest := mark == 0 && !d.d.HasBegun(now, datagram, from) // of the hello that was admitted by its start
+	if newest.handshaking() && (rest || unproven && now.Sub(newest.hs.began) < restartPause) {
+		return newest
+	}
+	return nil
+}
+
+// Handle takes a datagram that belongs to no association, see Route: from is its source
 // address, to its destination, if known. A reply, to be sent back, is appended to
 // dst; hello is not nil if it is admitted. If there is neither, the datagram was
 // dropped, or has a part of a hello that waits for the rest.

@@ -36,6 +36,19 @@ import (
 //	}
 //	arm(eng.NextTimeout())
 //
+// A server of many clients has a Door and the engines by address. Its loop for a
+// datagram, before the above:
+//
+//	eng := door.Route(now, datagram, from, engines[from])
+//	if eng == nil {
+//		reply, hello := door.Handle(now, datagram, from, local, nil)
+//		… // send reply; without a hello this was all
+//		eng, err = dtls.NewServerEngine(config, hello, now)
+//		… // add it to engines[from], see Door.Route
+//		datagram = hello.Datagram
+//	}
+//	eng.HandleDatagram(now, datagram, from)
+//
 // An error of HandleDatagram or HandleTimeout is fatal: the association is
 // over, and one last PollTransmit may give its alert. What the
 // network sends is never an error by itself; it is dropped and counted in
@@ -64,6 +77,7 @@ type Engine struct {
 	replies [][]byte // whole datagrams of the door, to be sent
 
 	now        time.Time
+	hello      uint64       // door.Mark of the ClientHello that a Door let in, else 0
 	pollDue    bool         // the flight stood still and may go on: PollTransmit, at once
 	addrOpen   bool         // the address is that of a ClientHello that is not accepted yet
 	lastSeq12  uint16       // message_seq of the peer's Finished of DTLS 1.2
@@ -110,7 +124,8 @@ func newClientEngine(p *params, caller handshake.Caller, peer PeerInfo, now time
 // NewServerEngine returns a server that waits for a hello. hello is what a Door
 // let in; nil says that the first datagrams come to HandleDatagram, with a
 // cookie asked only if Config.CookieMode is CookieAlways. Such an engine also
-// finds out that its peer has restarted: HandleTimeout returns ErrPeerRestarted.
+// finds out that its peer has restarted: HandleTimeout returns ErrPeerRestarted. With
+// a Door, Door.Route does.
 func NewServerEngine(config *Config, hello *ProvenHello, now time.Time) (*Engine, error) {
 	p, err := resolve(config, false)
 	if err != nil {
@@ -162,6 +177,7 @@ func newEngine(p *params, caller handshake.Caller, peer PeerInfo, now time.Time)
 
 // admit begins where the door left off.
 func (e *Engine) admit(hello *ProvenHello) {
+	e.hello = door.MarkWithin(hello.Datagram)
 	e.hs.m.StartServer(hello.proof.Cookie, hello.proof.Chosen, hello.proof.Retry)
 	e.hs.cookie, e.hs.whole = hello.proof.Cookie != nil, hello.proof.Cookie != nil && hello.proof.Whole
 	if e.p.ForClient != nil && hello.proof.Local.IsValid() {

@@ -33,6 +33,19 @@ func Mark(datagram []byte) uint64 {
 	return binary.LittleEndian.Uint64(datagram[middle:]) | 1
 }
 
+// MarkWithin is the Mark of the ClientHello that a datagram begins with a fragment of, also
+// if the first fragment follows others in it; 0 if the first fragment is not there.
+func MarkWithin(datagram []byte) uint64 {
+	const middle = 2 + (32-8)/2 // as in Mark
+	rest := FragmentsOf(datagram)
+	for p, ok := rest.Next(); ok; p, ok = rest.Next() {
+		if p.FragmentOffset == 0 && len(p.Body) >= 2+32 {
+			return binary.LittleEndian.Uint64(p.Body[middle:]) | 1
+		}
+	}
+	return 0
+}
+
 // IsTail reports whether a datagram begins with a fragment of a ClientHello
 // that is not its first.
 func IsTail(datagram []byte) bool {
