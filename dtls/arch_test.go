@@ -134,6 +134,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/udpsock":     {},
 		"internal/dtlstest":    {}, // for tests only
 		"internal/ring":        {},
+		"internal/tally":       {},
 		"internal/roster":      {},
 		"internal/deadline":    {},
 		"internal/epochs":      {"internal/keys", "internal/suite", "record"},

@@ -1,10 +1,8 @@
 package dtls
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/flightpath-dtls/flightpath/internal/reassembly"
+	"github.com/flightpath-dtls/flightpath/internal/tally"
 )
 
 // Drops counts discarded records, fragments and messages, by reason.
@@ -40,64 +38,11 @@ func (d *Drops) fragment(v reassembly.Verdict) {
 	}
 }
 
-// each calls f for every counter, in the order of the struct.
-func (d *Drops) each(f func(name string, n *uint64)) {
-	f("malformed", &d.Malformed)
-	f("version", &d.Version)
-	f("unknown type", &d.UnknownType)
-	f("unknown epoch", &d.UnknownEpoch)
-	f("replayed", &d.Replayed)
-	f("bad mac", &d.BadMAC)
-	f("size", &d.Size)
-	f("plaintext data", &d.PlaintextData)
-	f("plaintext alert", &d.PlaintextAlert)
-	f("ccs", &d.CCS)
-	f("fragment", &d.Fragment)
-	f("repeated", &d.Repeated)
-	f("memory", &d.Memory)
-	f("after close", &d.AfterClose)
-	f("refused", &d.Refused)
-	f("ack", &d.ACK)
-}
-
 // Total is the sum of all reasons but Repeated, which honest peers cause too.
-func (d Drops) Total() uint64 {
-	sum := -d.Repeated
-	d.each(func(_ string, n *uint64) { sum += *n })
-	return sum
-}
+func (d Drops) Total() uint64 { return tally.Sum(d) - d.Repeated }
 
 // String lists the reasons that occurred: "bad mac 2, replayed 1".
-func (d Drops) String() string {
-	var b strings.Builder
-	d.each(func(name string, n *uint64) {
-		if *n == 0 {
-			return
-		}
-		if b.Len() > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s %d", name, *n)
-	})
-	if b.Len() == 0 {
-		return "none"
-	}
-	return b.String()
-}
+func (d Drops) String() string { return tally.String(d) }
 
-func (d *Drops) add(o Drops) { d.combine(o, func(a, b uint64) uint64 { return a + b }) }
-
-func (d Drops) minus(o Drops) Drops {
-	d.combine(o, func(a, b uint64) uint64 { return a - b })
-	return d
-}
-
-func (d *Drops) combine(o Drops, f func(a, b uint64) uint64) {
-	var theirs []uint64
-	o.each(func(_ string, n *uint64) { theirs = append(theirs, *n) })
-	i := 0
-	d.each(func(_ string, n *uint64) {
-		*n = f(*n, theirs[i])
-		i++
-	})
-}
+func (d *Drops) add(o Drops)        { tally.Add(d, o) }
+func (d Drops) minus(o Drops) Drops { return tally.Minus(d, o) }
