@@ -153,7 +153,7 @@ type Config struct {
 	// was called. A Config of GetConfigForClient for which it was not uses the keys of
 	// the Config that has the callback.
 	SessionTicketsDisabled bool
-	shares                 *configShares
+	shares                 *handshake.Shared
 
 	// RecordSizeLimit is the largest protected record to receive, in bytes of content
 	// and, in DTLS 1.3, the content type and the padding (RFC 8449): 64…16385. Default:

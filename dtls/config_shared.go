@@ -1,44 +1,9 @@
 package dtls
 
-import (
-	"crypto/rand"
-	"sync"
+import "github.com/flightpath-dtls/flightpath/internal/handshake"
 
-	"github.com/flightpath-dtls/flightpath/internal/handshake"
-	"github.com/flightpath-dtls/flightpath/internal/ticket"
-)
-
-// configShares is what a Config and its clones share: the keys of tickets, and the
-// sessions that were offered.
-type configShares struct {
-	mu      sync.Mutex
-	cookies []byte // secret of the cookies for peers that restart, made when needed
-	tickets ticket.Ring
-	spent   handshake.Spent // sessions that were offered
-}
-
-var sharesMu sync.Mutex // guards the field of all Configs
-
-func (c *Config) shared() *configShares {
-	sharesMu.Lock()
-	defer sharesMu.Unlock()
-	if c.shares == nil {
-		c.shares = &configShares{}
-	}
-	return c.shares
-}
-
-// restartKeys is the secret of the cookies of a Server over a net.Conn: the Server
-// after it accepts them, when the peer has restarted.
-func (s *configShares) restartKeys() [][]byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cookies == nil {
-		s.cookies = make([]byte, 32)
-		rand.Read(s.cookies) // never fails
-	}
-	return [][]byte{s.cookies}
-}
+// shared is what the Config has in common with its clones.
+func (c *Config) shared() *handshake.Shared { return handshake.SharedIn(&c.shares) }
 
 // SetSessionTicketKeys sets the keys that seal and open a server's tickets, for
 // servers that take each other's: the first seals, all open. Call it again to
@@ -50,7 +15,7 @@ func (c *Config) SetSessionTicketKeys(keys [][32]byte) {
 	if len(keys) == 0 {
 		panic("dtls: SetSessionTicketKeys without keys")
 	}
-	c.shared().tickets.SetKeys(keys)
+	c.shared().Tickets.SetKeys(keys)
 }
 
 // sessionSink is where the sessions of a client go. With neither callback nor cache

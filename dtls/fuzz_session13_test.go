@@ -53,7 +53,7 @@ func FuzzSession13(f *testing.F) {
 	honestClient, honestServer := simConfigs13(dtlstest.P256, 0)
 	honestServer.CookieMode = CookieAuto
 	giveSession(honestClient, honestServer)
-	tickets := &honestServer.shared().tickets
+	tickets := &honestServer.shared().Tickets
 	honest := func() *handshake.Session {
 		s, err := handshake.ParseSession(honestClient.Session)
 		if err != nil {
@@ -114,7 +114,7 @@ func fuzzSession(t *testing.T, blob []byte, honestClient, server *Config) {
 	}
 	var inside *handshake.Session
 	if offered := reparsed(t, blob); offered != nil {
-		if sealed := server.shared().tickets.Open(offered.Ticket); sealed != nil {
+		if sealed := server.shared().Tickets.Open(offered.Ticket); sealed != nil {
 			inside = reparsed(t, sealed)
 		}
 	}

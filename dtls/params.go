@@ -260,12 +260,12 @@ func (p *params) resolveSessions(c *Config) error {
 			take = c.ClientSessionCache.Take
 		}
 		p.AsksTicket = c.OnSession != nil || c.ClientSessionCache != nil || c.Session != nil
-		p.TakeSession = p.SessionSource(c.Session, take, &c.shared().spent)
+		p.TakeSession = p.SessionSource(c.Session, take, &c.shared().Spent)
 		return nil
 	}
-	p.restartKeys = c.shared().restartKeys()
+	p.restartKeys = c.shared().RestartKeys()
 	if !c.SessionTicketsDisabled {
-		p.Tickets = &c.shared().tickets
+		p.Tickets = &c.shared().Tickets
 	}
 	return nil
 }

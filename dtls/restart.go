@@ -51,8 +51,7 @@ type restartWatch struct {
 	door  *Door     // joins the fragments of a hello; nil: none came lately
 	leave time.Time // when the door is dropped
 
-	answers int // since second
-	second  time.Time
+	answers door.Rate
 
 	since time.Time // when a hello came with its cookie
 	until time.Time // when the silence since then is long enough, zero: no probe is out
@@ -86,7 +85,7 @@ func (e *Engine) handleRestartHello(datagram []byte) bool {
 	switch {
 	case hello != nil:
 		e.suspectRestart()
-	case reply != nil && w.mayAnswer(e.now) && len(e.replies) < maxQueuedReplies:
+	case reply != nil && w.answers.Allow(e.now, maxRestartAnswers) && len(e.replies) < maxQueuedReplies:
 		e.replies = append(e.replies, reply)
 	}
 	return true
@@ -138,14 +137,6 @@ func (p params) recognizing() *params {
 }
 
 func (w *restartWatch) suspects() bool { return w != nil && !w.until.IsZero() }
-
-func (w *restartWatch) mayAnswer(now time.Time) bool {
-	if now.Sub(w.second) >= time.Second {
-		w.second, w.answers = now, 0
-	}
-	w.answers++
-	return w.answers <= maxRestartAnswers
-}
 
 // suspectRestart follows a ClientHello with a cookie: the peer has lost its state, or an
 // attacker can read what is sent to its address.

@@ -17,6 +17,21 @@ type load struct {
 // fifth of a core.
 const CalmHellos = 200
 
+// Rate counts what happens in a second.
+type Rate struct {
+	since time.Time
+	n     int
+}
+
+// Allow counts one more, and reports whether that is not more than perSecond.
+func (r *Rate) Allow(now time.Time, perSecond int) bool {
+	if now.Sub(r.since) >= time.Second {
+		r.since, r.n = now, 0
+	}
+	r.n++
+	return r.n <= perSecond
+}
+
 // SetLoad sets the number of handshakes under way, for UnderLoad.
 func (d *Door) SetLoad(handshakes int) { d.load.open = handshakes }
 
