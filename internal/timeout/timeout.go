@@ -53,6 +53,30 @@ func (*Handshake) Is(target error) bool { return target == Err }
 func (*Handshake) Timeout() bool        { return true }
 func (*Handshake) Temporary() bool      { return false }
 
+// ErrUnreachable matches Unreachable.
+var ErrUnreachable = errors.New("dtls: the port of the peer is unreachable")
+
+// Unreachable ends the handshake of a client whose server's port is closed.
+type Unreachable struct {
+	Sent      string        // last flight, as message names
+	Tries     int           // transmissions of that flight
+	Elapsed   time.Duration // since the handshake began
+	Transport error         // its error, such as ECONNREFUSED; nil: none
+}
+
+func (e *Unreachable) Error() string {
+	text := fmt.Sprintf("%v: nothing was ever received, and two ICMP messages quote %s, sent %d times in %v",
+		ErrUnreachable, e.Sent, e.Tries, e.Elapsed.Round(time.Millisecond))
+	if e.Transport != nil {
+		text += ": " + e.Transport.Error()
+	}
+	return text
+}
+
+// Unwrap returns the error of the transport.
+func (e *Unreachable) Unwrap() error      { return e.Transport }
+func (*Unreachable) Is(target error) bool { return target == ErrUnreachable }
+
 // Unanswered ends an association in which messages after the handshake were not
 // acknowledged, and no record came from the peer. Err matches it.
 type Unanswered struct {

@@ -27,6 +27,10 @@ func IsTooLarge(err error) bool {
 	return isOneOf(err, errnosTooLarge)
 }
 
+// IsRefused reports whether an error says that a port is closed: ICMP's "port
+// unreachable".
+func IsRefused(err error) bool { return isOneOf(err, errnosRefused) }
+
 // IsBusy reports whether an error says that this host has no room or lets
 // nothing out at the moment, which concerns one datagram and passes.
 func IsBusy(err error) bool { return isOneOf(err, errnosBusy) }

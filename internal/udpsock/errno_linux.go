@@ -20,6 +20,8 @@ var (
 		syscall.EACCES,       // ICMPv6: prohibited, failed policy, reject route
 	}
 
+	errnosRefused = []error{syscall.ECONNREFUSED}
+
 	errnosBusy = []error{
 		syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR,
 		syscall.EPERM, // a firewall of our own

@@ -3,4 +3,4 @@
 package udpsock
 
 // Nothing is known of how these systems report errors of sockets.
-var errnosTooLarge, errnosPending, errnosBusy []error
+var errnosTooLarge, errnosPending, errnosRefused, errnosBusy []error

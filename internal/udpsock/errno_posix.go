@@ -12,5 +12,7 @@ var (
 		syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP, syscall.EACCES,
 	}
 
+	errnosRefused = []error{syscall.ECONNREFUSED}
+
 	errnosBusy = []error{syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR, syscall.EPERM}
 )

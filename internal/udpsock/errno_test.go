@@ -44,6 +44,16 @@ func TestErrnos(t *testing.T) {
 			t.Errorf("%s: busy %v", tt.name, got)
 		}
 	}
+	for _, err := range errnosRefused {
+		if !IsRefused(op("read", err)) || !IsPending(err) {
+			t.Errorf("%v: refused %v, pending %v", err, IsRefused(op("read", err)), IsPending(err))
+		}
+	}
+	for _, err := range []error{nil, tooLarge, syscall.EHOSTUNREACH, syscall.EACCES, net.ErrClosed} {
+		if IsRefused(err) {
+			t.Errorf("%v: a closed port", err)
+		}
+	}
 	if runtime.GOOS != "windows" && !errors.Is(tooLarge, syscall.EMSGSIZE) {
 		t.Errorf("too large is %v", tooLarge)
 	}

@@ -25,6 +25,10 @@ var (
 		syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP, syscall.EACCES,
 	}
 
+	errnosRefused = []error{
+		windows.WSAECONNRESET, windows.WSAECONNREFUSED, windows.ERROR_PORT_UNREACHABLE, syscall.ECONNREFUSED,
+	}
+
 	errnosBusy = []error{
 		windows.WSAENOBUFS, windows.WSAEWOULDBLOCK, windows.WSAEINTR,
 		syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR, syscall.EPERM,
