@@ -181,6 +181,12 @@ type Config struct {
 	// HandshakeTimeout bounds a handshake, all calls of it together; a Listener's
 	// from the hello on. Default: 60 s. −1: none.
 	HandshakeTimeout time.Duration
+	// IgnoreUnreachable makes Dial go on although ICMP messages say that the port of
+	// the server is closed, for a server that may be started meanwhile. Default: it
+	// ends with an error that matches syscall.ECONNREFUSED, some 250 ms after two of them
+	// have proved to be about its ClientHello, where the system tells (Linux); see
+	// Engine.PortUnreachable. A Client and an association that was accepted wait anyway.
+	IgnoreUnreachable bool
 	// CallbackTimeout bounds the contexts that ClientPSK and ServerPSK get, and those
 	// of the infos of crypto/tls. They are children of the context of the call that
 	// runs the handshake, and end when the Conn is closed. A callback that goes on

@@ -8,8 +8,10 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/deadline"
 	"github.com/flightpath-dtls/flightpath/internal/door"
+	"github.com/flightpath-dtls/flightpath/internal/quotes"
 	"github.com/flightpath-dtls/flightpath/internal/ring"
 	"github.com/flightpath-dtls/flightpath/internal/transport"
+	"github.com/flightpath-dtls/flightpath/internal/udpsock"
 )
 
 // Handshake runs the handshake until it is complete, and returns nil at once if
@@ -43,6 +45,7 @@ type opening struct {
 	p        *params
 	proof    *ProvenHello // of a listener's door
 	admitted time.Time    // when that let it in; zero: not by a door
+	dials    bool         // of Dial, on a UDP socket: it ends if the port of the peer is closed
 	began    bool         // the first call has come
 	mtu      int          // of SetMTU, for the engine; valid if mtuSet
 	mtuSet   bool
@@ -205,10 +208,21 @@ func (hs *opening) report(err error) {
 }
 
 // noteTransport notes, with mu held, the transport's last error: if nothing comes
-// through, the error of the time-out names it.
-func (c *Conn) noteTransport(err error) {
-	if c.hs != nil && err != nil {
-		c.hs.lastErr = err
+// through, the error of the time-out names it. quoted is what it is about, if known.
+func (c *Conn) noteTransport(err error, quoted []byte) {
+	hs := c.hs
+	if hs == nil || err == nil {
+		return
+	}
+	hs.lastErr = err
+	switch {
+	case !hs.dials || !udpsock.IsRefused(err):
+	case c.turn.driver:
+		hs.hints.Push(udpsock.Notice{Errno: err, Quoted: quoted}, quotes.HelloQuote)
+	case c.eng != nil:
+		c.eng.PortUnreachable(time.Now(), quoted, err)
+		c.takeEvents()
+		c.wake()
 	}
 }
 

@@ -20,7 +20,7 @@ func (c *Conn) noticed(n udpsock.Notice) {
 	switch {
 	case c.end.closed || c.end.err != nil || c.eng == nil:
 	case n.MTU == 0:
-		c.noteTransport(n.Errno)
+		c.noteTransport(n.Errno, n.Quoted)
 	case c.turn.driver:
 		c.hs.hints.Push(n, quotes.Whole)
 	default:
@@ -60,6 +60,10 @@ func (c *Conn) askKernel() {
 // takeHints passes the hints that waited for the driver to the engine, with mu held.
 func (c *Conn) takeHints(hs *opening) {
 	for _, h := range hs.hints.Take() {
+		if h.MTU == 0 {
+			c.eng.PortUnreachable(time.Now(), h.Quoted, h.Errno)
+			continue
+		}
 		c.eng.PathHint(time.Now(), h.MTU, h.Quoted)
 	}
 	c.takeEvents()

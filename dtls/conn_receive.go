@@ -29,7 +29,7 @@ func (c *Conn) read() {
 // peer cannot be reached.
 func (c *Conn) closedAfter(err error) bool {
 	c.mu.Lock()
-	c.noteTransport(err)
+	c.noteTransport(err, nil)
 	closed := c.end.closed
 	c.mu.Unlock()
 	if closed {

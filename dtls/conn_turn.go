@@ -167,7 +167,7 @@ func (c *Conn) transmit(tx Transmit) {
 	case transport.IsClosed(err):
 		c.over(&transport.Error{Err: err, Closed: true})
 	default:
-		c.noteTransport(err)
+		c.noteTransport(err, nil)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 //
 // Dial runs the handshake by itself: it skips warning alerts of the peer, and
 // Config.OnLargePacket decides about datagrams that the path refuses; MTUManual needs
-// that callback here. Config.HandshakeTimeout bounds the handshake.
+// that callback here. Config.HandshakeTimeout bounds the handshake. If the port is closed
+// the error matches syscall.ECONNREFUSED, see Config.IgnoreUnreachable.
 func Dial(network, address string, config *Config) (*Conn, error) {
 	d := Dialer{Config: config}
 	return d.dial(context.Background(), network, address)
@@ -77,6 +78,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 		return nil, err
 	}
 	c := Client(conn, config)
+	c.hs = &opening{p: c.hs.p, dials: c.sock.IsUDP()}
 	return c.dialed(ctx)
 }
 

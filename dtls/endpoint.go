@@ -73,7 +73,7 @@ func (e *Endpoint) Dial(ctx context.Context, raddr net.Addr, config *Config) (*C
 			return nil, &net.AddrError{Err: "dtls: a UDP socket needs a *net.UDPAddr", Addr: raddr.String()}
 		}
 	}
-	c := &Conn{sock: e.shard.sock, peer: peer, hs: &opening{p: p}}
+	c := &Conn{sock: e.shard.sock, peer: peer, hs: &opening{p: p, dials: e.shard.sock.IsUDP()}}
 	lingering, err := e.members.dial(c)
 	if err != nil {
 		return nil, err

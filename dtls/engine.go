@@ -11,6 +11,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
+	"github.com/flightpath-dtls/flightpath/internal/quotes"
 	"github.com/flightpath-dtls/flightpath/internal/recordsize"
 )
 
@@ -113,6 +114,9 @@ func newClientEngine(p *params, caller handshake.Caller, peer PeerInfo, now time
 		return nil, err
 	}
 	e.path.addressProven(true)
+	if !p.ignoreClosed {
+		e.hs.hellos = new(quotes.Hellos)
+	}
 	if err := handshake.StartClient(e.hs.m); errors.Is(err, handshake.ErrBadPSK) {
 		return nil, badConfig("%v", err)
 	} else if err != nil {
@@ -254,7 +258,7 @@ func (e *Engine) handleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	}
 	e.path.credit.received(len(datagram))
 	if e.handshaking() {
-		e.hs.received++
+		e.hs.received, e.hs.hellos = e.hs.received+1, nil
 	}
 	e.out.pacer.restart() // an arrival lets the next burst go
 	before := e.drops

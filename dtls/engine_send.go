@@ -87,6 +87,9 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	sent := d.buf[len(dst):]
 	o.datagramSent(e.now, tx.ID, len(sent), d.parts, d.records)
 	e.path.noteQuote(sent)
+	if e.handshaking() {
+		e.hs.hellos.Note(sent, o.sent.number)
+	}
 	e.path.credit.sent(len(sent))
 	if o.finishTransmission(e.now) {
 		e.trace.flight(o, e.path.limit())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/keys"
 	"github.com/flightpath-dtls/flightpath/internal/outcome"
+	"github.com/flightpath-dtls/flightpath/internal/timeout"
 )
 
 var (
@@ -64,7 +65,7 @@ func IsFatal(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, ErrHandshakeTimeout) {
+	if errors.Is(err, ErrHandshakeTimeout) || errors.Is(err, timeout.ErrUnreachable) {
 		return true // whatever the error of the transport was
 	}
 	var large *LargePacketError

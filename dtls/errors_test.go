@@ -97,7 +97,7 @@ func TestErrorsSayWhatTheyAre(t *testing.T) {
 	}
 }
 
-// TestDialToAClosedPort: the time-out names what the kernel said.
+// TestDialToAClosedPort: with IgnoreUnreachable the time-out names what the kernel said.
 func TestDialToAClosedPort(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -107,8 +107,8 @@ func TestDialToAClosedPort(t *testing.T) {
 	_ = pc.Close()
 	ended, text := 0, ""
 	_, err = Dial("udp", addr, &Config{
-		Trace:              &Trace{Ended: func(err error) { ended++; text = err.Error() }},
-		InsecureSkipVerify: true, HandshakeTimeout: 300 * time.Millisecond,
+		Trace:             &Trace{Ended: func(err error) { ended++; text = err.Error() }},
+		IgnoreUnreachable: true, InsecureSkipVerify: true, HandshakeTimeout: 300 * time.Millisecond,
 		Retransmit: RetransmitPolicy{Initial: 50 * time.Millisecond},
 	})
 	if !errors.Is(err, ErrHandshakeTimeout) || !errors.Is(err, syscall.ECONNREFUSED) {

@@ -8,6 +8,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/quotes"
 	"github.com/flightpath-dtls/flightpath/internal/reassembly"
 	"github.com/flightpath-dtls/flightpath/internal/suspicion"
 )
@@ -37,6 +38,7 @@ type driver struct {
 	whole     bool   // and received all of it in one datagram
 	warned    bool   // a plaintext warning was reported
 	retryHeld bool
+	hellos    *quotes.Hellos // that were sent, until something is received; nil: ICMP has no say
 
 	transport error // last error of the transport, for the text of a time-out
 }
@@ -190,7 +192,7 @@ func (hs *driver) announce() {
 }
 
 func (hs *driver) nextTimeout() time.Time {
-	t := hs.suspicion.Deadline
+	t := earliest(hs.suspicion.Deadline, hs.hellos.NextTimeout())
 	if hs.e.p.handshakeTimeout > 0 {
 		t = earliest(t, hs.began.Add(hs.e.p.handshakeTimeout))
 	}
@@ -204,6 +206,9 @@ func (hs *driver) handleTimeout(now time.Time) {
 	}
 	if hs.suspicion.Due(now) {
 		hs.conclude()
+	}
+	if hs.hellos.Due(now) && hs.e.out.flight.state == flightWaiting {
+		hs.e.sendAgain(flightRepeated, TimerExpired)
 	}
 }
 

@@ -43,6 +43,7 @@ type params struct {
 	cookieKeys       [][]byte
 	restartKeys      [][]byte // for cookies of a Server over a net.Conn, without cookieKeys
 	plaintextAlerts  PlaintextAlerts
+	ignoreClosed     bool // IgnoreUnreachable
 	trace            *tracer
 	nonDTLS          func(p []byte, from net.Addr)
 	logger           *slog.Logger
@@ -85,6 +86,7 @@ func resolve(c *Config, isClient bool) (*params, error) {
 		cookieMode:      c.CookieMode,
 		cookieKeys:      c.CookieKeys,
 		plaintextAlerts: c.PlaintextAlerts,
+		ignoreClosed:    c.IgnoreUnreachable,
 		trace:           newTracer(c),
 		nonDTLS:         c.NonDTLS,
 		logger:          c.Logger,
