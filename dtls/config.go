@@ -88,8 +88,10 @@ type Config struct {
 	CipherSuites []uint16
 	// CurvePreferences in order. Default: X25519MLKEM768, X25519, P-256, P-384,
 	// P-521, SecP256r1MLKEM768, SecP384r1MLKEM1024; DTLS 1.2 has no use for the
-	// hybrid ones. There X25519 alone excludes ECDSA certificates of a server on P-256, with
-	// handshake_failure (RFC 8422, Section 5.1.1).
+	// hybrid ones. There a server uses an ECDSA certificate only if the client offers its
+	// curve (RFC 8422, Section 5.1.1): X25519 alone excludes certificates on P-256. The server
+	// ends with handshake_failure, as it does for lack of a group. The error of the client has
+	// the groups that it has offered, if some were left out.
 	// In FIPS 140-only mode X25519 without ML-KEM is left out, and naming it is an
 	// error.
 	CurvePreferences []tls.CurveID

@@ -66,7 +66,7 @@ type AlertError struct {
 	Alert   Alert // code on the wire
 	Warning bool  // level warning: the association goes on
 	Remote  bool  // sent by the peer
-	Cause   error // what was found, nil for remote alerts
+	Cause   error // what was found; of a remote alert, what may be the reason, nil as a rule
 }
 
 func (e *AlertError) Error() string {
@@ -75,7 +75,11 @@ func (e *AlertError) Error() string {
 		if e.Warning {
 			level = "warning alert"
 		}
-		return fmt.Sprintf("dtls: peer sent %s %s", level, e.Alert)
+		text := fmt.Sprintf("dtls: peer sent %s %s", level, e.Alert)
+		if e.Cause != nil {
+			text += ": " + e.Cause.Error()
+		}
+		return text
 	}
 	if e.Cause == nil {
 		return fmt.Sprintf("dtls: ended with alert %s", e.Alert)

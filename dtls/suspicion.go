@@ -98,7 +98,7 @@ func (hs *driver) suspectAlert(a Alert) {
 	if hs.e.out.timer.measured {
 		wait += min(2*hs.sinceFlight(), wait/2)
 	}
-	hs.suspect(&AlertError{Alert: a, Remote: true}, wait)
+	hs.suspect(&AlertError{Alert: a, Remote: true, Cause: hs.m.RefusedGroups(a)}, wait)
 }
 
 // sinceFlight is the time since the last transmission.
