@@ -326,10 +326,14 @@ func (c *Conn) outside(f func()) {
 }
 
 // unlock is deferred where mu is locked and the engine is used: a hook of Trace may
-// have panicked, which ends the engine.
+// have panicked, which ends the engine, and what was to follow.
 func (c *Conn) unlock() {
-	if e := c.engine(); e != nil && e.Err() != nil && !c.end.isOver() {
+	switch e := c.engine(); {
+	case e == nil || e.Err() == nil:
+	case !c.end.isOver():
 		c.failed()
+	case c.leavesSocket() && !c.turn.taken:
+		go c.flush()
 	}
 	c.mu.Unlock()
 }

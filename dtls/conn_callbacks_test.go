@@ -12,10 +12,12 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -26,13 +28,9 @@ import (
 )
 
 // userCode is every function of a Config that an association calls, and the methods of
-// its transport: install has f called inside it.
-var userCode = map[string]struct {
-	server  bool
-	version uint16 // 0: 1.3
-	install func(c *Config, conn *hookedConn, f func())
-	later   bool // after the handshake, on a goroutine of the library
-}{
+// its transport, by a name that begins with that of the field or has it behind "a
+// client's". TestUserCodeIsWhole compares it with the fields.
+var userCode = map[string]usersFunction{
 	"ClientPSK 1.2": {version: VersionDTLS12, install: installClientPSK},
 	"ClientPSK 1.3": {install: installClientPSK},
 	"ServerPSK 1.2": {server: true, version: VersionDTLS12, install: installServerPSK},
@@ -67,6 +65,57 @@ var userCode = map[string]struct {
 	"Trace.Established": {install: func(c *Config, _ *hookedConn, f func()) {
 		c.Trace = &Trace{Established: func(ConnectionState) { f() }}
 	}},
+	"Trace.Keys": {install: func(c *Config, _ *hookedConn, f func()) { c.Trace = &Trace{Keys: func(uint16, uint16) { f() }} }},
+	"Trace.Retransmission": {install: func(c *Config, conn *hookedConn, f func()) {
+		conn.lose.Store(1)
+		c.Trace = &Trace{Retransmission: func(RetransmissionInfo) { f() }}
+	}},
+	"Trace.Suspended": {
+		server: true, wait: time.Minute, // of tickets
+		install: func(c *Config, _ *hookedConn, f func()) { c.Trace = &Trace{Suspended: func(string) { f() }} },
+		then:    func(_ *Conn, conn *hookedConn) { conn.lose.Store(1000) },
+	},
+	"Trace.Dropped": {
+		install: func(c *Config, _ *hookedConn, f func()) { c.Trace = &Trace{Dropped: func(Drops, int) { f() }} },
+		prepare: func(l *listening, conn *hookedConn) { conn.put(l.Addr(), []byte{22, 254, 253, 0}) },
+	},
+	"Trace.Refused": {install: func(c *Config, conn *hookedConn, f func()) {
+		conn.limit = 250
+		c.Trace = &Trace{Refused: func(int, int) { f() }}
+	}},
+	"Trace.MTU": {install: func(c *Config, conn *hookedConn, f func()) {
+		conn.limit = 250
+		c.Trace = &Trace{MTU: func(PathInfo) { f() }}
+	}},
+	"Trace.Alert": {
+		install: func(c *Config, _ *hookedConn, f func()) { c.Trace = &Trace{Alert: func(AlertError) { f() }} },
+		then:    func(c *Conn, _ *hookedConn) { c.Close() },
+	},
+	"Trace.Ended": {
+		install: func(c *Config, _ *hookedConn, f func()) { c.Trace = &Trace{Ended: func(error) { f() }} },
+		then:    func(c *Conn, _ *hookedConn) { c.close(false) }, // Close lingers
+	},
+	"OnMTU": {install: func(c *Config, conn *hookedConn, f func()) {
+		conn.limit = 250
+		c.OnMTU = func(PathInfo) { f() }
+	}},
+	"OnLargePacket": {
+		install: func(c *Config, conn *hookedConn, f func()) {
+			conn.limit, c.MTUMode = 250, MTUManual
+			c.OnLargePacket = func(*LargePacketError) (int, bool) { f(); return 228, true }
+		},
+		begin: func(c *Conn) error { return second(c.Write(nil)) }, // Handshake returns the refusal
+	},
+	"NonDTLS of a client": {
+		later: true, lives: true,
+		install: installNonDTLS,
+		then:    func(c *Conn, conn *hookedConn) { conn.put(conn.to, []byte{0}) },
+	},
+	"NonDTLS of a server": {
+		server: true, lives: true,
+		install: installNonDTLS,
+		then:    func(_ *Conn, conn *hookedConn) { _, _ = conn.Write([]byte{0}) },
+	},
 	"Rand": {install: func(c *Config, _ *hookedConn, f func()) {
 		c.Rand = readerFunc(func(p []byte) (int, error) { f(); return rand.Read(p) })
 	}},
@@ -80,6 +129,42 @@ var userCode = map[string]struct {
 	"OnSession":           {later: true, install: func(c *Config, _ *hookedConn, f func()) { c.OnSession = func(*Conn, []byte) { f() } }},
 	"a transport's Write": {install: func(_ *Config, conn *hookedConn, f func()) { conn.write = f }},
 }
+
+// usersFunction is where a function of the user is called.
+type usersFunction struct {
+	server  bool
+	version uint16                                      // 0: 1.3
+	install func(c *Config, conn *hookedConn, f func()) // has f called inside it
+	prepare func(l *listening, conn *hookedConn)        // before the handshake
+	begin   func(c *Conn) error                         // that runs the handshake; nil: Handshake
+	then    func(c *Conn, conn *hookedConn)             // after it
+	wait    time.Duration                               // until it is called
+	later   bool                                        // after the handshake, on a goroutine of the library
+	lives   bool                                        // it is called for no association, so that none ends
+}
+
+// drive does what has the function of a client called, and waits in Read for what is
+// called later.
+func (u usersFunction) drive(c *Conn, conn *hookedConn) (err error) {
+	if u.begin == nil {
+		u.begin = (*Conn).Handshake
+	}
+	if err = u.begin(c); err != nil {
+		return err
+	}
+	if u.then != nil {
+		u.then(c, conn)
+	}
+	if u.later {
+		if u.lives {
+			_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		}
+		_, err = c.Read(make([]byte, 1))
+	}
+	return err
+}
+
+func installNonDTLS(c *Config, _ *hookedConn, f func()) { c.NonDTLS = func([]byte, net.Addr) { f() } }
 
 func installClientPSK(c *Config, _ *hookedConn, f func()) {
 	c.ClientPSK = func(context.Context, ClientPSKInfo) ([]PSK, error) {
@@ -124,7 +209,9 @@ type (
 	hookedCache struct{ take, put func() }
 	hookedConn  struct {
 		*memConn
-		write func() // may be nil
+		write func()       // may be nil
+		limit int          // larger datagrams are refused; 0: none
+		lose  atomic.Int64 // as many are lost
 	}
 )
 
@@ -139,6 +226,13 @@ func (c *hookedCache) Put(string, []byte) { c.put() }
 func (c *hookedConn) Write(p []byte) (int, error) {
 	if c.write != nil {
 		c.write()
+	}
+	if c.limit > 0 && len(p) > c.limit {
+		return 0, opError(syscall.EMSGSIZE)
+	}
+	if c.lose.Load() > 0 {
+		c.lose.Add(-1)
+		return len(p), nil
 	}
 	return c.memConn.Write(p)
 }
@@ -173,6 +267,9 @@ func TestUserCode(t *testing.T) {
 							installOther(client, server, u.server)
 						}
 					})
+					if u.prepare != nil {
+						u.prepare(l, conn)
+					}
 					c := Client(conn, l.client)
 					var value any
 					var err error
@@ -180,22 +277,24 @@ func TestUserCode(t *testing.T) {
 					go func() {
 						defer close(ended)
 						defer func() { value = recover() }()
-						err = c.Handshake()
-						if u.later && err == nil {
-							_, err = c.Read(make([]byte, 1))
-						}
+						err = u.drive(c, conn)
 						returned = true
 					}()
 					<-ended
+					time.Sleep(u.wait)
 					synctest.Wait()
 					if !called {
 						t.Errorf("it was not called: %v", err)
 					}
+					logged := misuse != "panics" || name == "a server's Logger" || strings.Contains(log.String(), "boom")
 					switch {
-					case u.server:
-						if misuse == "panics" && name != "a server's Logger" && !strings.Contains(log.String(), "boom") {
-							t.Errorf("not logged: %s", log.String())
+					case (u.server || u.lives) && !logged:
+						t.Errorf("not logged: %s", log.String())
+					case u.lives:
+						if _, err := c.Write([]byte("x")); err != nil {
+							t.Errorf("Write: %v", err)
 						}
+					case u.server:
 					case u.later:
 						if !errors.Is(err, errPanicked) || !IsFatal(err) {
 							t.Errorf("Read: %v", err)
@@ -205,7 +304,8 @@ func TestUserCode(t *testing.T) {
 							t.Errorf("Handshake returned: %v, %v; recovered %v", returned, err, value)
 						}
 						for what, err := range map[string]error{"Handshake": c.Handshake(), "Read": second(c.Read(nil)), "Write": second(c.Write(nil))} {
-							if !errors.Is(err, errPanicked) || !IsFatal(err) {
+							closed := u.then != nil && errors.Is(err, net.ErrClosed)
+							if !errors.Is(err, errPanicked) && !closed || !IsFatal(err) {
 								t.Errorf("%s: %v", what, err)
 							}
 						}
@@ -225,6 +325,40 @@ func TestUserCode(t *testing.T) {
 					time.Sleep(maxLinger)
 				})
 			})
+		}
+	}
+}
+
+// TestUserCodeIsWhole: every function of a Config and its Trace, and every method of an
+// interface that it has, is in userCode.
+func TestUserCodeIsWhole(t *testing.T) {
+	methods := map[string][]string{ // of interfaces with several
+		"ClientSessionCache": {"ClientSessionCache.Take", "ClientSessionCache.Put"},
+	}
+	var names []string
+	for f := range reflect.TypeFor[Config]().Fields() {
+		switch {
+		case f.Type.Kind() == reflect.Interface && f.Type.NumMethod() > 1:
+			if len(methods[f.Name]) != f.Type.NumMethod() {
+				t.Errorf("%s has %d methods; say here which", f.Name, f.Type.NumMethod())
+			}
+			names = append(names, methods[f.Name]...)
+		case f.Type.Kind() == reflect.Func, f.Type.Kind() == reflect.Interface, f.Type == reflect.TypeFor[*slog.Logger]():
+			names = append(names, f.Name)
+		}
+	}
+	for f := range reflect.TypeFor[Trace]().Fields() {
+		names = append(names, "Trace."+f.Name)
+	}
+	if len(names) < 25 {
+		t.Fatalf("only %q were found", names)
+	}
+	keys := slices.Collect(maps.Keys(userCode))
+	for _, name := range names {
+		if !slices.ContainsFunc(keys, func(key string) bool {
+			return key == name || strings.HasPrefix(key, name+" ") || strings.HasSuffix(key, "'s "+name)
+		}) {
+			t.Errorf("userCode has no row for %s", name)
 		}
 	}
 }
@@ -310,11 +444,7 @@ func TestUserCodeCallsBack(t *testing.T) {
 					}
 				})
 				c = Client(conn, l.client)
-				err := c.Handshake()
-				if u.later && err == nil {
-					_, err = c.Read(make([]byte, 1))
-				}
-				if !errors.Is(err, net.ErrClosed) {
+				if err := u.drive(c, conn); !errors.Is(err, net.ErrClosed) {
 					t.Errorf("%v", err)
 				}
 				if !conn.isClosed() {

@@ -122,10 +122,15 @@ func (c *Conn) sendTurn(ctx context.Context) (giveBack bool) {
 	if c.hs != nil {
 		c.wake() // the driver reports refusals
 	}
-	ended := c.end.closed && !c.end.lingers || c.end.err != nil && c.sock.members != nil
-	giveBack = ended && !t.gone && !t.driver
+	giveBack = c.leavesSocket()
 	t.gone = t.gone || giveBack
 	return giveBack
+}
+
+// leavesSocket reports whether the socket is to be given back, behind what is still to be sent.
+func (c *Conn) leavesSocket() bool {
+	ended := c.end.closed && !c.end.lingers || c.end.err != nil && c.sock.members != nil
+	return ended && !c.turn.gone && !c.turn.driver
 }
 
 // sendPending sends what the engine has now, in the caller's turn.
