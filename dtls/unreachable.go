@@ -13,7 +13,7 @@ import (
 // ClientHello. A quote has to have 35 bytes, 8 of them of the random, which nobody off the
 // path knows. The first one has the ClientHello repeated 250 ms after it was sent. So has,
 // once, a message with a shorter quote. What else is quoted is forged or old. The error of
-// a time-out matches err whatever was quoted.
+// a time-out matches err whatever was quoted. With Config.IgnoreUnreachable nothing happens.
 func (e *Engine) PortUnreachable(now time.Time, quoted []byte, err error) {
 	if !e.handshaking() || e.hs.hellos == nil {
 		return

@@ -8,9 +8,9 @@ import "time"
 //	datagram: | type, version | record number | lengths, …, client_version | random…
 //	                 3           8 bytes, kept             16                8 bytes from 27, kept
 //
-// An attacker off the path can guess all of it but the random. One on the path may see
-// one datagram; that a second message quotes another transmission shows that the first was
-// no accident of the moment, such as a server that is being restarted.
+// An attacker off the path can guess all of it but the random. The record number tells the
+// transmissions apart. One message may be about a server that is just being restarted; a
+// second one, about another transmission, shows that the port is still closed.
 type Hellos struct {
 	at     int
 	sent   [8]helloMark
