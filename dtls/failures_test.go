@@ -303,26 +303,30 @@ func TestPlaintextAlertsAfterKeys(t *testing.T) {
 	client, server := simConfigs13(dtlstest.P256, 6000)
 	server.MTU = 600
 	s := newSim(t, client, server)
-	e := s.eng[clientSide]
-	arrival := simRTT / 2
-	s.path = func(from side, n int, _ []byte) []time.Duration {
-		if from != serverSide || n == 0 {
-			return []time.Duration{simRTT / 2}
+	e, cut := s.eng[clientSide], false
+	s.path = func(from side, _ int, _ []byte) []time.Duration {
+		if cut && from == serverSide {
+			return nil
 		}
-		arrival += 2 * time.Second // slower than any timer
-		return []time.Duration{arrival}
+		return []time.Duration{simRTT / 2}
 	}
-	forged := false
 	s.onDeliver = func(to side, d []byte) []byte {
-		if to == clientSide && !forged && e.handshaking() && e.hs.suspicion.Authentic {
-			forged = true
-			s.inject(clientSide, forgeAlert(alert.Fatal, alert.InternalError))
+		if cut && to == clientSide {
+			return nil
 		}
 		return d
 	}
+	if !s.run(time.Minute, func() bool { return e.hs == nil || e.hs.suspicion.Authentic }) || !e.handshaking() {
+		t.Fatalf("%v\n%s", e, s.history())
+	}
+	before := e.Drops().PlaintextAlert
+	s.inject(clientSide, forgeAlert(alert.Fatal, alert.InternalError))
+	cut = true // nothing valid follows for longer than any timer has
+	s.run(10*time.Second, func() bool { return e.Err() != nil })
+	cut = false
 	s.run(2*time.Minute, func() bool { return e.Err() != nil || e.Established() })
-	if !forged || !e.Established() {
-		t.Errorf("%v\n%s", e, s.history())
+	if !e.Established() || e.Drops().PlaintextAlert != before+1 {
+		t.Errorf("%v, %+v\n%s", e, e.Drops(), s.history())
 	}
 
 	s = beforeFinished(t)
