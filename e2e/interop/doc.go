@@ -8,9 +8,10 @@
 // FLIGHTPATH_FULL=1 the whole product runs instead.
 //
 // Peers are programs with a command line, small programs of our own in e2e/peers
-// that drive a library, and pion inside the test process: version 3 for DTLS 1.2,
-// [Pion], and version 4 for DTLS 1.3, [Pion13]. What a peer cannot do is in its
-// [Limits] and [Abilities], and in the comment of its type.
+// that drive a library, and inside the test process a scripted server, [TinyDTLS],
+// and pion: version 3 for DTLS 1.2, [Pion], and version 4 for DTLS 1.3, [Pion13].
+// What a peer cannot do is in its [Limits] and [Abilities], and in the comment of its
+// type.
 //
 // DTLS 1.3 is tried with [NSS], by lists of cases, and with [Pion13], by the pairwise
 // cover of [Cases13] and by lists: key updates, resumptions, external keys, versions
