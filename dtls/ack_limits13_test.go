@@ -120,6 +120,14 @@ func TestTimerAcknowledgesInTheHandshake(t *testing.T) {
 			t.Errorf("no room %v: the ACK has %v, record %d of epoch 2", beside, got, next)
 		}
 	}
+
+	// A record of which nothing was kept begins no timer: its ACK would be empty.
+	s, _ := halfOfTheFlight(t)
+	e := s.eng[serverSide]
+	s.inject(serverSide, s.authenticIn(clientSide, 2, record.TypeHandshake, part(message.TypeFinished, e.hs.in.Awaited()+reassembly.Window)...))
+	if !e.acks.Due.IsZero() || e.acks.Now || e.Err() != nil || e.Drops().Memory+e.Drops().Fragment == 0 {
+		t.Errorf("an ACK is due at %v, %+v, %v\n%s", e.acks.Due, e.Drops(), e, s.history())
+	}
 }
 
 // TestACKOfAnotherEpochInTheHandshake: RFC 9147, Section 7.2: an ACK that names a record

@@ -361,7 +361,8 @@ func newWireChecker() *wireChecker {
 	}
 }
 
-// numbers: no record number twice with other bytes. The stateless
+// numbers: no record number twice with other bytes, no change_cipher_spec but in the
+// clear. The stateless
 // HelloVerifyRequest or HelloRetryRequest repeats the number of the hello by
 // design and is exempt.
 func (w *wireChecker) numbers(t testing.TB, d []byte) {
@@ -384,6 +385,10 @@ func (w *wireChecker) numbers(t testing.TB, d []byte) {
 			t.Fatalf("record number %v used twice: %x and %x", h.Number, old, rec)
 		}
 		w.seen[h.Number] = bytes.Clone(rec)
+		// RFC 5246, Section 7.1: a change_cipher_spec is under the keys before it.
+		if h.Type == record.TypeChangeCipherSpec && (h.Epoch != 0 || !bytes.Equal(payload, []byte{1})) {
+			t.Fatalf("change_cipher_spec in epoch %d: %x", h.Epoch, payload)
+		}
 	}
 }
 

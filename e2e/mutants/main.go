@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +22,7 @@ var listed string
 
 func main() {
 	pattern := flag.String("run", "", "only mutants whose name matches this regular expression")
-	timeout := flag.Duration("timeout", 5*time.Minute, "limit for the tests of one mutant; a mutant that exceeds it is killed")
+	timeout := flag.Duration("timeout", 5*time.Minute, "limit for the tests of one mutant; to exceed it is no kill")
 	jobs := flag.Int("jobs", 2, "mutants tested at the same time")
 	flag.Parse()
 	only, err := regexp.Compile(*pattern)
@@ -44,6 +46,10 @@ func run(only *regexp.Regexp, timeout time.Duration, jobs int) error {
 	if err != nil {
 		return err
 	}
+	list = slices.DeleteFunc(list, func(m mutant) bool { return !only.MatchString(m.name) })
+	if err := control(root, list, timeout); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
@@ -57,9 +63,6 @@ func run(only *regexp.Regexp, timeout time.Duration, jobs int) error {
 		counts = map[verdict]int{}
 	)
 	for i, m := range list {
-		if !only.MatchString(m.name) {
-			continue
-		}
 		places <- struct{}{}
 		group.Go(func() {
 			defer func() { <-places }()
@@ -72,12 +75,39 @@ func run(only *regexp.Regexp, timeout time.Duration, jobs int) error {
 		})
 	}
 	group.Wait()
-	fmt.Printf("%d killed, %d survive for a reason, %d survive, %d broken\n",
-		counts[killed], counts[excused], counts[survives], counts[broken])
-	if n := counts[survives] + counts[broken]; n > 0 {
-		return fmt.Errorf("%d of %d mutants survive or are broken", n, len(list))
+	fmt.Printf("%d killed, %d survive for a reason, %d survive, %d too slow, %d broken\n",
+		counts[killed], counts[excused], counts[survives], counts[tooSlow], counts[broken])
+	if n := len(list) - counts[killed] - counts[excused]; n > 0 {
+		return fmt.Errorf("%d of %d mutants are neither killed nor excused", n, len(list))
 	}
 	return nil
+}
+
+// control runs the tests of all mutants without any of them: a test that fails then
+// kills nothing.
+func control(root string, list []mutant, timeout time.Duration) error {
+	patterns := map[string][]string{} // by package
+	for _, m := range list {
+		switch len(m.tests) {
+		case 1:
+			patterns[m.tests[0]] = append(patterns[m.tests[0]], ".")
+		case 3:
+			patterns[m.tests[0]] = append(patterns[m.tests[0]], m.tests[2])
+		}
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(patterns)) {
+		args := append(testArgs(timeout), pkg, "-run", strings.Join(patterns[pkg], "|"))
+		cmd := exec.Command("go", args...)
+		cmd.Dir = root
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("without a mutant: go %s: %w\n%s", strings.Join(args, " "), err, output)
+		}
+	}
+	return nil
+}
+
+func testArgs(timeout time.Duration) []string {
+	return []string{"test", "-short", "-failfast", "-vet=off", "-timeout", timeout.String()}
 }
 
 type verdict string
@@ -85,8 +115,9 @@ type verdict string
 const (
 	killed   verdict = "killed"
 	survives verdict = "SURVIVES"
-	excused  verdict = "excused" // survives, and the list says why
-	broken   verdict = "BROKEN"  // does not apply, or does not build
+	excused  verdict = "excused"  // survives, and the list says why
+	tooSlow  verdict = "TOO SLOW" // no test has failed when its time is over
+	broken   verdict = "BROKEN"   // does not apply, or does not build
 )
 
 // test runs the tests of one mutant; dir is its own.
@@ -101,7 +132,7 @@ func (m mutant) test(root, dir string, timeout time.Duration) (v verdict, detail
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout+time.Minute)
 	defer cancel()
-	args := append([]string{"test", "-short", "-failfast", "-vet=off", "-timeout", timeout.String(), "-overlay", overlay}, m.tests...)
+	args := append(append(testArgs(timeout), "-overlay", overlay), m.tests...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	output, err := cmd.CombinedOutput()
@@ -112,12 +143,17 @@ func (m mutant) test(root, dir string, timeout time.Duration) (v verdict, detail
 		return excused, ": " + m.reason
 	case err == nil:
 		return survives, ""
-	case strings.Contains(string(output), "[build failed]"):
+	}
+	by := killer(string(output))
+	switch {
+	case by == "" && (ctx.Err() != nil || strings.Contains(string(output), "panic: test timed out")):
+		return tooSlow, ""
+	case by == "": // as with "[build failed]"
 		return broken, ": " + firstLines(string(output), 3)
 	case m.reason != "":
-		return broken, ": killed, although the list says that it survives: " + m.reason
+		return broken, ": killed by " + by + ", although the list says that it survives: " + m.reason
 	}
-	return killed, " by " + killer(string(output))
+	return killed, " by " + by
 }
 
 // overlayOf writes the mutated files, and the JSON that puts them in place of the
@@ -144,15 +180,17 @@ func overlayOf(root, dir string, files map[string]string) (path string, err erro
 
 var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
-// killer names the first test that failed.
+// killer names the first test that failed, "" if none has.
 func killer(output string) string {
-	if m := failed.FindStringSubmatch(output); m != nil {
+	switch m := failed.FindStringSubmatch(output); {
+	case m != nil:
 		return m[1]
+	case strings.Contains(output, "panic: test timed out"):
+		return ""
+	case strings.Contains(output, "\npanic: "), strings.HasPrefix(output, "panic: "), strings.Contains(output, "fatal error: "):
+		return "a panic"
 	}
-	if strings.Contains(output, "panic: test timed out") {
-		return "a time-out"
-	}
-	return "a panic"
+	return ""
 }
 
 func firstLines(s string, n int) string {

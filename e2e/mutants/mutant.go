@@ -12,7 +12,7 @@ import (
 type mutant struct {
 	name   string
 	edits  []edit   // a fault that both sides would share may need several
-	tests  []string // arguments of go test: packages, and which of their tests
+	tests  []string // arguments of go test: a package, and -run with a pattern or nothing
 	reason string   // why it may survive; empty: it must not
 }
 
@@ -67,8 +67,11 @@ func parse(text string) ([]mutant, error) {
 
 // mutate returns the contents of the files with the fault in them.
 func (m mutant) mutate(root string) (map[string]string, error) {
-	if len(m.edits) == 0 || len(m.tests) == 0 {
-		return nil, errors.New("no change, or no test")
+	if len(m.edits) == 0 {
+		return nil, errors.New("no change")
+	}
+	if n := len(m.tests); n != 1 && (n != 3 || m.tests[1] != "-run") {
+		return nil, errors.New("its tests are neither a package nor a package, -run and a pattern")
 	}
 	files := map[string]string{}
 	for _, e := range m.edits {

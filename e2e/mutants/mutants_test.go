@@ -48,3 +48,20 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// TestKiller: what counts as a kill, and what does not.
+func TestKiller(t *testing.T) {
+	for output, want := range map[string]string{
+		"--- FAIL: TestA (0.01s)\n    a_test.go:7: wrong\nFAIL\nFAIL\t./dtls\t0.1s\n":      "TestA",
+		"--- FAIL: TestA (0.01s)\npanic: index out of range\n":                             "TestA",
+		"panic: nil map\n\ngoroutine 7 [running]:\n":                                       "a panic",
+		"fatal error: stack overflow\n":                                                    "a panic",
+		"panic: test timed out after 5m0s\n\trunning tests:\n\t\tTestA (5m0s)\n":           "",
+		"# ./dtls\ndtls/a.go:7:2: declared and not used: x\nFAIL\t./dtls [build failed]\n": "",
+		"go: could not create module cache: no space left on device\n":                     "",
+	} {
+		if got := killer(output); got != want {
+			t.Errorf("killer(%q) = %q, want %q", output, got, want)
+		}
+	}
+}
