@@ -340,6 +340,27 @@ func TestPlaintextAlertsAfterKeys(t *testing.T) {
 	}
 }
 
+// TestUnopenedAfterKeys: records that do not open mean that the keys differ, until one
+// has opened: all others are forged then, as often as they come.
+func TestUnopenedAfterKeys(t *testing.T) {
+	for _, opened := range []bool{false, true} {
+		s := beforeFinished(t)
+		e := s.eng[clientSide]
+		if opened {
+			s.inject(clientSide, s.authenticIn(serverSide, 1, record.TypeAlert, byte(alert.Warning), byte(alert.UserCanceled)))
+		}
+		s.path = func(side, int, []byte) []time.Duration { return nil }
+		for seq := range uint64(5) {
+			forged := record.Number{Epoch: 1, Seq: 100 + seq}
+			s.inject(clientSide, forgeRecordAt(record.TypeHandshake, VersionDTLS12, forged, make([]byte, 60)...))
+			s.run(500*time.Millisecond, func() bool { return e.Err() != nil })
+		}
+		if ended := e.Err() != nil; ended == opened {
+			t.Errorf("a record has opened %v: %v\n%s", opened, e, s.history())
+		}
+	}
+}
+
 // TestRefusalIsRepeated: a client of DTLS 1.3 takes the handshake for complete while the
 // server refuses its certificate. The alert may be lost: a repetition of the client's last
 // flight is answered with another one (RFC 9147, Section 5.10), a bounded number of times.

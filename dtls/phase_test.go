@@ -22,6 +22,7 @@ func TestSecondHandshake(t *testing.T) {
 			s := newSim(t, client, server)
 			s.handshake()
 			for at, e := range s.eng {
+				s.wire[at].ccs = 1
 				e.begin(newHandshake(e, nil, s.now))
 				e.setMessageSeq(0)
 				if side(at) == serverSide {
