@@ -1,6 +1,10 @@
 package dtls
 
 import (
+	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/timing"
+
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -64,7 +68,7 @@ func (e *Engine) handlePlaintextACK(list message.ACKList) {
 	if e.handshaking() && !e.p.IsClient && list.Len() == 0 && e.missesHello() {
 		return
 	}
-	if !e.handshaking() || e.keys.Write() > 0 || o.flight.state != flightWaiting || o.plain.hinted || !o.timer.mayAnswerACK(e.now) {
+	if !e.handshaking() || e.keys.Write() > 0 || o.flight.state != flightWaiting || o.plain.hinted || !o.timer.MayAnswerACK(e.now) {
 		e.drops.ACK++
 		return
 	}
@@ -110,13 +114,17 @@ func (p *plaintextACKs) missing() bool {
 // small for it.
 func (e *Engine) missesHello() bool {
 	o := &e.out
-	if o.flight.state != flightWaiting || o.flight.acknowledged() || !o.timer.mayAnswerACK(e.now) || !o.plain.missing() {
+	if o.flight.state != flightWaiting || o.flight.acknowledged() || !o.timer.MayAnswerACK(e.now) || !o.plain.missing() {
 		return false
 	}
-	if o.sent.biggest > e.path.fallback() && e.path.lostLarge(e.now) {
+	smaller := o.sent.biggest > e.path.fallback() && e.path.fallBack(rungFallback, false, e.now)
+	if smaller {
 		e.pathChanged()
 	}
 	e.sendAgain(flightRepeated, PeerRepeated)
+	if smaller {
+		o.pacer.Begin(timing.PaceStep)
+	}
 	return true
 }
 
@@ -124,8 +132,9 @@ func (e *Engine) missesHello() bool {
 // have come that it cannot open yet. RFC 9147, Section 7: not before DTLS 1.3 is
 // selected, which a HelloRetryRequest does.
 func (e *Engine) awaitsHello() {
+	e.acks.Disrupted = true
 	if e.p.IsClient && e.speaks13() && e.keys.Write() == 0 {
-		e.acks.Begin(e.now, e.out.timer.rto/4)
+		e.acks.Begin(e.now, e.out.timer.RTO/4)
 	}
 }
 
@@ -134,7 +143,8 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 	e.path.addressProven(true) // RFC 9147, Section 5.1: the address has answered under its keys
 	// A record that is not in the ledger is of an earlier flight, or was never sent.
 	news := false
-	if o.ledger.Name(list) {
+	sent, named := o.ledger.Name(list)
+	if named {
 		for part := range o.ledger.TakeNamed(true, o.backwards()) {
 			if o.flight.acknowledge(part) {
 				news = true
@@ -142,14 +152,19 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 		}
 	}
 	if news {
-		o.sample(e.now)
+		o.timer.Learn(e.now.Sub(sent)) // each transmission has record numbers of its own
 		o.progress(e.now)
 		e.pathEvidence()
 	}
 	switch {
 	case len(o.flight.msgs) == 0:
+		return
 	case !o.flight.awaitsACK():
 		e.flightArrived()
+		return
+	}
+	e.path.peerRepeated() // it misses the rest
+	switch {
 	case news || list.Len() == 0:
 		e.resendMissing()
 	}
@@ -157,16 +172,19 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 
 // pathEvidence takes evidence of the path MTU from an ACK. Large datagrams that it
 // covers are confirmed; if it covers small ones, and none of two or more large ones sent
-// before, the path is too small for those.
+// before, the path is too small for those. Below the fallback that is believed only if
+// silence has had the flight cut for the floor.
 func (e *Engine) pathEvidence() {
-	largest, missing := e.out.ledger.Sizes(fallbackMTU4)
-	if largest > fallbackMTU4 {
-		e.path.deliveredSize(largest)
-		return
-	}
-	if missing >= 2 && e.path.lostLarge(e.now) {
-		e.out.withdrawOver(e.path.limit())
-		e.pathChanged()
+	for rung := rungFallback; rung <= max(rungFallback, e.path.rung); rung++ {
+		largest, missing := e.out.ledger.Sizes(rungSizes[rung])
+		if largest > rungSizes[rung] {
+			e.path.deliveredSize(largest)
+			return
+		}
+		if missing >= 2 && e.path.fallBack(rung, true, e.now) {
+			e.out.withdrawOver(e.path.flightLimit())
+			e.pathChanged()
+		}
 	}
 }
 
@@ -203,8 +221,8 @@ func (e *Engine) resendMissing() {
 	if o.flight.state != flightWaiting {
 		return
 	}
-	if !o.timer.mayAnswerACK(e.now) {
-		o.timer.expireEarly()
+	if !o.timer.MayAnswerACK(e.now) {
+		o.timer.ExpireEarly()
 		return
 	}
 	e.sendAgain(flightRepeated, PeerRepeated)
@@ -225,7 +243,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 		if got.lost || answered || n.Epoch < epochData && e.p.IsClient {
 			return
 		}
-		if a.Received(n, true, got.disorder, e.now, e.out.timer.rto); !got.fresh || a.Full() || e.post.in.Idle() {
+		if a.Received(n, true, got.disorder, e.now, e.out.timer.RTO); !got.fresh || a.Full() || e.post.in.Idle() {
 			a.SendNow() // there is nothing to wait for
 		}
 		return
@@ -240,7 +258,15 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 			return
 		}
 	}
-	a.Received(n, !got.lost, got.disorder, e.now, e.out.timer.timeout)
+	a.Received(n, !got.lost, got.disorder, e.now, e.out.timer.Timeout)
+}
+
+// handleACKTimeout sends the ACK that is due. One that brings nothing is a try.
+func (e *Engine) handleACKTimeout(now time.Time) {
+	e.acks.HandleTimeout(now, e.out.timer.RTO, e.p.retransmit.Max)
+	if e.handshaking() && e.acks.Unheard > e.p.retransmit.MaxTries+1 {
+		e.end(e.timeoutError())
+	}
 }
 
 // Sizes of an ACK: RFC 9147, Section 7.
@@ -252,10 +278,13 @@ const (
 // appendACK seals an ACK with as many of the newest numbers as there is room for
 // and appends it to dst.
 func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
-	a := &e.acks
+	a, epoch := &e.acks, e.keys.Write()
+	if a.InFront {
+		epoch = epochHandshake // the peer has no later keys before our flight
+	}
 	all := a.Take()
-	s := e.keys.Sealer()
-	room := min(min(e.path.room(), maxUDPPayload)-s.Overhead(), e.maxContent(e.keys.Write())) - ackHeaderLen
+	s := e.keys.SealerOf(epoch)
+	room := min(min(e.path.room(), maxUDPPayload)-s.Overhead(), e.maxContent(epoch)) - ackHeaderLen
 	if room < 0 {
 		return dst, false
 	}
@@ -266,6 +295,7 @@ func (e *Engine) appendACK(dst []byte) ([]byte, bool) {
 	if err != nil {
 		return dst, false
 	}
+	a.SentIn(e.nextID+1, len(out)-len(dst))
 	if !e.handshaking() {
 		a.Said() // said once; said again if the peer repeats itself
 	}

@@ -104,7 +104,7 @@ func TestACKBombs(t *testing.T) {
 			for len(e.out.ledger.Records) < acks.MaxRecords {
 				n := e.out.ledger.Records[len(e.out.ledger.Records)-1].Number
 				n.Seq += 2
-				e.out.ledger.Note(uint64(len(e.out.ledger.Records)), 100, []acks.Record{{Number: n, Parts: parts}})
+				e.out.ledger.Note(simStart, uint64(len(e.out.ledger.Records)), 100, []acks.Record{{Number: n, Parts: parts}})
 			}
 			e.out.flight.msgs[0].body = make([]byte, 2) // never arrived
 		}
@@ -332,9 +332,8 @@ func TestPartialACKs(t *testing.T) {
 
 // bursts sends all of a flight.
 func (s *sim) bursts(from side) {
-	for range 100 {
-		s.flush(from)
-		s.now = s.now.Add(paceInterval)
+	for s.flush(from); s.eng[from].out.flight.state == flightSending; s.flush(from) {
+		s.now = s.now.Add(time.Millisecond)
 	}
 }
 

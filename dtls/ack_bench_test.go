@@ -37,7 +37,7 @@ func owing(t testing.TB, records int, backwards bool) *sim {
 			at = uint32(records - 1 - i)
 		}
 		part := acks.Part{Lo: at * ackPartLen, Hi: (at + 1) * ackPartLen}
-		o.ledger.Note(uint64(i+1), 100, []acks.Record{{Number: n, Parts: []acks.Part{part}}})
+		o.ledger.Note(simStart, uint64(i+1), 100, []acks.Record{{Number: n, Parts: []acks.Part{part}}})
 	}
 	return s
 }
@@ -51,7 +51,7 @@ func (s *sim) unheard() {
 	for i := range o.ledger.Records {
 		o.ledger.Records[i].Acked = false
 	}
-	o.flight.state, o.timer.deadline = flightWaiting, s.now.Add(time.Hour)
+	o.flight.state, o.timer.Deadline = flightWaiting, s.now.Add(time.Hour)
 }
 
 // worstACKs are lists of as many numbers as there is room for.

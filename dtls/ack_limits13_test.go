@@ -172,7 +172,7 @@ func TestPlaintextACKIsAHint(t *testing.T) {
 			t.Fatal(s.history())
 		}
 		s.flush(clientSide)
-		s.now = s.now.Add(e.out.timer.deadline.Sub(s.now) / 2)
+		s.now = s.now.Add(e.out.timer.Deadline.Sub(s.now) / 2)
 		var list []record.Number
 		for _, r := range e.out.ledger.Records {
 			list = append(list, r.Number)

@@ -142,6 +142,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 		"internal/outcome":     {},
 		"internal/quotes":      {},
 		"internal/suspicion":   {},
+		"internal/timing":      {},
 		"internal/timeout":     {},
 		"internal/reassembly":  {"internal/interval", "internal/message"},
 		"internal/handshake": {

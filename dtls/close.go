@@ -118,7 +118,7 @@ func (e *Engine) Linger(now time.Time) bool {
 	e.closing.sent = true
 	e.closing.until = e.now.Add(e.p.linger)
 	if e.speaks13() {
-		e.closing.again = e.now.Add(e.out.timer.rto)
+		e.closing.again = e.now.Add(e.out.timer.RTO)
 	}
 	if !e.out.flight.unsent() && !e.acks.Now { // else behind these
 		e.sendAlert(alert.Warning, alert.CloseNotify)
@@ -183,7 +183,7 @@ func (e *Engine) repeatCloseNotify13() {
 	if c.repeats == maxCloseNotifyRepeats || e.now.Before(c.again) {
 		return
 	}
-	c.again = e.now.Add(e.out.timer.rto)
+	c.again = e.now.Add(e.out.timer.RTO)
 	if e.repeatsMessages13() {
 		return // one follows each repetition
 	}

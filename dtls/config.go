@@ -396,7 +396,7 @@ type RetransmitPolicy struct {
 	Min      time.Duration // lower bound of a measured timer
 	Max      time.Duration // doubling ends here
 	MaxTries int           // retransmissions of one flight without a sign of life
-	Burst    int           // datagrams sent back to back, the next after 1 ms; 0: 10
+	Burst    int           // records sent back to back, the next after 1 ms; 0: 10. Repetitions: 5 datagrams at most, and longer pauses
 	NoRTT    bool          // do not learn from round trips
 }
 

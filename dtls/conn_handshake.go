@@ -389,13 +389,13 @@ func (c *Conn) takeInput() bool {
 	e.transportSaid(hs.lastErr)
 	peer := c.peer
 	c.lend(func() {
+		before := e.out.sent.number
 		if datagram != nil {
 			_ = e.HandleDatagram(now, datagram, peer.AP) // takeEvents asks Err
-			return
+		} else {
+			_ = e.HandleTimeout(now)
 		}
-		before := e.out.sent.number
-		_ = e.HandleTimeout(now)
-		if e.out.sent.number != before { // the flight goes out again
+		if n := e.out.sent.number; n != before && n > 1 { // the flight goes out again
 			if mtu, ok := c.sock.PathMTU(peer); ok {
 				e.PathHint(now, mtu, nil) // see askKernel
 			}

@@ -544,7 +544,7 @@ func TestLastResort(t *testing.T) {
 		if err := errors.Join(server.Handshake(), <-failed); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(b.whole, []bool{false}) || server.MTU() != minMTU {
+		if !slices.Equal(b.whole, []bool{false}) || server.MTU() != defaultMTU {
 			t.Errorf("don't fragment: %v; the limit is %d", b.whole, server.MTU())
 		}
 		if err := server.SetMTU(1000); err != nil || !slices.Equal(b.whole, []bool{false, true}) {

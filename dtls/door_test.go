@@ -379,7 +379,7 @@ func TestCookieModes(t *testing.T) {
 		}
 		s.deliver(serverSide, admitted.Datagram)
 		s.handshake()
-		if learned := s.eng[serverSide].out.timer.measured; !learned {
+		if learned := s.eng[serverSide].out.timer.Measured(); !learned {
 			t.Errorf("mode %d: no round trip learned", mode)
 		}
 	}

@@ -94,7 +94,6 @@ type Engine struct {
 
 	closing closing
 	trace   *tracer
-	repeats repeatGuard
 	drops   Drops
 }
 
@@ -190,7 +189,7 @@ func (e *Engine) admit(hello *ProvenHello) {
 	e.path.addressProven(hello.proof.Proven)
 	e.path.setAddr(hello.From)
 	if hello.proof.RTTKnown {
-		e.out.timer.learn(hello.proof.RTT)
+		e.out.timer.Learn(hello.proof.RTT)
 	}
 	// RFC 6347, Section 4.2.1: the HelloVerifyRequest carried the record
 	// number of the hello it answered; ours go on behind it.
@@ -260,7 +259,7 @@ func (e *Engine) handleDatagram(now time.Time, datagram []byte, from netip.AddrP
 	if e.handshaking() {
 		e.hs.received, e.hs.hellos = e.hs.received+1, nil
 	}
-	e.out.pacer.restart() // an arrival lets the next burst go
+	e.out.pacer.Arrival()
 	before := e.drops
 	e.handleRecords(datagram)
 	if !e.lastRecord.IsZero() {
@@ -299,7 +298,7 @@ func (e *Engine) handleTimeout(now time.Time) {
 		e.handleFlightTimeout(now)
 	}
 	if !e.over() {
-		e.acks.HandleTimeout(now, e.out.timer.rto, e.p.retransmit.Max)
+		e.handleACKTimeout(now)
 		e.retireKeys(now)
 		e.restart.handleTimeout(e)
 	}

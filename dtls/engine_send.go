@@ -43,13 +43,12 @@ func (e *Engine) pollNext(dst []byte) (tx Transmit, ok bool) {
 		}
 	case e.over():
 		return Transmit{}, false
+	case e.out.flight.state == flightSending && e.flightMayGo() && (!e.acks.Now || e.joinsACK()):
+		return e.pollFlight(dst)
 	case e.acks.Now:
 		if tx.Data, ok = e.appendACK(dst); !ok {
 			return Transmit{}, false
 		}
-		e.acks.SentIn(e.nextID+1, len(tx.Data)-len(dst))
-	case e.out.flight.state == flightSending && e.flightMayGo():
-		return e.pollFlight(dst)
 	case len(e.data) > 0 && e.maySendData():
 		return e.pollData(dst)
 	default:
@@ -67,13 +66,16 @@ func (e *Engine) pollNext(dst []byte) (tx Transmit, ok bool) {
 // ---- flights ----------------------------------------------------------------
 
 // flightMayGo reports whether nothing holds the flight back now.
-func (e *Engine) flightMayGo() bool { return !e.out.sent.stalled && !e.out.pacer.pauses(e.now) }
+func (e *Engine) flightMayGo() bool { return !e.out.sent.stalled && !e.out.pacer.Pauses(e.now) }
 
 // pollFlight fills a datagram with the unsent part of the flight, in order.
 func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	o := &e.out
 	whole := e.flightLimit()
 	d := datagram{e: e, start: len(dst), buf: dst, limit: e.path.credit.left(whole), whole: whole}
+	if e.acks.Now {
+		d.buf, _ = e.appendACK(dst)
+	}
 	for i := range o.flight.msgs {
 		if !o.flight.message(i).done() && !d.put(i) {
 			break
@@ -85,7 +87,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	e.nextID++
 	tx := Transmit{Data: d.buf, To: e.path.addr, ID: e.nextID}
 	sent := d.buf[len(dst):]
-	o.datagramSent(e.now, tx.ID, len(sent), d.parts, d.records)
+	o.datagramSent(e.now, tx.ID, len(sent), d.count, d.parts, d.records)
 	e.path.noteQuote(sent)
 	if e.handshaking() {
 		e.hs.hellos.Note(sent, o.sent.number)
@@ -95,9 +97,17 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 		e.trace.flight(o, e.path.limit())
 		e.followWithCloseNotify()
 	} else {
-		o.pacer.pause(e.now)
+		o.pacer.Pause(e.now)
 	}
 	return tx, true
+}
+
+// joinsACK reports whether what is left of the flight fits the datagram of an ACK, and
+// that every path.
+func (e *Engine) joinsACK() bool {
+	o := &e.out
+	n := ackHeaderLen + ackEntryLen*len(e.acks.Numbers) + o.flight.unsentBytes() + len(o.flight.msgs)*message.HeaderLen
+	return n+4*e.keys.Sealer().Overhead() <= min(fallbackMTU4, e.path.room())
 }
 
 // flightLimit is how large the next datagram of the flight may be. A ClientHello that
@@ -105,7 +115,7 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 // fallback from the start: one datagram more on a wide path saves the time-outs on a
 // narrow one.
 func (e *Engine) flightLimit() int {
-	limit := e.path.limit()
+	limit := e.path.flightLimit()
 	hello := e.out.flight.hello()
 	if hello == nil || e.path.mode != MTUAuto || e.path.confirmed > e.path.fallback() {
 		return limit
@@ -125,10 +135,11 @@ type datagram struct {
 	whole int // limit without the credit, which grows: it is no reason to cut
 	parts []acks.Part
 
-	shared  []byte // fragments that share the record being collected, epoch > 0
-	epoch   uint16 // of that record
-	first   int    // of its parts
-	records []acks.Record
+	shared  []byte        // fragments that share the record being collected, epoch > 0
+	epoch   uint16        // of that record
+	first   int           // of its parts
+	count   int           // of records
+	records []acks.Record // where ACKs may name them
 }
 
 // room is how much the record being collected has left. RFC 6347, Section
@@ -154,6 +165,9 @@ func (d *datagram) put(i int) bool {
 	fresh := min(d.whole-s.Overhead(), d.e.maxContent(m.epoch)) - message.HeaderLen
 	for !m.done() {
 		if len(d.shared) > 0 && !d.shares(m, s) && !d.flush() {
+			return false
+		}
+		if d.count > 0 && d.count >= d.e.out.pacer.Left() {
 			return false
 		}
 		lo, hi, ok := m.next(d.room(m, s)-message.HeaderLen, fresh, d.e.out.backwards())
@@ -213,6 +227,7 @@ func (d *datagram) seal(s epochs.Sealer, typ record.ContentType, payload []byte)
 		d.records = append(d.records, acks.Record{Number: n, Parts: d.parts[d.first:len(d.parts):len(d.parts)]})
 	}
 	d.first = len(d.parts)
+	d.count++
 	return true
 }
 

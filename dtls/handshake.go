@@ -38,6 +38,8 @@ type driver struct {
 	whole     bool   // and received all of it in one datagram
 	warned    bool   // a plaintext warning was reported
 	retryHeld bool
+	paused    bool           // until what was received is acknowledged: a callback may block
+	paid      bool           // it was
 	hellos    *quotes.Hellos // that were sent, until something is received; nil: ICMP has no say
 
 	transport error // last error of the transport, for the text of a time-out
@@ -84,7 +86,7 @@ func (hs *driver) handleFragment(epoch uint16, h message.Header, body []byte) (v
 		if epoch == epochHandshake && !e.p.IsClient {
 			e.flightAckedImplicitly()
 		}
-		e.out.fragmentReceived(e.now)
+		e.fragmentReceived()
 		hs.drive()
 	case reassembly.Old:
 		// A copy of a message that answered our flight does not show that the peer
@@ -129,7 +131,7 @@ func (hs *driver) drive() {
 	e := hs.e
 	for !e.over() && e.runs(hs) && !hs.suspicion.Refused() {
 		m, ok := hs.in.Take()
-		if !ok {
+		if !ok || hs.pauses(m) {
 			break
 		}
 		awaited := hs.m.Expects()
@@ -162,6 +164,25 @@ func (hs *driver) drive() {
 	}
 }
 
+// pauses reports whether a message has to wait until an ACK was sent. RFC 9147, Section
+// 7.1: a flight that the next one acknowledges has an ACK if "the responding flight cannot
+// be generated immediately", as when a callback verifies the server. A server answers the
+// client's last flight with the verdict.
+func (hs *driver) pauses(m *reassembly.Message) bool {
+	e := hs.e
+	if !hs.paid && m.Type == message.TypeCertificate && e.p.IsClient && e.speaks13() && hs.m.Config.AsksAboutPeer() {
+		hs.paid, hs.paused = true, true
+		e.acks.SendNow()
+	}
+	return hs.paused
+}
+
+// resume goes on behind the ACK.
+func (hs *driver) resume() {
+	hs.paused = false
+	hs.drive()
+}
+
 // finish ends the handshake: the association is established.
 func (hs *driver) finish() {
 	e, r := hs.e, hs.m.Result
@@ -184,6 +205,9 @@ func (hs *driver) finish() {
 // announce reports the completed handshake, and handles the records that were held.
 func (hs *driver) announce() {
 	e := hs.e
+	before := e.path.limit()
+	e.path.settle()
+	e.limitWas(before)
 	e.trace.established(e.state)
 	e.events.push(Event{Kind: EventEstablished})
 	hs.m.Release()
@@ -192,6 +216,9 @@ func (hs *driver) announce() {
 }
 
 func (hs *driver) nextTimeout() time.Time {
+	if hs.paused {
+		return hs.e.now
+	}
 	t := earliest(hs.suspicion.Deadline, hs.hellos.NextTimeout())
 	if hs.e.p.handshakeTimeout > 0 {
 		t = earliest(t, hs.began.Add(hs.e.p.handshakeTimeout))
@@ -209,6 +236,9 @@ func (hs *driver) handleTimeout(now time.Time) {
 	}
 	if hs.hellos.Due(now) && hs.e.out.flight.state == flightWaiting {
 		hs.e.sendAgain(flightRepeated, TimerExpired)
+	}
+	if hs.paused && !hs.e.over() && hs.e.runs(hs) {
+		hs.resume()
 	}
 }
 

@@ -177,7 +177,7 @@ func TestRestartAsksInTime(t *testing.T) {
 		"a key update, the timer doubled": func(s *sim) {
 			s.path = func(side, int, []byte) []time.Duration { return nil }
 			s.update(serverSide, false)
-			for s.eng[serverSide].out.timer.timeout < 16*time.Second {
+			for s.eng[serverSide].out.timer.Timeout < 16*time.Second {
 				s.step()
 			}
 			s.flush(serverSide)
@@ -265,7 +265,7 @@ func TestKeyUpdateBehindTickets(t *testing.T) {
 	s.run(time.Minute, s.established)
 	e := s.eng[serverSide]
 	s.muteACKs(clientSide, true)
-	s.run(10*time.Minute, func() bool { return e.out.timer.tries == RetransmitDefault.MaxTries })
+	s.run(10*time.Minute, func() bool { return e.out.timer.Tries == RetransmitDefault.MaxTries })
 	s.flush(serverSide)
 	for len(s.queue) > 0 {
 		s.step()

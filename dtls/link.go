@@ -43,12 +43,14 @@ func (hs *driver) SendFlight(last bool) {
 	e := hs.e
 	e.keys.StartWriting(hs.writing)
 	e.flightAnswered(true)
+	e.nextFlight()
 	e.out.load(hs.flight, last)
-	if e.path.follow(e.out.flight.hello() != nil, e.now) {
-		e.pathChanged()
-	}
 	hs.flight = nil
-	e.acks.Clear()
+	if e.speaks13() && e.p.IsClient && e.keys.Write() > 0 {
+		e.acks.Answer()
+	} else {
+		e.acks.Clear()
+	}
 }
 
 func (hs *driver) FlightAnswered(sample bool) { hs.e.flightAnswered(sample) }

@@ -95,54 +95,71 @@ type PathInfo struct {
 	Source    MTUSource // what set the limit
 	At        time.Time // when
 	Searching bool      // probes for a larger size are under way
+	Confirmed int       // largest datagram of ours known to have arrived, bytes of UDP payload; 0: none
 }
 
-// pathMTU decides how large a datagram may be (RFC 9147, Section 4.4):
+// pathMTU decides how large a datagram may be (RFC 9147, Section 4.4). The sizes of a
+// flight are rungs of a ladder; base is the rung of data, and of the flight to come:
 //
-//	0 ─── 228 ──────── 548 ─────────── confirmed ───── limit ──── ceiling
-//	      floor        fallback        acknowledged    in force   the caller's
+//	full ─── 1232 ─── 548 ─── 228    IPv6: full ─── 1232
 //
-// The limit follows a ladder of rungs: full size, then the fallback of the address
-// family, then (IPv4) the floor. What lowers it:
+// What lowers the limit, for how long, and what raises it again:
 //
-//	event                                     modes         to
-//	a refusal of the transport                auto, kernel  the size it takes, or the next of 1232, 548, 228
-//	a verified hint, not under the fallback   auto, kernel  its size
-//	an unverified hint, in a handshake        auto, kernel  the largest of its size, fallback, confirmed
-//	a flight unanswered tries() times         auto          the next rung, if the flight was larger than that
-//	an ACK without the large datagrams        auto          the fallback
-//	six reports of losses above 1232 bytes    auto          1232
-//	SetMTU                                    all           its value, the ceiling as well
+//	event                                     modes         to                               for
+//	a flight unanswered tries() times         auto          the next rung                    the handshake
+//	an empty ACK in epoch 0                   auto          the fallback                     the flight
+//	… and the peer had repeated its flight,   auto          that rung                        the association
+//	  and answered the first smaller one
+//	  within one timer
+//	an ACK without the large datagrams        auto          the fallback                     the association
+//	a refusal of the transport                auto, kernel  the size it takes, or the next   the association
+//	a verified hint, not under the fallback   auto, kernel  its size                         the association
+//	an unverified hint, in a handshake        auto, kernel  the largest of its size, the     the association
+//	                                                        fallback, confirmed
+//	six reports of losses of that size        auto          the next smaller of the ladder   the association
+//	SetMTU                                    all           its value, the ceiling as well   until the next SetMTU
 //
-// Each lasts as long as the association: only SetMTU raises the limit again, and
-// forgets rung and confirmed. A size that is confirmed, by an ACK or an answer, is
-// not lowered by silence.
+// Silence is not size: a peer that computes for a second, or loses a few datagrams, is
+// silent as well. So a rung ends with the handshake, unless the peer has shown that it
+// missed the larger datagrams: by repeating its own flight, which a peer that has all of
+// ours does not do, and by answering the smaller ones at once. All else is evidence,
+// and stays until SetMTU. A size that is confirmed, by an ACK or an answer, is not
+// lowered by silence.
 //
 // A ClientHello that fits the fallback is an exception. Many servers cannot join the
 // fragments of one, hardly any path carries less than 548 bytes, and many paths lose
-// a few hellos in a row. After four tries it goes out cut and whole by turns. As this
-// shows nothing of larger datagrams, the flight after it is back at the rung before.
+// a few hellos in a row. After four tries it goes out cut and whole by turns, which
+// shows nothing of larger datagrams.
 type pathMTU struct {
 	mode      MTUMode
-	v6        bool  // fallback is 1232: IPv6 links carry 1280
-	rung      uint8 // rungFull, rungFallback, rungFloor
-	byTurns   bool  // a hello alternates between the floor and the rung before
-	before    uint8
+	v6        bool // fallback is 1232: IPv6 links carry 1280
+	settled   bool // the handshake is complete: base is the limit, rung is that of flights
+	base      uint8
+	rung      uint8 // of the flight at hand
+	byTurns   bool  // a hello alternates between the floor and base
+	doubtful  bool  // the rung comes from what anybody can send
+	repeated  bool  // the peer has repeated its flight since ours began
+	prompt    bool  // the first transmission at this rung was answered within one timer
+	heard     bool  // an answer to the flight has begun
 	source    MTUSource
-	full      int // size of the first rung: config, SetMTU or a hint
-	ceiling   int // SetMTU or Config.MaxMTU, 0: none
-	confirmed int // largest size known to have arrived, 0: none
-	silent    int // unanswered transmissions at this rung
-	lost      int // ReportLost since something above base was delivered
-	notice    int // MTUManual: size in an ICMP message about data, until a Write has failed with it; 0: none
+	full      int   // size of the first rung: config, SetMTU or a hint
+	ceiling   int   // SetMTU or Config.MaxMTU, 0: none
+	confirmed int   // largest size known to have arrived, 0: none
+	silent    uint8 // unanswered transmissions at this rung
+	lost      uint8 // ReportLost since something above the next rung was delivered
+	notice    int   // MTUManual: size in an ICMP message about data, until a Write has failed with it; 0: none
 	at        time.Time
 }
 
+// The rungs.
 const (
 	rungFull uint8 = iota
+	rungBase
 	rungFallback
 	rungFloor
 )
+
+var rungSizes = [...]int{rungFull: maxUDPPayload, rungBase: defaultMTU, rungFallback: fallbackMTU4, rungFloor: minMTU}
 
 func newPathMTU(p *params, now time.Time) pathMTU {
 	return pathMTU{mode: p.mtuMode, full: p.mtu, ceiling: p.maxMTU, at: now}
@@ -160,23 +177,34 @@ func (m *pathMTU) takeNotice() (n int) {
 	return n
 }
 
-// limit is the largest datagram to send now.
-func (m *pathMTU) limit() int { return m.limitAt(m.rung) }
+// limit is the largest datagram of data, and in a handshake of the flight.
+func (m *pathMTU) limit() int {
+	if m.settled {
+		return m.limitAt(m.base)
+	}
+	return m.limitAt(m.rung)
+}
+
+// flightLimit is the largest datagram of the flight at hand.
+func (m *pathMTU) flightLimit() int { return m.limitAt(m.rung) }
 
 func (m *pathMTU) limitAt(rung uint8) int {
 	n := m.full
 	if m.mode == MTUAuto {
-		switch rung {
-		case rungFallback:
-			n = min(n, m.fallback())
-		case rungFloor:
-			n = min(n, minMTU)
-		}
+		n = min(n, m.size(rung))
 	}
 	if m.ceiling > 0 {
 		n = min(n, m.ceiling)
 	}
 	return n
+}
+
+// size is that of a rung. RFC 8200, Section 5: IPv6 links carry 1280 bytes.
+func (m *pathMTU) size(rung uint8) int {
+	if m.v6 {
+		rung = min(rung, rungBase)
+	}
+	return rungSizes[rung]
 }
 
 func (m *pathMTU) fallback() int {
@@ -187,7 +215,10 @@ func (m *pathMTU) fallback() int {
 }
 
 func (m *pathMTU) info(linkOverhead int) PathInfo {
-	p := PathInfo{MTU: m.limit(), Source: m.source, At: m.at}
+	p := PathInfo{MTU: m.limit(), Source: m.source, At: m.at, Confirmed: m.confirmed}
+	if !m.settled && m.rung > m.base {
+		p.Source = FromSilence
+	}
 	if linkOverhead > 0 {
 		p.LinkMTU = p.MTU + linkOverhead
 	}
@@ -201,8 +232,8 @@ func (m *pathMTU) set(n int, start int, now time.Time) {
 	} else {
 		m.ceiling, m.full = n, n
 	}
-	m.rung, m.silent, m.confirmed, m.notice = rungFull, 0, 0, 0
-	m.byTurns = false
+	m.base, m.rung, m.confirmed, m.notice = rungFull, rungFull, 0, 0
+	m.newFlight()
 	m.source, m.at = FromConfig, now
 }
 
@@ -226,7 +257,7 @@ func (m *pathMTU) refused(size, hint int, now time.Time) bool {
 
 // nextBelow is the next smaller size worth trying, 0 below the floor.
 func (m *pathMTU) nextBelow(size int) int {
-	for _, n := range [...]int{defaultMTU, fallbackMTU4, minMTU} {
+	for _, n := range rungSizes[rungBase:] {
 		if n < size {
 			return n
 		}
@@ -277,44 +308,123 @@ func (m *pathMTU) deliveredSize(n int) {
 	if n > m.confirmed && n <= m.limit() {
 		m.confirmed = n
 	}
-	if n > m.fallback() {
+	if n > m.nextBelow(m.limit()) {
 		m.lost = 0
 	}
 }
 
+// ---- silence ------------------------------------------------------------------
+
+// newFlight begins a flight: in a handshake with the size of the one before, unless that
+// was a hello or lowered by what anybody can send.
+func (m *pathMTU) newFlight() {
+	if m.byTurns || m.doubtful || m.settled {
+		m.rung = m.base
+	}
+	m.silent = 0
+	m.byTurns, m.doubtful, m.repeated, m.prompt, m.heard = false, false, false, false, false
+}
+
+// settle ends the handshake.
+func (m *pathMTU) settle() { m.settled = true }
+
+// peerRepeated: the peer has repeated its flight, so it misses part of ours.
+func (m *pathMTU) peerRepeated() { m.repeated = true }
+
+// answerBegins takes the first bytes of an answer to the flight; inTime: they came within
+// one timer of the last transmission, and that is measured.
+func (m *pathMTU) answerBegins(inTime bool) {
+	if !m.heard {
+		m.heard, m.prompt = true, inTime && m.silent == 0
+	}
+}
+
+// answered ends a flight, whose largest datagram in the last transmission had size
+// bytes. It reports whether the limit that stays fell.
+func (m *pathMTU) answered(size int, now time.Time) (fell bool) {
+	switch {
+	case m.byTurns: // the answer may be to the whole hello or to the cut one
+	case m.rung == m.base:
+		m.deliveredSize(size)
+	case m.repeated && m.prompt:
+		return m.believe(size, now)
+	}
+	return false
+}
+
+// believe has the rung of the flight stay.
+func (m *pathMTU) believe(size int, now time.Time) (fell bool) {
+	fell = m.limitAt(m.rung) < m.limitAt(m.base)
+	m.base, m.source, m.at = m.rung, FromSilence, now
+	m.deliveredSize(size)
+	return fell
+}
+
+// below is the next rung for a flight whose largest datagram has size bytes: one that
+// changes it. ok is false if there is none.
+func (m *pathMTU) below(size int) (rung uint8, ok bool) {
+	if m.mode != MTUAuto || size <= m.confirmed {
+		return 0, false
+	}
+	for rung = m.rung + 1; rung <= rungFloor; rung++ {
+		if m.limitAt(rung) < min(size, m.limitAt(m.rung)) {
+			return rung, true
+		}
+	}
+	return 0, false
+}
+
 // silence counts an unanswered transmission, whose largest datagram had size bytes
 // (RFC 9147, Section 4.4: two or three tries). timer is how long it waited, measured
-// whether that comes from a round trip. It reports whether the limit fell. Silence
-// about a size that is confirmed, or that fits the next rung too, means loss.
-func (m *pathMTU) silence(size int, timer time.Duration, measured bool, now time.Time) bool {
-	if m.mode != MTUAuto || m.rung == rungFloor || size <= m.confirmed {
-		return false
+// whether that comes from a round trip. It reports whether the rung of the flight fell,
+// and whether it falls after the next one that is not answered.
+func (m *pathMTU) silence(size int, hello bool, timer time.Duration, measured bool, now time.Time) (fell, last bool) {
+	rung, ok := m.below(size)
+	if !ok {
+		return false, false
 	}
-	next, rung, tries := m.fallback(), rungFallback, m.tries(timer, measured)
-	switch {
-	case m.rung == rungFallback:
-		next, rung = minMTU, rungFloor
-	case size <= next:
-		// The fallback changes nothing, so its tries count here.
-		next, rung, tries = minMTU, rungFloor, tries+fallbackTries
-	}
-	if rung == rungFloor && (m.v6 || size <= next) {
-		return false
-	}
+	tries := m.tries(rung, hello, timer, measured)
 	if m.silent++; m.silent < tries {
-		return false
+		return false, m.silent == tries-1
 	}
-	m.rung, m.silent = rung, 0
-	m.source, m.at = FromSilence, now
-	return true
+	m.rung, m.silent, m.heard = rung, 0, false
+	m.at = now
+	return true, false
+}
+
+// fallbackTries is how many transmissions the fallback gets.
+const fallbackTries = 2
+
+// tries is how many transmissions the present rung gets before the next, rung. A hello,
+// which is cut for the fallback if it does not fit one datagram, gets three. Others: three
+// where the timer came from a measured round trip (they cost little), else two, or
+// three if the timer is short. A peer that repeats nothing may have all of the flight,
+// and gets two more.
+func (m *pathMTU) tries(rung uint8, hello bool, timer time.Duration, measured bool) (n uint8) {
+	n = 2
+	switch {
+	case hello:
+		return 3
+	case m.rung >= rungFallback:
+		n = fallbackTries
+	case measured || timer <= 400*time.Millisecond:
+		n = 3
+	}
+	if m.rung < rungFallback && rung == rungFloor {
+		n += fallbackTries // the rung between changes nothing, so its tries count here
+	}
+	if !m.repeated {
+		n += 2
+	}
+	return n
 }
 
 // helloTries is how many transmissions a hello that fits the fallback gets before it
 // is cut.
 const helloTries = 4
 
-// silentHello is silence for such a hello, of size bytes. It reports whether the
-// limit changed, and whether the hello is cut now for the first time.
+// silentHello is silence for such a hello, of size bytes. It reports whether the size
+// changed, and whether the hello is cut now for the first time.
 func (m *pathMTU) silentHello(size int, now time.Time) (changed, first bool) {
 	if m.mode != MTUAuto || m.v6 || size <= minMTU || size <= m.confirmed {
 		return false, false
@@ -322,77 +432,47 @@ func (m *pathMTU) silentHello(size int, now time.Time) (changed, first bool) {
 	if m.silent++; m.silent < helloTries {
 		return false, false
 	}
-	switch {
-	case m.byTurns && m.rung == rungFloor:
-		m.rung = m.before
-	case m.byTurns:
-		m.rung = rungFloor
-	default:
-		first, m.byTurns, m.before, m.rung = true, true, m.rung, rungFloor
+	m.silent, m.at = helloTries, now
+	if m.rung > m.base {
+		m.rung = m.base
+		return true, false
 	}
-	m.source, m.at = FromSilence, now
+	first = !m.byTurns
+	m.byTurns, m.rung = true, rungFloor
 	return true, first
 }
 
-// answered confirms size, the largest datagram of a flight that was answered.
-func (m *pathMTU) answered(size int) {
-	if m.byTurns {
-		return // the answer may be to the whole hello or to the cut one
-	}
-	m.deliveredSize(size)
-}
-
-// follow begins a flight; hello: it is a ClientHello. It reports whether the limit
-// changed.
-func (m *pathMTU) follow(hello bool, now time.Time) (changed bool) {
-	if !m.byTurns || hello {
+// fallBack takes a sign that the datagrams of the flight that are larger than a rung are
+// missing; proven: an authentic one, whose rung stays. It reports whether one fell.
+func (m *pathMTU) fallBack(rung uint8, proven bool, now time.Time) bool {
+	n := m.size(rung)
+	if m.mode != MTUAuto || m.confirmed > m.size(min(rung, rungFallback)) || m.limitAt(m.base) <= n || m.flightLimit() <= n && !proven {
 		return false
 	}
-	changed = m.rung != m.before
-	m.byTurns, m.silent, m.rung, m.at = false, 0, m.before, now
-	return changed
-}
-
-// lostLarge takes an ACK of small datagrams without the large ones. It reports
-// whether the limit fell.
-func (m *pathMTU) lostLarge(now time.Time) bool {
-	if m.mode != MTUAuto || m.rung != rungFull || m.limit() <= m.fallback() || m.confirmed > m.fallback() {
-		return false
+	if m.rung < rung {
+		m.rung, m.silent, m.heard = rung, 0, true // an answer may be to the large ones
+		m.doubtful = !proven
 	}
-	m.rung, m.silent = rungFallback, 0
-	m.source, m.at = FromSilence, now
+	if m.at = now; proven {
+		m.base, m.source = rung, FromSilence
+	}
 	return true
 }
 
-// fallbackTries is how many transmissions the fallback gets.
-const fallbackTries = 2
-
-// tries is how many transmissions a rung gets: two where the timer came from a
-// measured round trip (they cost little), else one, or two if the timer is
-// short.
-func (m *pathMTU) tries(timer time.Duration, measured bool) int {
-	if m.rung == rungFallback {
-		return fallbackTries
-	}
-	if measured || timer <= 400*time.Millisecond {
-		return 2
-	}
-	return 1
-}
-
-// blackHoleLosses is how many reports of losses above the base size, with none
-// delivered in between, make the path a black hole.
+// blackHoleLosses is how many reports of losses make the path a black hole: of datagrams
+// that are larger than the next size of the ladder, with none such delivered in between.
 const blackHoleLosses = 6
 
 // reportedLost is ReportLost. It reports whether the limit fell.
 func (m *pathMTU) reportedLost(n int, now time.Time) bool {
-	if m.mode != MTUAuto || n <= defaultMTU || m.limit() <= defaultMTU {
+	next := m.nextBelow(m.limit())
+	if m.mode != MTUAuto || n <= next || next < m.size(rungFloor) {
 		return false
 	}
 	if m.lost++; m.lost < blackHoleLosses {
 		return false
 	}
 	m.lost, m.confirmed = 0, 0
-	m.lower(defaultMTU, FromSilence, now)
+	m.lower(next, FromSilence, now)
 	return true
 }

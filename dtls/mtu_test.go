@@ -19,27 +19,28 @@ func TestLadder(t *testing.T) {
 		timer time.Duration
 		want  []int // limit after each silence
 	}{
-		{"a timer of a second allows one try at full size, then two at the fallback", pathMTU{full: 1232}, false, 0, second, []int{548, 548, 228, 228, 228}},
-		{"a measured timer allows two", pathMTU{full: 1232}, true, 0, second, []int{1232, 548, 548, 228, 228}},
-		{"so does a short one", pathMTU{full: 1232}, false, 0, short, []int{1232, 548, 548, 228, 228}},
-		{"401 ms is not short", pathMTU{full: 1232}, false, 0, short + 1e6, []int{548, 548, 228}},
-		{"Ethernet falls to the fallback too", pathMTU{full: 1472}, false, 0, second, []int{548, 548, 228}},
-		{"below the fallback there is only the floor, after the tries of both", pathMTU{full: 500}, true, 0, second, []int{500, 500, 500, 228, 228}},
-		{"at the fallback there is only the floor", pathMTU{full: 548}, true, 0, second, []int{548, 548, 548, 228, 228}},
-		{"at the floor there is nothing", pathMTU{full: 228}, true, 0, second, []int{228, 228, 228}},
-		{"a small ceiling acts like a small start", pathMTU{full: 1232, ceiling: 400}, true, 0, second, []int{400, 400, 400, 228}},
-		{"IPv6 never goes below 1232", pathMTU{full: 1232, v6: true}, false, 0, second, []int{1232, 1232, 1232, 1232}},
-		{"but falls to it", pathMTU{full: 1452, v6: true}, false, 0, second, []int{1232, 1232, 1232}},
-		{"a caller's 600 on IPv6 stays", pathMTU{full: 600, v6: true}, false, 0, second, []int{600, 600, 600}},
-		{"what the fallback would let pass as well has three tries, then only the floor is left", pathMTU{full: 1232}, false, 548, second, []int{1232, 1232, 228, 228}},
-		{"four tries with a measured timer", pathMTU{full: 1232}, true, 300, second, []int{1232, 1232, 1232, 228}},
-		{"what the floor would let pass was lost, not too large", pathMTU{full: 1232}, false, 228, second, []int{1232, 1232, 1232, 1232, 1232}},
-		{"a byte more may have been too large", pathMTU{full: 1232}, false, 549, second, []int{548}},
-		{"a size that arrived before holds its rung", pathMTU{full: 1232, confirmed: 1232}, false, 0, second, []int{1232, 1232, 1232}},
-		{"one that did not, does not", pathMTU{full: 1232, confirmed: 1231}, false, 0, second, []int{548, 548, 548}},
-		{"nor do small ones", pathMTU{full: 1232, confirmed: 228}, false, 0, second, []int{548, 548, 228}},
-		{"only the kernel lowers in MTUKernel", pathMTU{full: 1232, mode: MTUKernel}, false, 0, second, []int{1232, 1232, 1232}},
-		{"only the caller in MTUManual", pathMTU{full: 1232, mode: MTUManual}, false, 0, second, []int{1232, 1232, 1232}},
+		{"a timer of a second allows two tries at full size, then two at the fallback", pathMTU{full: 1232, repeated: true}, false, 0, second, []int{1232, 548, 548, 228, 228, 228}},
+		{"a measured timer allows three", pathMTU{full: 1232, repeated: true}, true, 0, second, []int{1232, 1232, 548, 548, 228, 228}},
+		{"so does a short one", pathMTU{full: 1232, repeated: true}, false, 0, short, []int{1232, 1232, 548, 548, 228, 228}},
+		{"401 ms is not short", pathMTU{full: 1232, repeated: true}, false, 0, short + 1e6, []int{1232, 548, 548, 228}},
+		{"a peer that repeats nothing may compute: two more at each rung", pathMTU{full: 1232}, true, 0, second, []int{1232, 1232, 1232, 1232, 548, 548, 548, 548, 228}},
+		{"1232 is a rung below Ethernet", pathMTU{full: 1472, repeated: true}, false, 0, second, []int{1472, 1232, 1232, 548, 548, 228}},
+		{"below the fallback there is only the floor, after the tries of both", pathMTU{full: 500, repeated: true}, true, 0, second, []int{500, 500, 500, 500, 228, 228}},
+		{"at the fallback there is only the floor", pathMTU{full: 548, repeated: true}, true, 0, second, []int{548, 548, 548, 548, 228, 228}},
+		{"at the floor there is nothing", pathMTU{full: 228, repeated: true}, true, 0, second, []int{228, 228, 228}},
+		{"a small ceiling acts like a small start", pathMTU{full: 1232, ceiling: 400, repeated: true}, true, 0, second, []int{400, 400, 400, 400, 228}},
+		{"IPv6 never goes below 1232", pathMTU{full: 1232, v6: true, repeated: true}, false, 0, second, []int{1232, 1232, 1232, 1232}},
+		{"but falls to it", pathMTU{full: 1452, v6: true, repeated: true}, false, 0, second, []int{1452, 1232, 1232, 1232}},
+		{"a caller's 600 on IPv6 stays", pathMTU{full: 600, v6: true, repeated: true}, false, 0, second, []int{600, 600, 600}},
+		{"what the fallback would let pass as well has four tries, then only the floor is left", pathMTU{full: 1232, repeated: true}, false, 548, second, []int{1232, 1232, 1232, 228, 228}},
+		{"five tries with a measured timer", pathMTU{full: 1232, repeated: true}, true, 300, second, []int{1232, 1232, 1232, 1232, 228}},
+		{"what the floor would let pass was lost, not too large", pathMTU{full: 1232, repeated: true}, false, 228, second, []int{1232, 1232, 1232, 1232, 1232}},
+		{"a byte more may have been too large", pathMTU{full: 1232, repeated: true}, false, 549, second, []int{1232, 548}},
+		{"a size that arrived before holds its rung", pathMTU{full: 1232, confirmed: 1232, repeated: true}, false, 0, second, []int{1232, 1232, 1232}},
+		{"one that did not, does not", pathMTU{full: 1232, confirmed: 1231, repeated: true}, false, 0, second, []int{1232, 548, 548}},
+		{"nor do small ones", pathMTU{full: 1232, confirmed: 228, repeated: true}, false, 0, second, []int{1232, 548, 548, 228}},
+		{"only the kernel lowers in MTUKernel", pathMTU{full: 1232, mode: MTUKernel, repeated: true}, false, 0, second, []int{1232, 1232, 1232}},
+		{"only the caller in MTUManual", pathMTU{full: 1232, mode: MTUManual, repeated: true}, false, 0, second, []int{1232, 1232, 1232}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m, before := tt.path, tt.path.limit()
@@ -48,15 +49,15 @@ func TestLadder(t *testing.T) {
 				if size == 0 {
 					size = m.limit()
 				}
-				lowered := m.silence(size, tt.timer, tt.rtt, simStart)
+				lowered, _ := m.silence(size, false, tt.timer, tt.rtt, simStart)
 				if got := m.limit(); got != want {
 					t.Fatalf("%d after silence %d, want %d", got, i+1, want)
 				}
 				if lowered != (before != want) {
 					t.Errorf("silence %d: reports %v for %d → %d", i+1, lowered, before, want)
 				}
-				if lowered && (m.source != FromSilence || !m.at.Equal(simStart)) {
-					t.Errorf("said by %v at %v", m.source, m.at)
+				if info := m.info(0); lowered && (info.Source != FromSilence || !info.At.Equal(simStart)) {
+					t.Errorf("%+v", info)
 				}
 				before = want
 			}
@@ -83,7 +84,25 @@ func TestPathMTUInputs(t *testing.T) {
 	delivered := func(n int) func(*pathMTU) bool {
 		return func(m *pathMTU) bool { m.deliveredSize(n); return false }
 	}
-	silence := func(m *pathMTU) bool { return m.silence(m.limit(), time.Second, false, simStart) }
+	silence := func(m *pathMTU) (fell bool) {
+		m.peerRepeated()
+		for !fell {
+			fell, _ = m.silence(m.limit(), false, time.Second, false, simStart)
+		}
+		return fell
+	}
+	// answer ends a flight: its answer began within one timer or later.
+	answer := func(prompt bool, size int) func(*pathMTU) bool {
+		return func(m *pathMTU) bool {
+			m.answerBegins(prompt)
+			return m.answered(size, simStart)
+		}
+	}
+	settle := func(m *pathMTU) bool { m.newFlight(); m.settle(); return false }
+	notRepeated := func(m *pathMTU) bool { m.repeated = false; return false }
+	missing := func(proven bool) func(*pathMTU) bool {
+		return func(m *pathMTU) bool { return m.fallBack(rungFallback, proven, simStart) }
+	}
 	set := func(n int) func(*pathMTU) bool {
 		return func(m *pathMTU) bool { m.set(n, 1232, simStart); return false }
 	}
@@ -115,7 +134,17 @@ func TestPathMTUInputs(t *testing.T) {
 		{"unless something large arrived in between", pathMTU{full: 1472}, []func(*pathMTU) bool{lost(1472, 5), delivered(1300), lost(1472, 5)}, 1472, false, FromConfig},
 		{"small ones prove nothing", pathMTU{full: 1472}, []func(*pathMTU) bool{lost(1472, 5), delivered(500), lost(1472, 1)}, 1232, true, FromSilence},
 		{"losses of the base size are losses", pathMTU{full: 1472}, []func(*pathMTU) bool{lost(1232, 20)}, 1472, false, FromConfig},
-		{"at the base size there is nothing to fall to", pathMTU{full: 1232}, []func(*pathMTU) bool{lost(1472, 20)}, 1232, false, FromConfig},
+		{"they count at the base size as well", pathMTU{full: 1232}, []func(*pathMTU) bool{lost(1232, 5), lost(600, 1)}, 548, true, FromSilence},
+		{"and down to the floor", pathMTU{full: 1232}, []func(*pathMTU) bool{lost(1232, 6), lost(548, 6)}, 228, true, FromSilence},
+		{"not below it", pathMTU{full: 228}, []func(*pathMTU) bool{lost(228, 20)}, 228, false, FromConfig},
+		{"nor below what IPv6 must carry", pathMTU{full: 1232, v6: true}, []func(*pathMTU) bool{lost(1232, 20)}, 1232, false, FromConfig},
+		{"silence ends with the handshake", pathMTU{full: 1232}, []func(*pathMTU) bool{silence, answer(false, 548), settle}, 1232, false, FromConfig},
+		{"not if the peer missed the large ones, and has the small ones", pathMTU{full: 1232}, []func(*pathMTU) bool{silence, answer(true, 548), settle}, 548, false, FromSilence},
+		{"a peer that repeated nothing missed nothing", pathMTU{full: 1232}, []func(*pathMTU) bool{silence, notRepeated, answer(true, 548), settle}, 1232, false, FromConfig},
+		{"an answer to the second transmission at a rung proves nothing", pathMTU{full: 1232}, []func(*pathMTU) bool{silence, func(m *pathMTU) bool { m.silent++; return false }, answer(true, 548), settle}, 1232, false, FromConfig},
+		{"an ACK without the large ones does", pathMTU{full: 1232}, []func(*pathMTU) bool{missing(true), settle}, 548, false, FromSilence},
+		{"what anybody can have sent does not", pathMTU{full: 1232}, []func(*pathMTU) bool{func(m *pathMTU) bool { m.peerRepeated(); return false }, missing(false), answer(true, 548), settle}, 1232, false, FromConfig},
+		{"and is over with its flight", pathMTU{full: 1232}, []func(*pathMTU) bool{missing(false), func(m *pathMTU) bool { m.newFlight(); return false }}, 1232, false, FromConfig},
 		{"only MTUAuto believes in silence", pathMTU{full: 1472, mode: MTUKernel}, []func(*pathMTU) bool{lost(1472, 20)}, 1472, false, FromConfig},
 		{"SetMTU forgets the rung", pathMTU{full: 1232}, []func(*pathMTU) bool{silence, set(1400)}, 1400, false, FromConfig},
 		{"and is a ceiling", pathMTU{full: 1232}, []func(*pathMTU) bool{set(700), hint(600, true), set(0)}, 1232, false, FromConfig},
@@ -125,8 +154,8 @@ func TestPathMTUInputs(t *testing.T) {
 			for _, input := range tt.inputs {
 				falls = input(&m)
 			}
-			if m.limit() != tt.limit || falls != tt.falls || m.source != tt.source {
-				t.Errorf("%d said by %v, fell %v; want %d, %v, %v", m.limit(), m.source, falls, tt.limit, tt.source, tt.falls)
+			if got := m.info(0).Source; m.limit() != tt.limit || falls != tt.falls || got != tt.source {
+				t.Errorf("%d said by %v, fell %v; want %d, %v, %v", m.limit(), got, falls, tt.limit, tt.source, tt.falls)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 var owned = map[string][]string{
 	".": {
 		// Parts of the Engine and of its handshake.
-		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "pacer", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "timer", "tracer", "transmission",
+		"closing", "credit", "events", "flight", "keyUpdate", "outMessage", "outbox", "path", "pathMTU", "plaintextACKs", "phase", "reception", "restartWatch", "sentDatagram", "tracer", "transmission",
 		// Parts of a Conn.
 		"alarm", "ending", "news", "opening", "snapshot", "turn",
 		// Parts of what shares a socket.
@@ -43,6 +43,7 @@ var owned = map[string][]string{
 	"../internal/reassembly": {"Joiner", "Message", "partial"},
 	"../internal/quotes":     {"Hellos", "Ring"},
 	"../internal/suspicion":  {"Suspicion"},
+	"../internal/timing":     {"Pacer", "Timer"},
 	"../internal/ring":       {"FIFO", "Queue", "Ring"},
 	"../internal/roster":     {"Backlog", "Crowd", "Entry", "Roster", "Table", "entries", "group", "shrinkingMap"},
 }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/timing"
+
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
@@ -179,7 +181,7 @@ func (p *params) resolveTimers(c *Config) error {
 		r.MaxTries = d.MaxTries
 	}
 	if r.Burst == 0 {
-		r.Burst = defaultBurst
+		r.Burst = timing.DefaultBurst
 	}
 	switch {
 	case r.Max < r.Initial:

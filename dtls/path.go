@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/timing"
+
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/quotes"
@@ -193,14 +195,12 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 		e.events.push(Event{Kind: EventLargePacket, Err: e.writeRefused(e.dataSize, hint, cause)})
 		return
 	}
-	if id == e.acks.ID && id != 0 {
-		if e.path.refused(e.acks.Size, hint, e.now) {
-			e.acks.SendNow() // again, with as many numbers as fit then
-			e.pathChanged()
-		}
-		return
-	}
+	withACK := id == e.acks.ID && id != 0
 	size, ok := e.out.withdraw(id)
+	if withACK && (ok || e.path.refused(e.acks.Size, hint, e.now)) {
+		e.acks.SendNow() // again, with as many numbers as fit then
+		e.pathChanged()
+	}
 	if !ok {
 		return // an alert or a cookie: too small to be cut, and not repeated
 	}
@@ -222,7 +222,7 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 // event was polled. Each refusal is a try: a caller that changes nothing would get
 // the same event for ever.
 func (e *Engine) askCaller(lp *LargePacketError) {
-	if !e.out.timer.try() {
+	if !e.out.timer.Try() {
 		e.end(e.timeoutError())
 		return
 	}
@@ -266,23 +266,55 @@ func (e *Engine) tooLargeError(size int, cause error) *LargePacketError {
 	return e.withMaxData(lp)
 }
 
-// silence lets an unanswered transmission lower the limit. It reports whether
-// smaller datagrams are tried now for the first time.
-func (e *Engine) silence() bool {
-	o := &e.out
-	if hello := o.flight.hello(); hello != nil && hello.datagram() <= e.path.limitAt(rungFallback) {
-		changed, first := e.path.silentHello(hello.datagram(), e.now)
+// silence lets an unanswered transmission lower the size of the flight.
+func (e *Engine) silence() timing.Step {
+	o, m := &e.out, &e.path.pathMTU
+	before := m.limit()
+	if hello := o.flight.hello(); hello != nil && hello.datagram() <= m.limitAt(rungFallback) {
+		changed, first := m.silentHello(hello.datagram(), e.now)
 		if changed {
 			hello.rejoin() // its cuts at the floor are the same each time
-			e.pathChanged()
+			e.limitWas(before)
 		}
-		return first
+		if first {
+			return timing.StepHello
+		}
+		return timing.StepNone
 	}
-	if !e.path.silence(o.sent.biggest, o.timer.timeout, o.timer.measured, e.now) {
-		return false
+	fell, last := m.silence(o.sent.biggest, o.flight.hello() != nil, o.timer.Timeout, o.timer.Measured(), e.now)
+	e.limitWas(before)
+	switch {
+	case fell && o.flight.hello() != nil:
+		return timing.StepHello
+	case !m.repeated || m.rung == rungFloor: // the peer may have all of the flight, and compute
+		return timing.StepNone
+	case fell:
+		return timing.StepDown
+	case last && m.rung < rungFallback:
+		return timing.StepNext
 	}
-	e.pathChanged()
-	return true
+	return timing.StepNone
+}
+
+// limitWas reports the limit if it has changed.
+func (e *Engine) limitWas(before int) {
+	if e.path.limit() != before {
+		e.pathChanged()
+	}
+}
+
+// nextFlight has the path begin a new flight.
+func (e *Engine) nextFlight() {
+	before := e.path.limit()
+	e.path.newFlight()
+	e.limitWas(before)
+}
+
+// flightHeard takes the end of a flight whose answer is here.
+func (e *Engine) flightHeard() {
+	if e.path.answered(e.out.sent.biggest, e.now) && e.path.settled {
+		e.pathChanged()
+	}
 }
 
 func (e *Engine) pathChanged() {
@@ -294,8 +326,9 @@ func (e *Engine) pathChanged() {
 func (e *Engine) ReportDelivered(n int) { e.path.deliveredSize(n) }
 
 // ReportLost reports that a datagram of n bytes of UDP payload was lost. After six
-// reports above 1232 bytes, with nothing of that size delivered in between, the path
-// counts as a black hole: the limit falls to 1232.
+// reports of sizes above the next smaller of 1232, 548 and 228 bytes, with nothing of such
+// a size delivered in between, the path counts as a black hole: the limit falls to that
+// (MTUAuto). On IPv6 it does not fall below 1232.
 func (e *Engine) ReportLost(n int) {
 	if e.path.reportedLost(n, e.now) {
 		e.pathChanged()

@@ -141,14 +141,14 @@ func (e *Engine) suspend() bool {
 	case !e.established13():
 		return false
 	case e.lingers():
-	case e.post.update.out && !e.lastRecord.After(e.out.timer.since):
+	case e.post.update.out && !e.lastRecord.After(e.out.timer.Since):
 		return false // no record of the peer has come during these tries
 	case e.out.flight.awaitsACK(message.TypeKeyUpdate, message.TypeNewSessionTicket) && (e.post.update.out || !e.closing.received):
 		// The client's last flight: without it the server has no association. One
 		// that has sent close_notify may be gone, with the ACK of it lost.
 		return false
 	}
-	e.out.timer.suspend()
+	e.out.timer.Suspend()
 	e.trace.suspended(e.out.flight.names())
 	return true
 }
@@ -156,14 +156,14 @@ func (e *Engine) suspend() bool {
 // resume sends a suspended flight once more, with all its tries.
 func (e *Engine) resume() {
 	if o := &e.out; o.suspended() {
-		o.timer.newTries()
+		o.timer.NewTries()
 		e.sendAgain(flightRepeated, TimerExpired)
 	}
 }
 
 // suspended reports whether messages wait for an ACK without a timer.
 func (o *outbox) suspended() bool {
-	return o.flight.state == flightWaiting && !o.timer.running() && !o.sent.stalled && len(o.flight.msgs) > 0
+	return o.flight.state == flightWaiting && !o.timer.Running() && !o.sent.stalled && len(o.flight.msgs) > 0
 }
 
 // unanswered is the error for the messages that are outstanding.

@@ -147,7 +147,7 @@ func (e *Engine) suspectRestart() {
 	}
 	w.since, w.alive = e.now, false
 	if e.probePeer() {
-		w.until = e.now.Add(max(silence13, 2*e.out.timer.rto))
+		w.until = e.now.Add(max(silence13, 2*e.out.timer.RTO))
 	} else {
 		w.until = e.now.Add(silence12)
 	}
@@ -172,7 +172,7 @@ func (e *Engine) probePeer() bool {
 // repeatProbe sends the KeyUpdate that is outstanding once more: its timer may have
 // been doubled beyond silence13.
 func (e *Engine) repeatProbe() {
-	e.out.timer.reset()
+	e.out.timer.Reset()
 	e.sendAgain(flightRepeated, TimerExpired)
 }
 

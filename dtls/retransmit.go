@@ -1,9 +1,12 @@
 package dtls
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/flightpath-dtls/flightpath/internal/timing"
 
 	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/message"
@@ -131,14 +134,14 @@ type outbox struct {
 	flight flight
 	sent   transmission
 	ledger acks.Ledger
-	timer  timer
-	pacer  pacer
+	timer  timing.Timer
+	pacer  timing.Pacer
 	plain  plaintextACKs
 }
 
 func (o *outbox) init(policy *RetransmitPolicy, isClient bool) {
-	o.timer.init(policy, isClient)
-	o.pacer = pacer{limit: policy.Burst}
+	o.timer.Init((*timing.Policy)(policy), isClient)
+	o.pacer = timing.Pacer{Limit: policy.Burst}
 }
 
 // apply runs one event through the table.
@@ -147,10 +150,10 @@ func (o *outbox) apply(ev flightEvent) {
 	case doSend, doResend:
 		o.beginTransmission()
 	case doContinue:
-		o.timer.stop()
+		o.timer.Stop()
 	case doStop:
-		o.timer.stop()
-		o.pacer.stop()
+		o.timer.Stop()
+		o.pacer.Stop()
 		o.sent.resume()
 	case doNothing:
 	}
@@ -161,7 +164,7 @@ func (o *outbox) load(msgs []outMessage, last bool) {
 	o.flight.load(msgs, last)
 	o.sent.number = 0
 	o.ledger.Clear()
-	o.timer.newFlight()
+	o.timer.NewFlight()
 	o.plain = plaintextACKs{}
 	o.apply(flightReady)
 }
@@ -169,8 +172,12 @@ func (o *outbox) load(msgs []outMessage, last bool) {
 func (o *outbox) beginTransmission() {
 	o.flight.unsend()
 	o.sent.begin()
-	o.timer.transmissionBegins()
-	o.pacer.restart()
+	o.timer.TransmissionBegins()
+	if o.sent.number == 1 {
+		o.pacer.Begin(timing.PaceFirst)
+	} else {
+		o.pacer.Begin(timing.PaceRepeat)
+	}
 }
 
 // extend appends messages to the outstanding ones: those after the handshake are
@@ -181,17 +188,17 @@ func (o *outbox) extend(msgs []outMessage) {
 		return
 	}
 	o.flight.msgs = append(o.flight.msgs, msgs...)
-	o.timer.newTries()
+	o.timer.NewTries()
 	o.apply(flightExtended)
 }
 
-// datagramSent notes a datagram that was just cut.
-func (o *outbox) datagramSent(now time.Time, id uint64, size int, parts []acks.Part, records []acks.Record) {
-	o.flight.began = firstTime(o.flight.began, now)
+// datagramSent notes a datagram that was just cut, with count records.
+func (o *outbox) datagramSent(now time.Time, id uint64, size, count int, parts []acks.Part, records []acks.Record) {
+	o.flight.began = cmp.Or(o.flight.began, now)
 	o.sent.note(id, size, parts)
-	o.ledger.Note(id, size, records)
-	o.timer.datagramSent(now)
-	o.pacer.datagramSent()
+	o.ledger.Note(now, id, size, records)
+	o.timer.DatagramSent(now)
+	o.pacer.DatagramSent(count)
 }
 
 // finishTransmission starts the timer once everything was handed over, and
@@ -200,28 +207,41 @@ func (o *outbox) finishTransmission(now time.Time) bool {
 	if o.flight.state != flightSending || o.flight.unsent() {
 		return false
 	}
-	o.timer.transmissionEnds(now)
+	o.timer.TransmissionEnds(now)
 	if o.flight.last {
 		o.apply(flightSentLast)
 		return true
 	}
 	o.apply(flightSent)
-	o.timer.start(now)
+	o.timer.Start(now)
 	return true
 }
 
 // fragmentReceived takes new bytes of the peer.
-func (o *outbox) fragmentReceived(now time.Time) { o.timer.fragmentReceived(now, o.answers()) }
+func (e *Engine) fragmentReceived() {
+	o := &e.out
+	t := &o.timer
+	inTime := o.flight.state == flightWaiting && e.now.Sub(t.SentAt) <= t.RTO
+	if o.flight.state == flightSending && len(o.sent.log) > 0 {
+		// Of a flight whose large datagrams are all lost nearly everything has to go out again.
+		inTime = o.flight.unsentBytes() <= defaultMTU
+	}
+	e.path.answerBegins(t.Measured() && inTime)
+	t.FragmentReceived(e.now, o.answers())
+	if o.flight.hello() != nil {
+		t.HeardAgain() // a server may not send more to an unproven address
+	}
+}
 
 // progress takes a message of the peer that was accepted, or a new acknowledgement.
-func (o *outbox) progress(now time.Time) { o.timer.progress(now, o.answers()) }
+func (o *outbox) progress(now time.Time) { o.timer.Progress(now, o.answers()) }
 
 // answers reports whether what the peer sends is the answer to our flight, and its
 // only acknowledgement. With ACKs the peer lists what it has.
 func (o *outbox) answers() bool { return o.flight.state == flightWaiting && !o.ledger.On() }
 
 // sample measures the round trip that an answer to the flight shows.
-func (o *outbox) sample(now time.Time) { o.timer.sample(now, o.sent.number) }
+func (o *outbox) sample(now time.Time) { o.timer.Sample(now, o.sent.number) }
 
 // backwards: every other retransmission sends the fragments of a message last one
 // first. Some peers keep only the fragments that adjoin the bytes they have. From
@@ -259,7 +279,7 @@ func (o *outbox) withdrawAt(i int) {
 	d := o.sent.remove(i)
 	o.flight.withdraw(d.parts)
 	o.ledger.Forget(d.id)
-	o.pacer.withdraw()
+	o.pacer.Withdraw()
 	o.apply(flightWithdrawn)
 }
 
@@ -274,7 +294,7 @@ func (o *outbox) nextTimeout() time.Time {
 	if o.sent.stalled {
 		return time.Time{}
 	}
-	return earliest(o.timer.deadline, o.pacer.next)
+	return earliest(o.timer.Deadline, o.pacer.Next)
 }
 
 // flight is a sequence of handshake messages (RFC 6347, Section 4.2.4), and what
@@ -360,6 +380,14 @@ func (f *flight) unsent() bool {
 		}
 	}
 	return false
+}
+
+// unsentBytes is how many bytes of messages are not handed over.
+func (f *flight) unsentBytes() (n int) {
+	for i := range f.msgs {
+		n += len(f.msgs[i].body) - int(f.msgs[i].sent.Bytes())
+	}
+	return n
 }
 
 // hello returns the ClientHello, if the flight is one.
@@ -453,11 +481,24 @@ func (e *Engine) sendAgain(ev flightEvent, cause RetransmissionCause) {
 	e.trace.retransmission(&e.out, cause, e.path.limit())
 }
 
+// expire begins the transmission that follows one without an answer.
+func (e *Engine) expire(cause RetransmissionCause) {
+	step, ev := e.silence(), flightTimer
+	if cause == PeerRepeated {
+		ev = flightRepeated
+	}
+	e.out.timer.Retry(step, cause == TimerExpired)
+	e.sendAgain(ev, cause)
+	if step == timing.StepDown {
+		e.out.pacer.Begin(timing.PaceStep)
+	}
+}
+
 // peerRepeated takes a repetition of a message that was complete: the peer misses
 // our answer. RFC 6347, Section 4.2.4: it is retransmitted at once.
 func (e *Engine) peerRepeated() {
 	o := &e.out
-	if s := o.flight.state; s != flightWaiting && s != flightFinished || !o.timer.mayAnswerRepeat(e.now) || len(o.flight.msgs) == 0 {
+	if s := o.flight.state; s != flightWaiting && s != flightFinished || len(o.flight.msgs) == 0 {
 		return
 	}
 	// RFC 9147, Section 5.8.1: only "when none of the messages that it sent in
@@ -465,36 +506,33 @@ func (e *Engine) peerRepeated() {
 	if o.flight.acknowledged() {
 		return
 	}
-	if !e.handshaking() && !e.repeats.allow() {
+	e.path.peerRepeated()
+	limit := uint8(maxLastFlights)
+	if e.handshaking() {
+		limit = uint8(min(2*o.timer.Policy.MaxTries, 255)) // progress of the peer gives it new tries
+	}
+	if !o.timer.MayAnswerRepeat(e.now, limit) {
 		return
 	}
-	e.silence()
-	o.timer.peerRepeated()
+	if o.timer.AnswerRepeat(e.now, e.handshaking()) {
+		e.expire(PeerRepeated)
+		return
+	}
 	e.sendAgain(flightRepeated, PeerRepeated)
 }
 
-// repeatGuard bounds how often the last flight is sent again after the handshake.
-type repeatGuard uint8
-
+// maxLastFlights is how often the last flight is sent again after the handshake.
 const maxLastFlights = 32
-
-func (g *repeatGuard) allow() bool {
-	if *g >= maxLastFlights {
-		return false
-	}
-	*g++
-	return true
-}
 
 // flightAnswered takes the next flight of the peer as the acknowledgement of ours
 // (RFC 9147, Section 7.1). sample is false if it may answer an earlier flight.
 func (e *Engine) flightAnswered(sample bool) {
 	o := &e.out
 	if !sample {
-		o.timer.noSample()
+		o.timer.NoSample()
 	}
 	if len(o.flight.msgs) > 0 {
-		e.path.answered(o.sent.biggest)
+		e.flightHeard()
 		if o.flight.state == flightWaiting && !o.flight.acknowledged() {
 			o.sample(e.now)
 		}
@@ -505,7 +543,9 @@ func (e *Engine) flightAnswered(sample bool) {
 // flightConfirmed drops a flight that the peer is known to have: its last flight
 // is complete, or data under new keys shows it.
 func (e *Engine) flightConfirmed() {
-	e.path.deliveredSize(e.out.sent.biggest)
+	if len(e.out.flight.msgs) > 0 {
+		e.flightHeard()
+	}
 	e.out.apply(flightCompleted)
 	e.dropFlight()
 }
@@ -514,6 +554,7 @@ func (e *Engine) flightConfirmed() {
 func (e *Engine) dropFlight() {
 	e.out.drop()
 	e.path.dropQuotes()
+	e.nextFlight()
 }
 
 // setMessageSeq sets the message_seq of the next message.

@@ -32,8 +32,8 @@ func TestClientLearnsRTT(t *testing.T) {
 			s.path = func(side, int, []byte) []time.Duration { return []time.Duration{tt.rtt / 2} }
 			e := s.eng[clientSide]
 			s.run(time.Minute, func() bool { return len(helloOf(e).Cookie) > 0 })
-			if e.out.timer.rto != tt.rto || e.out.timer.measured != tt.measured || e.out.timer.timeout != tt.rto {
-				t.Errorf("timer %v, begins with %v, measured %v", e.out.timer.timeout, e.out.timer.rto, e.out.timer.measured)
+			if e.out.timer.RTO != tt.rto || e.out.timer.Measured() != tt.measured || e.out.timer.Timeout != tt.rto {
+				t.Errorf("timer %v, begins with %v, measured %v", e.out.timer.Timeout, e.out.timer.RTO, e.out.timer.Measured())
 			}
 		})
 	}
@@ -48,8 +48,8 @@ func TestClientLearnsRTT(t *testing.T) {
 		}
 		e := s.eng[clientSide]
 		s.run(time.Minute, func() bool { return len(helloOf(e).Cookie) > 0 })
-		if e.out.timer.rto != time.Second || e.out.timer.measured {
-			t.Errorf("timer begins with %v, measured %v", e.out.timer.rto, e.out.timer.measured)
+		if e.out.timer.RTO != time.Second || e.out.timer.Measured() {
+			t.Errorf("timer begins with %v, measured %v", e.out.timer.RTO, e.out.timer.Measured())
 		}
 	})
 }
@@ -95,8 +95,8 @@ func TestServerLearnsRTT(t *testing.T) {
 			if err := e.HandleDatagram(now, hello.Datagram, hello.From); err != nil {
 				t.Fatal(err)
 			}
-			if e.out.timer.rto != tt.rto || e.out.timer.measured != tt.measured || e.out.timer.timeout != tt.rto {
-				t.Errorf("timer %v, begins with %v, measured %v", e.out.timer.timeout, e.out.timer.rto, e.out.timer.measured)
+			if e.out.timer.RTO != tt.rto || e.out.timer.Measured() != tt.measured || e.out.timer.Timeout != tt.rto {
+				t.Errorf("timer %v, begins with %v, measured %v", e.out.timer.Timeout, e.out.timer.RTO, e.out.timer.Measured())
 			}
 		})
 	}

@@ -151,10 +151,10 @@ func TestNoRoundTripOfRestart(t *testing.T) {
 	})
 	s.flush(clientSide)
 	s.now = s.now.Add(200 * ms)
-	before := s.eng[clientSide].out.timer.rto
+	before := s.eng[clientSide].out.timer.RTO
 	s.wire[clientSide].misled = true
 	s.inject(clientSide, forgedRetry(t, 0, 0, 'l', 'a', 't', 'e'))
-	if rto := s.eng[clientSide].out.timer.rto; rto != before || helloOf(s.eng[clientSide]).RetryCookie == nil {
+	if rto := s.eng[clientSide].out.timer.RTO; rto != before || helloOf(s.eng[clientSide]).RetryCookie == nil {
 		t.Errorf("the timer was %v and is %v\n%s", before, rto, s.history())
 	}
 }

@@ -222,7 +222,7 @@ func (s *sim) step() bool {
 	}
 	if isTimer {
 		e := s.eng[who]
-		if !e.out.timer.deadline.IsZero() && !s.now.Before(e.out.timer.deadline) {
+		if !e.out.timer.Deadline.IsZero() && !s.now.Before(e.out.timer.Deadline) {
 			s.timeouts[who]++
 			s.logf("%s timer", who)
 		}

@@ -51,7 +51,7 @@ func (hs *driver) fault(m *reassembly.Message, err error) {
 // Section 5.10: an implementation "SHOULD generate a new alert message if the offending
 // record is received again", and end "when a peer is persistently sending bad messages".
 func (hs *driver) refuse(err error) {
-	first, rto := hs.m.Config.FirstTimer, hs.e.out.timer.rto
+	first, rto := hs.m.Config.FirstTimer, hs.e.out.timer.RTO
 	if s := &hs.suspicion; s.Refuse(hs.e.now, err, first+first/4, rto/2) {
 		hs.e.sendAlert(alert.Fatal, alert.Of(s.Err))
 	}
@@ -70,7 +70,7 @@ func (hs *driver) broughtCookie(m *reassembly.Message) bool {
 // hello; without a round trip to go by that is the initial one.
 func (hs *driver) suspectMessage(err error) {
 	o := &hs.e.out
-	wait, first := o.timer.reaction(), hs.m.Config.FirstTimer
+	wait, first := o.timer.Reaction(), hs.m.Config.FirstTimer
 	switch {
 	case hs.m.AwaitsHello() && hs.cookie:
 		wait = first + first/4
@@ -83,26 +83,29 @@ func (hs *driver) suspectMessage(err error) {
 		wait *= 2 // after our timer has repeated the HelloRetryRequest
 	case hs.m.Hello() == nil:
 		// The rest of the peer's flight is on its way, and asked for once more.
-		wait = min(wait, max(o.timer.policy.Min, wait*2/5, 3*hs.sinceFlight()/2))
+		wait = min(wait, max(o.timer.Policy.Min, wait*2/5, 3*hs.sinceFlight()/2))
 		if hs.suspicion.Err == nil {
-			o.timer.expireEarly()
+			o.timer.ExpireEarly()
 		}
 	}
 	hs.suspect(err, wait)
 }
 
 // suspectAlert notes an alert. What shows it to be forged may have to be asked for by our
-// timer, and takes a round trip from then on: a timer that comes from one is short.
+// timer, which expires early for that, and takes a round trip from then on: a timer that
+// comes from one is short.
 func (hs *driver) suspectAlert(a Alert) {
-	wait := hs.e.out.timer.reaction()
-	if hs.e.out.timer.measured {
+	o := &hs.e.out
+	wait := o.timer.RTO
+	o.timer.ExpireWithin(hs.e.now, wait/2)
+	if o.timer.Measured() {
 		wait += min(2*hs.sinceFlight(), wait/2)
 	}
 	hs.suspect(&AlertError{Alert: a, Remote: true, Cause: hs.m.RefusedGroups(a)}, wait)
 }
 
 // sinceFlight is the time since the last transmission.
-func (hs *driver) sinceFlight() time.Duration { return hs.e.now.Sub(hs.e.out.timer.sentAt) }
+func (hs *driver) sinceFlight() time.Duration { return hs.e.now.Sub(hs.e.out.timer.SentAt) }
 
 // suspect notes a reason to end the handshake that may be forged.
 func (hs *driver) suspect(err error, wait time.Duration) {
@@ -133,10 +136,10 @@ func (hs *driver) conclude() {
 // decrypt_error for that.
 func (hs *driver) unopened(epoch uint16) {
 	t := hs.e.out.timer
-	if hs.e.speaks13() || epoch != hs.next || hs.suspicion.Authentic || !hs.suspicion.Unopens(hs.e.now, min(t.rto, t.policy.Min)) {
+	if hs.e.speaks13() || epoch != hs.next || hs.suspicion.Authentic || !hs.suspicion.Unopens(hs.e.now, min(t.RTO, t.Policy.Min)) {
 		return
 	}
-	hs.suspect(errUnopened, t.reaction())
+	hs.suspect(errUnopened, t.Reaction())
 }
 
 var errUnopened = alert.Errorf(alert.DecryptError, "its records do not open: the keys differ, as with another pre-shared key")

@@ -212,8 +212,8 @@ func (tr *tracer) flight(o *outbox, limit int) {
 		for _, d := range o.sent.log {
 			info.Bytes += d.size
 		}
-		if o.timer.running() {
-			info.Timeout = o.timer.timeout
+		if o.timer.Running() {
+			info.Timeout = o.timer.Timeout
 		}
 		t.Flight(info)
 	})
@@ -234,7 +234,7 @@ func (tr *tracer) message(m *reassembly.Message, awaited message.Set, err error)
 func (tr *tracer) retransmission(o *outbox, cause RetransmissionCause, limit int) {
 	tr.each(func(t *Trace) {
 		if t.Retransmission != nil {
-			t.Retransmission(RetransmissionInfo{o.flight.names(), cause, o.timer.tries, o.timer.timeout, limit})
+			t.Retransmission(RetransmissionInfo{o.flight.names(), cause, o.timer.Tries, o.timer.Timeout, limit})
 		}
 	})
 }

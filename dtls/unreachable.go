@@ -20,7 +20,7 @@ func (e *Engine) PortUnreachable(now time.Time, quoted []byte, err error) {
 	}
 	e.tick(now)
 	e.transportSaid(err)
-	sentAt := e.out.timer.sentAt
+	sentAt := e.out.timer.SentAt
 	if e.out.flight.state != flightWaiting {
 		sentAt = e.now // the rest of the transmission follows
 	}

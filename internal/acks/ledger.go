@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -14,6 +15,7 @@ type Record struct {
 	Number record.Number
 	ID     uint64 // of its datagram
 	Size   int    // of its datagram
+	Sent   time.Time
 	Acked  bool
 	named  bool // by the ACK at hand, and not acknowledged before
 	Parts  []Part
@@ -48,12 +50,12 @@ func (l *Ledger) Clear() { l.Records = l.Records[:0] }
 
 func (l *Ledger) Drop() { l.Records = nil }
 
-func (l *Ledger) Note(id uint64, size int, records []Record) {
+func (l *Ledger) Note(now time.Time, id uint64, size int, records []Record) {
 	if !l.on {
 		return
 	}
 	for _, r := range records {
-		r.ID, r.Size = id, size
+		r.ID, r.Size, r.Sent = id, size, now
 		at, _ := l.find(r.Number)
 		l.Records = slices.Insert(l.Records, at, r)
 	}
@@ -67,15 +69,20 @@ func (l *Ledger) Forget(id uint64) {
 	l.Records = slices.DeleteFunc(l.Records, func(r Record) bool { return r.ID == id })
 }
 
-// Name marks the records that a list names and that are not acknowledged yet, and
-// reports whether there are any.
-func (l *Ledger) Name(list message.ACKList) (any bool) {
+// Name marks the records that a list names and that are not acknowledged yet. sent is
+// when the last of them went out; any is false if there are none.
+func (l *Ledger) Name(list message.ACKList) (sent time.Time, any bool) {
 	for i := range list.Len() {
-		if at, found := l.find(list.At(i)); found && !l.Records[at].Acked {
-			l.Records[at].named, any = true, true
+		at, found := l.find(list.At(i))
+		if !found || l.Records[at].Acked {
+			continue
+		}
+		r := &l.Records[at]
+		if r.named, any = true, true; r.Sent.After(sent) {
+			sent = r.Sent
 		}
 	}
-	return any
+	return sent, any
 }
 
 // find returns the place of a record, or the one it would have.

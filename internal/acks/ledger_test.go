@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
@@ -28,7 +29,7 @@ func randomLedger(r *rand.Rand, records int) *Ledger {
 			n = record.Number{Epoch: 4}
 		}
 		lo := uint32(10 * i)
-		l.Note(uint64(i+1), 100, []Record{{Number: n, Parts: []Part{{Lo: lo, Hi: lo + 10}}}})
+		l.Note(time.Time{}, uint64(i+1), 100, []Record{{Number: n, Parts: []Part{{Lo: lo, Hi: lo + 10}}}})
 		n.Seq += 1 + r.Uint64N(gap)
 	}
 	return l
@@ -66,7 +67,7 @@ func TestNamedRecords(t *testing.T) {
 				want[n] = true
 			}
 		}
-		any := l.Name(parsedACK(t, list))
+		_, any := l.Name(parsedACK(t, list))
 		if any != (len(want) > 0) {
 			t.Fatalf("seed %d: any is %v, want %d", seed, any, len(want))
 		}

@@ -22,6 +22,10 @@ type Owed struct {
 	Now     bool          // at the next PollTransmit
 	ID      uint64        // of the datagram with the last one
 	Size    int           // of that datagram
+	Unheard int           // ACKs sent by the timer since a record was received
+
+	Disrupted bool // part of the flight was lost, or came out of order
+	InFront   bool // the ACK goes out in front of our flight
 
 	Answered bool // a flight of ours went out while the record at hand was handled
 }
@@ -60,7 +64,7 @@ func (a *Owed) arm(at time.Time) {
 
 // Begin sets the timer of a first ACK.
 func (a *Owed) Begin(now time.Time, wait time.Duration) {
-	a.wait = 0
+	a.wait, a.Unheard, a.Disrupted = 0, 0, true
 	a.arm(now.Add(wait))
 }
 
@@ -69,7 +73,7 @@ func (a *Owed) SendNow() { a.Now = true }
 
 // Take returns the numbers for an ACK that is sent now.
 func (a *Owed) Take() []record.Number {
-	a.Now = false
+	a.Now, a.InFront = false, false
 	return a.Numbers
 }
 
@@ -82,17 +86,29 @@ func (a *Owed) RecordBegins() { a.Answered = false }
 // Clear begins a new flight, which acknowledges all records before it.
 func (a *Owed) Clear() { *a = Owed{Answered: true} }
 
+// Answer begins a new flight of ours. If the peer's was disrupted an ACK goes out in
+// front of ours: it shows the peer which of its datagrams arrived.
+func (a *Owed) Answer() {
+	numbers := a.Numbers
+	if !a.Disrupted {
+		numbers = nil
+	}
+	a.Clear()
+	a.Numbers, a.Now, a.InFront = numbers, len(numbers) > 0, len(numbers) > 0
+}
+
 // Received notes a handshake record of the peer: kept if all of it was processed or
 // buffered, disorder if fragments before it are missing.
 func (a *Owed) Received(n record.Number, kept, disorder bool, now time.Time, timer time.Duration) {
 	if kept {
 		a.Note(n)
 	}
-	a.wait = 0
+	a.wait, a.Unheard = 0, 0
 	// RFC 9147, Section 7.1: "set a timer for 1/4 the current retransmit timer
 	// value when the first record in the flight is received". What is out of
 	// order is a disruption, but the rest of a burst may be right behind it.
 	if disorder {
+		a.Disrupted = true
 		a.arm(now.Add(timer / 16))
 	} else {
 		a.arm(now.Add(timer / 4))
@@ -107,6 +123,7 @@ func (a *Owed) HandleTimeout(now time.Time, timer, longest time.Duration) {
 		return
 	}
 	a.Now = true
+	a.Unheard++
 	a.wait = min(max(2*a.wait, timer), longest)
 	a.Due = now.Add(a.wait)
 }

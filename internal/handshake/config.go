@@ -171,3 +171,9 @@ func (r *Result) Wipe() {
 	}
 	r.Master, r.Session, r.Secrets13 = nil, nil, nil
 }
+
+// AsksAboutPeer reports whether a function of the caller looks at the peer's certificate,
+// or is asked for an own one: it may block.
+func (p *Config) AsksAboutPeer() bool {
+	return p.VerifyPeer != nil || p.VerifyConnection != nil || p.GetClientCertificate != nil
+}
