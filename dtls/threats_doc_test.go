@@ -18,7 +18,7 @@ import (
 // sessions, connection IDs, early data.
 var laterThreats = []int{62, 63, 64, 65, 80, 81, 82, 85}
 
-const lastThreat = 89
+const lastThreat = 91
 
 var (
 	threatRow = regexp.MustCompile(`^\| (\d+) \|`)
