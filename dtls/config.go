@@ -218,7 +218,8 @@ type Config struct {
 	MaxHandshakes int
 	// MaxAssociations bounds the associations of a Listener, established and in
 	// their handshake. Over it handshakes are displaced as by MaxHandshakes;
-	// established associations are not. Default: no limit.
+	// established associations are not. One whose peer has closed it does not count.
+	// Default: no limit.
 	MaxAssociations int
 	// MaxPerPrefix bounds the associations of one address prefix (IPv4 /24, IPv6
 	// /56) with a Listener, established and in their handshake. Over it a client

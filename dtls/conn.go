@@ -22,7 +22,9 @@ import (
 // still needed where the transport is the caller's.
 //
 // An association on the socket of a Listener or an Endpoint has no goroutine of its
-// own: the goroutine that reads the socket opens its records. A Conn of Dial, Client
+// own: the goroutine that reads the socket opens its records. It leaves the socket and
+// the limits of the Listener when it ends, also by the peer's close_notify; what it has
+// received can still be read. A Conn of Dial, Client
 // or Server has one reader from its first call until Close, or the end of
 // Config.Linger. The handshake runs on the goroutine that calls Handshake, or the
 // first Read or Write, and nowhere else: between two such calls nothing is sent.
@@ -157,7 +159,13 @@ func (c *Conn) Direction() Direction {
 // handshake, when Handshake should be called again even if nothing arrives. The
 // zero time means never.
 func (c *Conn) NextTimeout() time.Time {
-	return look(c, (*Engine).NextTimeout, func(s snapshot) time.Time { return s.next })
+	now := func(e *Engine) time.Time {
+		if c.end.left {
+			return time.Time{}
+		}
+		return e.NextTimeout()
+	}
+	return look(c, now, func(s snapshot) time.Time { return s.next })
 }
 
 // Drops counts the records and datagrams of this association that were discarded,

@@ -1,6 +1,7 @@
 package dtls
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -168,7 +169,7 @@ func (c *Conn) notSent(datagram []byte, err error, kicked bool) error {
 		return lp
 	case transport.IsClosed(err):
 		c.over(&transport.Error{Err: err, Closed: true})
-		return c.end.returned()
+		return cmp.Or(c.end.returned(), errPeerClosed)
 	case kicked, errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrAgain
 	}

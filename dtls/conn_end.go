@@ -28,10 +28,11 @@ type ending struct {
 	closed  bool  // Close was called
 	lingers bool  // and the engine still answers a peer that misses our last flight
 	eof     bool  // the peer has sent close_notify
+	left    bool  // and the association has left the socket that it shared
 }
 
 // isOver reports whether input cannot matter any more.
-func (e *ending) isOver() bool { return e.closed && !e.lingers || e.err != nil }
+func (e *ending) isOver() bool { return e.closed && !e.lingers || e.err != nil || e.left }
 
 // returned is the error of calls after the end, nil before it.
 func (e *ending) returned() error {
@@ -58,7 +59,7 @@ func (c *Conn) close(linger bool) {
 	c.hs.end()
 	switch {
 	case c.eng == nil || c.turn.driver: // the driver does it when its step is done
-	case linger && c.end.err == nil:
+	case linger && c.end.err == nil && !c.end.left:
 		c.end.lingers = c.eng.Linger(time.Now())
 	default:
 		c.eng.Close(time.Now())
@@ -133,6 +134,17 @@ func (c *Conn) stay() (goes *Conn) {
 	}
 	c.rearm()
 	return goes
+}
+
+// leaveIfClosed ends the use of a shared socket behind close_notify of both sides,
+// with mu held: the engine answers that of the peer at once. The engine stays, for
+// calls that send nothing.
+func (c *Conn) leaveIfClosed() {
+	if c.end.eof && c.sock.members != nil && !c.end.isOver() {
+		c.end.left = true
+		c.turn.ask()
+		c.leave()
+	}
 }
 
 // leave takes the association out of its socket's table and timers. The next

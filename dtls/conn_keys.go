@@ -39,6 +39,8 @@ func (c *Conn) UpdateKeys(ctx context.Context, requestPeer bool) error {
 		switch {
 		case c.end.returned() != nil:
 			return c.end.returned()
+		case c.end.left:
+			return errPeerClosed
 		case c.eng.keysUpdated() > before:
 			return nil
 		case c.eng.keysKept():

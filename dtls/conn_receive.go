@@ -140,6 +140,7 @@ func (c *Conn) takeEvents() {
 	if err := c.eng.Err(); err != nil {
 		c.over(err)
 	}
+	c.leaveIfClosed()
 }
 
 // enqueue queues a record for Read.

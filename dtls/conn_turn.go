@@ -129,7 +129,7 @@ func (c *Conn) sendTurn(ctx context.Context) (giveBack bool) {
 
 // leavesSocket reports whether the socket is to be given back, behind what is still to be sent.
 func (c *Conn) leavesSocket() bool {
-	ended := c.end.closed && !c.end.lingers || c.end.err != nil && c.sock.members != nil
+	ended := c.end.closed && !c.end.lingers || (c.end.err != nil || c.end.left) && c.sock.members != nil
 	return ended && !c.turn.gone && !c.turn.driver
 }
 

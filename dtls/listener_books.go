@@ -187,7 +187,7 @@ func (b *books) left(c *Conn) {
 	case stageEstablished:
 		b.leaveCrowd(c)
 		b.stats.Associations--
-		if c.received.Empty() {
+		if c.received.Empty() && !c.end.left {
 			b.ready.Remove(c) // Accept would return an association without data
 		}
 		if errors.Is(c.end.err, ErrIdleTimeout) {

@@ -18,7 +18,7 @@ import (
 // sessions, connection IDs, early data.
 var laterThreats = []int{62, 63, 64, 65, 80, 81, 82, 85}
 
-const lastThreat = 91
+const lastThreat = 92
 
 var (
 	threatRow = regexp.MustCompile(`^\| (\d+) \|`)
