@@ -924,6 +924,7 @@ type stuckConn struct {
 	*memConn
 	mu       sync.Mutex
 	stuck    bool
+	once     bool // stuck ends with the first interruption
 	deadline time.Time
 	moved    chan struct{}
 }
@@ -943,12 +944,15 @@ func (s *stuckConn) Write(p []byte) (int, error) {
 		stuck, deadline, moved := s.stuck, s.deadline, s.moved
 		s.mu.Unlock()
 		switch {
+		case !deadline.IsZero() && time.Until(deadline) <= 0:
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.stuck = stuck && !s.once
+			return 0, os.ErrDeadlineExceeded
 		case !stuck:
 			return s.memConn.Write(p)
 		case deadline.IsZero():
 			<-moved
-		case time.Until(deadline) <= 0:
-			return 0, os.ErrDeadlineExceeded
 		default:
 			select {
 			case <-moved:
@@ -1012,6 +1016,38 @@ func TestTransportThatBlocks(t *testing.T) {
 		if !a.isClosed() {
 			t.Error("the transport is still open")
 		}
+	})
+}
+
+// TestCloseInterruptsADatagram: Close interrupts the transport in the middle of a
+// datagram of the protocol, and its close_notify goes out behind that all the same.
+func TestCloseInterruptsADatagram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clientConfig, serverConfig := quickConfigs()
+		only13(clientConfig, serverConfig)
+		a, b := newMemNet().pair()
+		conn := &stuckConn{memConn: a, moved: make(chan struct{})}
+		client, server := Client(conn, clientConfig), Server(b, serverConfig)
+		if err := shake(client, server); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		conn.mu.Lock()
+		conn.stuck, conn.once = true, true
+		conn.mu.Unlock()
+		waiting := make(chan error, 1)
+		go func() { waiting <- client.UpdateKeys(t.Context(), false) }()
+		synctest.Wait()
+		client.Close()
+		if err := <-waiting; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("UpdateKeys: %v", err)
+		}
+		_ = server.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the peer's Read: %v", err)
+		}
+		server.Close()
+		time.Sleep(maxLinger)
 	})
 }
 

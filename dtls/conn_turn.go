@@ -185,9 +185,11 @@ func (c *Conn) handOver(datagram []byte, withdrawn func() bool) (kicked bool, er
 	c.outside(func() { err = c.sock.Send(datagram, to, withdrawn) })
 	if kicked = t.kicked; kicked {
 		t.kicked = false
-		if !c.end.closed {
-			_ = c.sock.Conn().SetWriteDeadline(time.Time{})
+		var until time.Time
+		if c.end.closed {
+			until = time.Now().Add(closeTimeout) // its close_notify follows
 		}
+		_ = c.sock.Conn().SetWriteDeadline(until)
 	}
 	return kicked, err
 }
