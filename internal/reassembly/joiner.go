@@ -50,6 +50,12 @@ type partial struct {
 	have   interval.Set
 }
 
+// slot has the variants of a message.
+type slot struct {
+	seq  uint16
+	list []*partial
+}
+
 // Joiner joins fragments, and returns complete messages in the order of their
 // message_seq. A fragment that contradicts bytes received before, which without
 // protection may be forged, does not replace them but begins another variant of
@@ -57,11 +63,11 @@ type partial struct {
 //
 // It is not safe for concurrent use.
 type Joiner struct {
-	next   uint16 // message_seq awaited
-	free   bool   // next is not fixed yet: any of the first few is taken
-	limit  int    // bytes of one message, and of what all of them take
-	used   int    // bytes of pages and ranges
-	slots  map[uint16][]*partial
+	next   uint16      // message_seq awaited
+	free   bool        // next is not fixed yet: any of the first few is taken
+	limit  int         // bytes of one message, and of what all of them take
+	used   int         // bytes of pages and ranges
+	slots  []slot      // of messages with fragments that wait, at most Floating+Window
 	begins message.Set // types of the first message, while free
 	floor  uint16      // fragments of older epochs are refused
 }
@@ -94,7 +100,8 @@ func (r *Joiner) Len() int { return len(r.slots) }
 // Fault names an invariant that does not hold; nil: all do. It is for tests.
 func (r *Joiner) Fault() error {
 	used := 0
-	for seq, list := range r.slots {
+	for _, s := range r.slots {
+		seq, list := s.seq, s.list
 		if !r.free && seq-r.next >= Window || len(list) == 0 || len(list) > variants {
 			return fmt.Errorf("%d variants of message %d, while %d is awaited", len(list), seq, r.next)
 		}
@@ -112,15 +119,15 @@ func (r *Joiner) Fault() error {
 // wait: they are forged, or no longer needed.
 func (r *Joiner) CloseBefore(epoch uint16) {
 	r.floor = epoch
-	for seq, list := range r.slots {
-		kept := slices.DeleteFunc(slices.Clone(list), func(p *partial) bool {
+	for i := range r.slots {
+		r.slots[i].list = slices.DeleteFunc(r.slots[i].list, func(p *partial) bool {
 			if p.epoch < epoch {
-				r.release([]*partial{p})
+				r.used -= p.size()
 			}
 			return p.epoch < epoch
 		})
-		r.keep(seq, kept)
 	}
+	r.slots = slices.DeleteFunc(r.slots, func(s slot) bool { return len(s.list) == 0 })
 }
 
 // Verdict is what became of a fragment.
@@ -147,7 +154,7 @@ func (r *Joiner) InOrder(h message.Header) bool {
 	if h.FragmentOffset == 0 {
 		return true
 	}
-	for _, p := range r.slots[h.Seq] {
+	for _, p := range r.of(h.Seq) {
 		if p.length == h.Length && p.have.Contains(0, h.FragmentOffset) {
 			return true
 		}
@@ -176,12 +183,9 @@ func (r *Joiner) Add(epoch uint16, h message.Header, body []byte) Verdict {
 	if epoch < r.floor {
 		return Refused
 	}
-	if r.slots == nil {
-		r.slots = make(map[uint16][]*partial)
-	}
 	kept, repeated := false, false
-	for i := 0; i < len(r.slots[h.Seq]); i++ { // makeRoom may take one out
-		p := r.slots[h.Seq][i]
+	for i := 0; i < len(r.of(h.Seq)); i++ { // makeRoom may take one out
+		p := r.of(h.Seq)[i]
 		if p.typ != h.Type || p.length != h.Length || p.epoch != epoch || !p.agrees(h.FragmentOffset, body) {
 			continue
 		}
@@ -194,7 +198,7 @@ func (r *Joiner) Add(epoch uint16, h message.Header, body []byte) Verdict {
 		}
 		kept = true
 	}
-	list := r.slots[h.Seq]
+	list := r.of(h.Seq)
 	switch {
 	case kept:
 		return Kept
@@ -214,7 +218,7 @@ func (r *Joiner) Add(epoch uint16, h message.Header, body []byte) Verdict {
 	if !r.write(p, h.FragmentOffset, body) {
 		return NoRoom
 	}
-	r.slots[h.Seq] = append(r.slots[h.Seq], p)
+	r.keep(h.Seq, append(r.of(h.Seq), p))
 	return Kept
 }
 
@@ -304,20 +308,35 @@ func (r *Joiner) makeRoom(p *partial, need int) bool {
 		if i < 0 {
 			return false
 		}
-		list := r.slots[seq]
+		list := r.of(seq)
 		r.release(list[i : i+1])
 		r.keep(seq, slices.Delete(list, i, i+1))
 	}
 	return true
 }
 
+// of returns the variants of a message, none if nothing of it waits.
+func (r *Joiner) of(seq uint16) []*partial {
+	for i := range r.slots {
+		if r.slots[i].seq == seq {
+			return r.slots[i].list
+		}
+	}
+	return nil
+}
+
 // keep sets the variants of a message.
 func (r *Joiner) keep(seq uint16, list []*partial) {
-	if len(list) == 0 {
-		delete(r.slots, seq)
-		return
+	i := slices.IndexFunc(r.slots, func(s slot) bool { return s.seq == seq })
+	switch {
+	case len(list) == 0 && i >= 0:
+		r.slots = slices.Delete(r.slots, i, i+1)
+	case len(list) == 0:
+	case i >= 0:
+		r.slots[i].list = list
+	default:
+		r.slots = append(r.slots, slot{seq, list})
 	}
-	r.slots[seq] = list
 }
 
 // sparsest finds the message, other than p, with the fewest bytes per page, if these
@@ -325,7 +344,8 @@ func (r *Joiner) keep(seq uint16, list []*partial) {
 func (r *Joiner) sparsest(p *partial) (seq uint16, i int) {
 	i = -1
 	best := max(p.density(), pageSize/4)
-	for s, list := range r.slots {
+	for k := range r.slots {
+		s, list := r.slots[k].seq, r.slots[k].list
 		for j, q := range list {
 			if d := q.density(); q != p && len(q.pages) > 0 && (d < best || d == best && i >= 0 && s > seq) {
 				best, seq, i = d, s, j
@@ -367,7 +387,7 @@ func (r *Joiner) Take() (*Message, bool) {
 // variants of other types are skipped: their message_seq may be that of a later
 // message, and they must not hide an honest variant.
 func (r *Joiner) complete(seq uint16) (*Message, bool) {
-	for _, p := range r.slots[seq] {
+	for _, p := range r.of(seq) {
 		if p.have.Covers(p.length) && (!r.free || r.begins.Has(p.typ)) {
 			return p.message(seq), true
 		}
@@ -392,17 +412,18 @@ func (p *partial) message(seq uint16) *Message {
 func (r *Joiner) Accept(m *Message) {
 	r.free = m.AsksRetry()
 	r.next = m.Seq + 1
-	for seq, list := range r.slots {
-		if seq-r.next >= 1<<15 {
-			r.release(list)
-			delete(r.slots, seq)
+	r.slots = slices.DeleteFunc(r.slots, func(s slot) bool {
+		behind := s.seq-r.next >= 1<<15
+		if behind {
+			r.release(s.list)
 		}
-	}
+		return behind
+	})
 }
 
 // Reject forgets the variant that m was made of.
 func (r *Joiner) Reject(m *Message) {
-	list := r.slots[m.Seq]
+	list := r.of(m.Seq)
 	for i, p := range list {
 		if p.have.Covers(p.length) && p.typ == m.Type && p.epoch == m.Epoch {
 			r.release(list[i : i+1])

@@ -22,7 +22,8 @@ func (r *Joiner) part(epoch, seq uint16, body []byte, lo, hi int) Verdict {
 
 // pagesOf is what pages take.
 func (r *Joiner) pagesOf() (bytes int) {
-	for _, list := range r.slots {
+	for _, slot := range r.slots {
+		list := slot.list
 		for _, p := range list {
 			bytes += len(p.pages) * pageSize
 		}
@@ -32,7 +33,8 @@ func (r *Joiner) pagesOf() (bytes int) {
 
 // sizeOf recounts what r.used keeps the sum of.
 func (r *Joiner) sizeOf() (bytes int) {
-	for _, list := range r.slots {
+	for _, slot := range r.slots {
+		list := slot.list
 		for _, p := range list {
 			bytes += len(p.pages)*pageSize + p.have.Len()*8
 		}
@@ -122,7 +124,7 @@ func TestJoinSingleBytes(t *testing.T) {
 					if v := join.part(0, 5, body, at, at+1); v != Kept {
 						t.Fatalf("byte %d: verdict %d", at, v)
 					}
-					if ranges := join.slots[5][0].have.Len(); ranges != 1 {
+					if ranges := join.of(5)[0].have.Len(); ranges != 1 {
 						t.Fatalf("%d ranges", ranges)
 					}
 				}
@@ -332,7 +334,8 @@ func TestJoinFlood(t *testing.T) {
 		if join.used != join.sizeOf() {
 			t.Errorf("free %v: counts %d bytes, has %d", free, join.used, join.sizeOf())
 		}
-		for _, list := range join.slots {
+		for _, slot := range join.slots {
+			list := slot.list
 			if len(list) > variants {
 				t.Errorf("free %v: %d variants of a message", free, len(list))
 			}
@@ -385,7 +388,7 @@ func TestJoinEveryOtherByte(t *testing.T) {
 	for at := uint32(0); at < 60<<10; at += 2 {
 		r.Add(0, message.Header{Type: message.TypeCertificate, Length: 60 << 10, Seq: 1, FragmentOffset: at, FragmentLength: 1}, []byte{9})
 	}
-	if n := r.slots[1][0].have.Len(); n > maxRanges {
+	if n := r.of(1)[0].have.Len(); n > maxRanges {
 		t.Errorf("%d ranges", n)
 	}
 }
