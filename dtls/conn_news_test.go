@@ -17,7 +17,6 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
-	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -246,7 +245,7 @@ func TestMessageAtTheEndOfItsKeys(t *testing.T) {
 		for left := range uint64(2) { // the last record is that of close_notify
 			s := established13(t)
 			e := s.eng[from]
-			e.keys.Sealer().(epochs.Sealer13).SetLimit(e.keys.Sealer().Next() + left)
+			sealer13(t, e).SetLimit(e.keys.Sealer().Next() + left)
 			if err := e.UpdateKeys(s.now, false); err != nil {
 				t.Fatal(err)
 			}

@@ -155,10 +155,7 @@ func (e *Engine) messagesArrived() {
 	p.update = keyUpdate{}
 	next := keys.NextTraffic13(p.suite.Hash, p.write)
 	epoch := e.keys.Write() + 1
-	if err := e.keys.InstallWrite13(p.suite, epoch, next); err != nil {
-		e.fail(err)
-		return
-	}
+	e.keys.InstallWrite13(p.suite, epoch, next)
 	keys.Wipe(p.write)
 	p.write = next
 	e.keys.StartWriting(epoch)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
-	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -124,7 +123,7 @@ func TestKeyUpdateAtTheLimit(t *testing.T) {
 	s := keysKept13(t, clientSide, false)
 	e := s.eng[clientSide]
 	tries := e.out.sent.number
-	k := e.keys.Sealer().(epochs.Sealer13)
+	k := sealer13(t, e)
 	k.SetLimit(k.Next() + rekeyBefore + 10)
 	for range 10 {
 		s.echo("one of many")

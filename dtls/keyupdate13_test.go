@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/record"
-
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // established13 is a pair of DTLS 1.3 with nothing outstanding.
@@ -41,6 +40,16 @@ func (s *sim) outstanding() string {
 		}
 	}
 	return ""
+}
+
+// sealer13 has the keys under which an engine writes.
+func sealer13(t testing.TB, e *Engine) *record.Sealer13 {
+	t.Helper()
+	k, err := e.keys.Sealer().(*epochs.Sealer13).Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 func (s *sim) update(from side, request bool) {
@@ -167,7 +176,7 @@ func TestManyKeyUpdates(t *testing.T) {
 func TestRekey(t *testing.T) {
 	s := established13(t)
 	e := s.eng[clientSide]
-	e.keys.Sealer().(epochs.Sealer13).SetLimit(e.keys.Sealer().Next() + rekeyBefore + 10)
+	sealer13(t, e).SetLimit(e.keys.Sealer().Next() + rekeyBefore + 10)
 	for range 20 {
 		s.echo("one of many")
 	}

@@ -83,7 +83,7 @@ func (hs *driver) InstallWrite(k handshake.Keys) (err error) {
 		err = e.keys.InstallWrite12(k.Suite.AEAD, epoch, k.Key, k.IV)
 		keys.Wipe(k.Key, k.IV)
 	} else {
-		err = e.keys.InstallWrite13(k.Suite, epoch, k.Secret)
+		e.keys.InstallWrite13(k.Suite, epoch, k.Secret)
 	}
 	if err != nil {
 		return err

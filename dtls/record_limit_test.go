@@ -8,12 +8,12 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // TestCloseNotifyAtTheLimit: the last record that keys may protect (RFC 9147, Section
 // 4.5.3) is the close_notify, whatever else was to be sent.
 func TestCloseNotifyAtTheLimit(t *testing.T) {
-	type limiter interface{ SetLimit(uint64) }
 	write := func(s *sim, e *Engine) { _ = e.Write(s.now, []byte("one too many")) }
 	for _, test := range []struct {
 		name    string
@@ -38,9 +38,12 @@ func TestCloseNotifyAtTheLimit(t *testing.T) {
 				s.handshake()
 				s.settle()
 				e := s.eng[from]
-				k := e.keys.Sealer()
-				if k.(limiter).SetLimit(k.Next() + 2); e.speaks13() {
-					k.(limiter).SetLimit(k.Next() + 3) // a KeyUpdate goes with the data
+				if e.speaks13() {
+					k := sealer13(t, e)
+					k.SetLimit(k.Next() + 3) // a KeyUpdate goes with the data
+				} else {
+					k := e.keys.Sealer().(*record.Sealer12)
+					k.SetLimit(k.Next() + 2)
 				}
 				if err := e.Write(s.now, []byte("the last")); err != nil {
 					t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
-	"github.com/flightpath-dtls/flightpath/internal/epochs"
 	"github.com/flightpath-dtls/flightpath/internal/message"
 	"github.com/flightpath-dtls/flightpath/record"
 )
@@ -92,7 +91,7 @@ func TestRecordSizeOfAllTypes(t *testing.T) {
 				if less > test.padding {
 					continue
 				}
-				out, _, err := s.eng[to.other()].keys.Sealer().(epochs.Sealer13).Sealer13.Seal(nil, test.typ, test.payload, test.padding-less)
+				out, _, err := sealer13(t, s.eng[to.other()]).Seal(nil, test.typ, test.payload, test.padding-less)
 				if err != nil {
 					t.Fatal(err)
 				}

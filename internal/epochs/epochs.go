@@ -59,14 +59,6 @@ type Sealer interface {
 	Wipe()
 }
 
-// Sealer13 is a record.Sealer13 as a Sealer: its header has no version.
-type Sealer13 struct{ *record.Sealer13 }
-
-// Seal implements Sealer.
-func (s Sealer13) Seal(dst []byte, typ record.ContentType, _ uint16, payload []byte) ([]byte, record.Number, error) {
-	return s.Sealer13.Seal(dst, typ, payload, 0)
-}
-
 // OpenPlaintext installs epoch 0, which protects nothing.
 func (k *Epochs) OpenPlaintext() error {
 	seal, err := record.NewSealer12(record.None, nil, nil, 0)
@@ -247,15 +239,9 @@ func (k *Epochs) Wipe() {
 }
 
 // InstallWrite13 installs the write keys of an epoch of DTLS 1.3, derived from its
-// traffic secret (RFC 8446, Section 7.3).
-func (k *Epochs) InstallWrite13(s *suite.Suite, epoch uint16, secret []byte) error {
-	t := keys.TrafficKeys13(s.Hash, secret, s.AEAD.KeyLen())
-	defer t.Wipe()
-	seal, err := record.NewSealer13(s.AEAD, t.Key, t.IV, t.SN, uint64(epoch))
-	if err == nil {
-		k.setSeal(epoch, Sealer13{seal})
-	}
-	return err
+// traffic secret (RFC 8446, Section 7.3), which may be zeroed afterwards.
+func (k *Epochs) InstallWrite13(s *suite.Suite, epoch uint16, secret []byte) {
+	k.setSeal(epoch, newSealer13(s, epoch, secret))
 }
 
 // InstallRead13 installs the read keys of an epoch, likewise.

@@ -2,6 +2,7 @@ package epochs
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -20,9 +21,7 @@ func install(t *testing.T, k *Epochs, n uint16) {
 	if err := k.InstallRead13(suite13, n, secret, 64); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.InstallWrite13(suite13, n, secret); err != nil {
-		t.Fatal(err)
-	}
+	k.InstallWrite13(suite13, n, secret)
 }
 
 // opens reports whether a record that s seals is opened by the keys for the bits in
@@ -115,5 +114,31 @@ func TestEpochs12(t *testing.T) {
 	k.Wipe()
 	if k != (Epochs{}) {
 		t.Error("keys are left after Wipe")
+	}
+}
+
+// TestSealer13: the keys are made when they are first used, and the secret is wiped then.
+func TestSealer13(t *testing.T) {
+	var k Epochs
+	install(t, &k, 3)
+	install(t, &k, 4)
+	s, unused := k.SealerOf(3).(*Sealer13), k.SealerOf(4).(*Sealer13)
+	if s.Overhead() != suite13.AEAD.Overhead13() || s.Next() != 0 || s.made != nil {
+		t.Errorf("overhead %d, record %d is next, made %v", s.Overhead(), s.Next(), s.made)
+	}
+	if n, ok := opens(t, &k, s); !ok || n != 3 || s.Next() != 1 || s.secret != [48]byte{} {
+		t.Errorf("opened in epoch %d, %v; record %d is next, the secret is %x", n, ok, s.Next(), s.secret)
+	}
+	for _, s := range []*Sealer13{s, unused} {
+		if s.Wipe(); s.secret != [48]byte{} || s.Remaining() != 0 {
+			t.Errorf("wiped: %d records remain, the secret is %x", s.Remaining(), s.secret)
+		}
+		if _, _, err := s.Seal(nil, record.TypeApplicationData, 0, nil); !errors.Is(err, record.ErrWiped) {
+			t.Errorf("wiped: %v", err)
+		}
+	}
+	install(t, &k, 5)
+	if left := k.SealerOf(5).Remaining(); left != record.AES128GCM.ConfidentialityLimit() {
+		t.Errorf("%d records remain", left)
 	}
 }
