@@ -33,7 +33,7 @@ func awaitingACK(t testing.TB) *sim {
 // TestLyingACKs: what lists name, and what that does (THREATS 39).
 func TestLyingACKs(t *testing.T) {
 	list := func(n ...record.Number) []byte { return message.AppendACK(nil, n) }
-	mine := func(s *sim) record.Number { return s.eng[clientSide].out.ledger.Records[0].Number }
+	mine := func(s *sim) record.Number { return s.eng[clientSide].out.ledger.Records[0].Number() }
 	for _, test := range []struct {
 		name string
 		body func(s *sim) []byte
@@ -85,7 +85,7 @@ func TestPlaintextACKs(t *testing.T) {
 	s := awaitingACK(t)
 	e := s.eng[clientSide]
 	before := e.Drops()
-	for _, n := range []record.Number{{}, e.out.ledger.Records[0].Number, {Epoch: 1<<64 - 1}} {
+	for _, n := range []record.Number{{}, e.out.ledger.Records[0].Number(), {Epoch: 1<<64 - 1}} {
 		s.inject(clientSide, forgeRecord(record.TypeACK, message.AppendACK(nil, []record.Number{n})...))
 	}
 	if e.Err() != nil || len(e.out.flight.msgs) != 1 || e.Drops().Total() != before.Total()+3 {
@@ -100,11 +100,11 @@ func TestACKBombs(t *testing.T) {
 		s := awaitingACK(t)
 		e := s.eng[clientSide]
 		if full { // as after a long flight, sent often
-			parts := e.out.ledger.Records[0].Parts
 			for len(e.out.ledger.Records) < acks.MaxRecords {
-				n := e.out.ledger.Records[len(e.out.ledger.Records)-1].Number
+				i := len(e.out.ledger.Records)
+				n := e.out.ledger.Records[i-1].Number()
 				n.Seq += 2
-				e.out.ledger.Note(simStart, uint64(len(e.out.ledger.Records)), 100, []acks.Record{{Number: n, Parts: parts}})
+				e.out.ledger.Note(simStart, uint64(i), 100, []acks.Record{acks.Of(n, acks.Part{Lo: uint32(i), Hi: uint32(i + 1)})})
 			}
 			e.out.flight.msgs[0].body = make([]byte, 2) // never arrived
 		}
@@ -286,10 +286,12 @@ func TestPartialACKs(t *testing.T) {
 			var list []record.Number
 			for i := range e.out.ledger.Records {
 				if rec := &e.out.ledger.Records[i]; r.IntN(3) == 0 {
-					list = append(list, rec.Number)
-					for _, p := range rec.Parts {
-						want[p.Msg].Add(p.Lo, p.Hi)
-					}
+					list = append(list, rec.Number())
+				}
+			}
+			for _, rec := range e.out.ledger.Records {
+				if p := rec.Part(); slices.Contains(list, rec.Number()) {
+					want[p.Msg].Add(p.Lo, p.Hi)
 				}
 			}
 			r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
@@ -305,10 +307,9 @@ func TestPartialACKs(t *testing.T) {
 					continue
 				}
 				again = true
-				for _, p := range rec.Parts {
-					if n := sent[p.Msg].Add(p.Lo, p.Hi); n != p.Hi-p.Lo {
-						t.Fatalf("seed %d: bytes [%d:%d) of message %d are sent twice\n%s", seed, p.Lo, p.Hi, p.Msg, s.history())
-					}
+				p := rec.Part()
+				if n := sent[p.Msg].Add(p.Lo, p.Hi); n != p.Hi-p.Lo {
+					t.Fatalf("seed %d: bytes [%d:%d) of message %d are sent twice\n%s", seed, p.Lo, p.Hi, p.Msg, s.history())
 				}
 			}
 			for i := range want {

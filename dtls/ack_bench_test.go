@@ -29,7 +29,7 @@ func owing(t testing.TB, records int, backwards bool) *sim {
 	if o.sent.number = 2; backwards {
 		o.sent.number = 3
 	}
-	first := o.ledger.Records[0].Number
+	first := o.ledger.Records[0].Number()
 	o.ledger.Clear()
 	for i := range records {
 		n, at := record.Number{Epoch: first.Epoch, Seq: first.Seq + uint64(2*i)}, uint32(i) // between them, ACKs of ours
@@ -37,7 +37,7 @@ func owing(t testing.TB, records int, backwards bool) *sim {
 			at = uint32(records - 1 - i)
 		}
 		part := acks.Part{Lo: at * ackPartLen, Hi: (at + 1) * ackPartLen}
-		o.ledger.Note(simStart, uint64(i+1), 100, []acks.Record{{Number: n, Parts: []acks.Part{part}}})
+		o.ledger.Note(simStart, uint64(i+1), 100, []acks.Record{acks.Of(n, part)})
 	}
 	return s
 }
@@ -137,7 +137,7 @@ func numbersFrom(n record.Number) (list []record.Number) {
 
 func (s *sim) sentNumbers() (list []record.Number) {
 	for _, r := range s.eng[clientSide].out.ledger.Records {
-		list = append(list, r.Number)
+		list = append(list, r.Number())
 	}
 	return list
 }

@@ -175,7 +175,7 @@ func TestPlaintextACKIsAHint(t *testing.T) {
 		s.now = s.now.Add(e.out.timer.Deadline.Sub(s.now) / 2)
 		var list []record.Number
 		for _, r := range e.out.ledger.Records {
-			list = append(list, r.Number)
+			list = append(list, r.Number())
 		}
 		if len(list) < 2 {
 			t.Fatalf("the hello is in %d records\n%s", len(list), s.history())

@@ -224,7 +224,9 @@ func (d *datagram) seal(s epochs.Sealer, typ record.ContentType, payload []byte)
 	}
 	d.buf = buf
 	if d.e.out.ledger.On() {
-		d.records = append(d.records, acks.Record{Number: n, Parts: d.parts[d.first:len(d.parts):len(d.parts)]})
+		for _, part := range d.parts[d.first:] {
+			d.records = append(d.records, acks.Of(n, part))
+		}
 	}
 	d.first = len(d.parts)
 	d.count++

@@ -221,7 +221,7 @@ func (p *postScript) sendACK(to side) {
 			list = append(list, record.Number{Epoch: write + uint64(p.next()), Seq: uint64(p.next())<<56 | uint64(p.number())})
 		default:
 			if known := e.out.ledger.Records; len(known) > 0 {
-				list = append(list, known[p.next()%len(known)].Number)
+				list = append(list, known[p.next()%len(known)].Number())
 			}
 		}
 	}
@@ -245,7 +245,7 @@ func (p *postScript) sendACK(to side) {
 		for i := range acked.Len() {
 			// A lie: the peer will never get what it needs to go on.
 			if slices.ContainsFunc(e.out.ledger.Records, func(r acks.Record) bool {
-				return r.Number == acked.At(i) && !r.Acked && !p.arrived[to][r.ID]
+				return r.Number() == acked.At(i) && !r.Acked && !p.arrived[to][r.ID]
 			}) {
 				p.rogue = true
 			}

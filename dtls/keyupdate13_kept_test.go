@@ -81,7 +81,7 @@ func TestKeyUpdateNotAcknowledged(t *testing.T) {
 func TestKeyUpdateAcknowledgedLate(t *testing.T) {
 	s := keysKept13(t, clientSide, false)
 	e := s.eng[clientSide]
-	first := e.out.ledger.Records[0].Number
+	first := e.out.ledger.Records[0].Number()
 	for range 5 {
 		s.echo("hours later")
 		s.run(time.Hour, func() bool { return false })

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/record"
 )
@@ -21,20 +22,24 @@ func TestFragmentsHaveTheirOwnRecords(t *testing.T) {
 		seen := [2]map[recordNumber]bool{{}, {}}
 		s.path = func(from side, _ int, d []byte) []time.Duration {
 			o := &s.eng[from].out
+			parts := map[recordNumber][]acks.Part{}
 			for _, r := range o.ledger.Records {
-				if seen[from][r.Number] || len(r.Parts) < 2 {
+				parts[r.Number()] = append(parts[r.Number()], r.Part())
+			}
+			for n, list := range parts {
+				if seen[from][n] || len(list) < 2 {
 					continue
 				}
-				seen[from][r.Number] = true
+				seen[from][n] = true
 				shared++
-				for _, p := range r.Parts {
+				for _, p := range list {
 					if p.Lo != 0 || int(p.Hi) != len(o.flight.msgs[p.Msg].body) {
 						t.Fatalf("seed %d: %v sent bytes %d…%d of %v in a record with others\n%s",
 							seed, from, p.Lo, p.Hi, o.flight.msgs[p.Msg].typ, s.history())
 					}
 				}
 				if o.sent.number > 1 {
-					t.Fatalf("seed %d: %v repeated %d messages in one record\n%s", seed, from, len(r.Parts), s.history())
+					t.Fatalf("seed %d: %v repeated %d messages in one record\n%s", seed, from, len(list), s.history())
 				}
 			}
 			if hello := from == clientSide && record.ContentType(d[0]) == record.TypeHandshake; !hello && rng.IntN(4) == 0 {

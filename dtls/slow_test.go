@@ -111,8 +111,8 @@ func TestRTTOfEachRecord(t *testing.T) {
 	e.out.ledger.Enable(true)
 	e.out.load([]outMessage{{typ: message.TypeKeyUpdate, epoch: 3, body: []byte{0}}, {typ: message.TypeKeyUpdate, epoch: 3, body: []byte{0}}}, false)
 	first, second := recordNumber{Epoch: 3, Seq: 1000}, recordNumber{Epoch: 3, Seq: 1001}
-	e.out.ledger.Note(now, 1, 40, []acks.Record{{Number: first, Parts: []acks.Part{{Msg: 0, Hi: 1}}}})
-	e.out.ledger.Note(now.Add(400*ms), 2, 40, []acks.Record{{Number: second, Parts: []acks.Part{{Msg: 1, Hi: 1}}}})
+	e.out.ledger.Note(now, 1, 40, []acks.Record{acks.Of(first, acks.Part{Msg: 0, Hi: 1})})
+	e.out.ledger.Note(now.Add(400*ms), 2, 40, []acks.Record{acks.Of(second, acks.Part{Msg: 1, Hi: 1})})
 	e.tick(now.Add(500 * ms))
 	e.handleAuthenticACK(parsedACK(t, []recordNumber{first}))
 	if got := e.out.timer.RTO; got != 750*ms {
