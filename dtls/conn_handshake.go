@@ -140,6 +140,7 @@ func (hs *opening) newEngine(c *Conn) (e *Engine, err error) {
 		e, err = newClientEngine(hs.p, (*caller)(c), peer, now)
 	} else {
 		e, err = newServerEngine(hs.p, hs.proof, (*caller)(c), peer, now)
+		hs.proof = nil // the hello in it, while the client may have a minute
 	}
 	if err != nil {
 		return nil, err

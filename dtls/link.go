@@ -27,6 +27,9 @@ func (hs *driver) SetMessageSeq(seq uint16) { hs.e.setMessageSeq(seq) }
 
 func (hs *driver) Add(typ message.Type, body []byte) (seq uint16) {
 	// A flight may wait for a minute: what it keeps is no larger than it must be.
+	if len(hs.flight) == 4 {
+		hs.flight = append(make([]outMessage, 0, 6), hs.flight...) // few have more
+	}
 	o := hs.e.newMessage(typ, hs.writing, bytes.Clone(body))
 	hs.flight = append(hs.flight, o)
 	return o.seq

@@ -175,6 +175,12 @@ func TestStalledHandshakesDelayNobody(t *testing.T) {
 		if n := runtime.NumGoroutine() - before; n > stalled+10 {
 			t.Errorf("%d goroutines for %d handshakes", n, stalled)
 		}
+		for _, c := range l.members.conns.All() {
+			if c.mu.Lock(); c.hs != nil && c.hs.proof != nil {
+				t.Fatal("a handshake keeps the hello that the door let in")
+			}
+			c.mu.Unlock()
+		}
 		began := time.Now()
 		honest, _ := l.dial(t)
 		server := l.accept(t)

@@ -11,6 +11,9 @@ import (
 // honest clients wait for Accept.
 const stallLimit = 100 * time.Millisecond
 
+// heapLimit is what one of them may take, in bytes.
+const heapLimit = 16 << 10
+
 // stalled lets clients in beside others that have proven their address and say
 // nothing more.
 func stalled(ctx context.Context, scale float64) ([]figure, error) {
@@ -55,7 +58,7 @@ func stalled(ctx context.Context, scale float64) ([]figure, error) {
 	more := percentile(beside, 99) - percentile(alone, 99)
 	return []figure{
 		completed(beside, failed),
-		told("heap of a stalled handshake, bytes", "%d", (open.Heap-before.Heap)/int64(stuck)),
+		atMost("heap of a stalled handshake, bytes", "%d", (open.Heap-before.Heap)/int64(stuck), heapLimit).inFull(),
 		told("until the greeting, 99 of 100, alone", "%v", percentile(alone, 99)),
 		told("beside them", "%v", percentile(beside, 99)),
 		atMost("more, ms", "%d", more.Milliseconds(), stallLimit.Milliseconds()).inFull(),
