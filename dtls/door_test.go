@@ -166,7 +166,6 @@ func TestCookieProof(t *testing.T) {
 	}
 	for name, change := range map[string]func(*message.ClientHello){
 		"version":     func(m *message.ClientHello) { m.Version = VersionDTLS13 },
-		"session id":  func(m *message.ClientHello) { m.SessionID = []byte{1} },
 		"suites":      func(m *message.ClientHello) { m.CipherSuites = append(m.CipherSuites, 0xc02b) },
 		"compression": func(m *message.ClientHello) { m.Compression = []byte{0, 1} },
 	} {
@@ -175,6 +174,11 @@ func TestCookieProof(t *testing.T) {
 	_, admitted := d.Handle(simStart, second, testAddr, localAddr, nil)
 	if admitted == nil || !admitted.proof.Proven || !bytes.Equal(admitted.Datagram, second) || admitted.From != testAddr {
 		t.Fatalf("the right cookie: %+v", admitted)
+	}
+	// A client with a ticket may make up another session ID for each of its hellos.
+	other := changedHello(t, second, func(m *message.ClientHello) { m.SessionID = make([]byte, 32) })
+	if _, admitted = d.Handle(simStart, other, testAddr, localAddr, nil); admitted == nil || !admitted.proof.Proven {
+		t.Fatalf("the right cookie with another session ID: %+v", admitted)
 	}
 }
 

@@ -215,11 +215,11 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 }
 
 // checkPlain fills in what the cookie of a HelloVerifyRequest says. RFC 6347, Section
-// 4.2.1: the server checks version, random, session id, suites and compression along
-// with the address.
+// 4.2.1: the server checks version, random, suites and compression along with the
+// address, and, as it says, the session ID, which we leave out (Covered12).
 func (d *Door) checkPlain(now time.Time, from netip.AddrPort, j *judgement) bool {
-	h := &j.hello
-	if j.rtt, j.known, j.byWord = d.jar.Check(now, h.Cookie, from, h.Covered[0], h.Covered[1]); j.byWord {
+	covered := j.hello.Covered12()
+	if j.rtt, j.known, j.byWord = d.jar.Check(now, j.hello.Cookie, from, covered[:]...); j.byWord {
 		j.proven, j.verdict = true, letIn
 	}
 	return j.byWord
@@ -304,6 +304,7 @@ func (w *ReplyWriter) appendVerifyRequest(
 	})
 	dst = message.Header{Type: message.TypeHelloVerifyRequest, Length: helloVerifyLen, FragmentLength: helloVerifyLen}.Append(dst)
 	dst = append(dst, byte(message.Version10>>8), byte(message.Version10&0xff), cookie.Len)
-	w.v13.parts = append(append(w.v13.parts[:0], hello.Covered[0], hello.Covered[1]), more...)
+	covered := hello.Covered12()
+	w.v13.parts = append(append(w.v13.parts[:0], covered[:]...), more...)
 	return w.jar.Mint(dst, now, from, w.v13.parts...)
 }

@@ -88,7 +88,8 @@ var chosen12 = []byte("DTLS 1.2 was chosen")
 // with an "illegal_parameter" alert".
 func (d *Door) check12(now time.Time, from netip.AddrPort, j judgement) judgement {
 	if d.p.ForClient != nil && len(j.hello.Cookie) == cookie.Len {
-		j.rtt, j.known, j.byWord = d.jar.Check(now, j.hello.Cookie, from, j.hello.Covered[0], j.hello.Covered[1], chosen12)
+		covered := j.hello.Covered12()
+		j.rtt, j.known, j.byWord = d.jar.Check(now, j.hello.Cookie, from, covered[0], covered[1], chosen12)
 	}
 	if !j.byWord {
 		return j.refuse(alert.IllegalParameter)

@@ -23,6 +23,14 @@ type HelloPrefix struct {
 	Covered [2][]byte
 }
 
+// Covered12 is what the cookie of a HelloVerifyRequest binds: Covered without the session ID. A client that offers a
+// ticket makes a session ID up (RFC 5077, Section 3.4), and Mbed TLS 2.28 makes up another one for the hello with the
+// cookie. Bound to the first, no cookie would ever let such a client in. RFC 6347, Section 4.2.1 has the server check it
+// as a SHOULD; random, suites and compression tie the cookie to one hello of one client all the same.
+func (p *HelloPrefix) Covered12() [2][]byte {
+	return [2][]byte{p.Covered[0][:2+randomLen], p.Covered[1]}
+}
+
 // PeekClientHello reads the start of a ClientHello body that may be incomplete, as in a first fragment. Without ok, the
 // compression methods have not all arrived, or the body starts no legal ClientHello; either way there is nothing to
 // answer. It never allocates. Whatever it accepts, [Parse] reads the same way once the rest is there.

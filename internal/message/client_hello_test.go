@@ -126,12 +126,13 @@ func TestPeekClientHelloLikesNothingThatParseWouldRefuse(t *testing.T) {
 }
 
 func TestCoveredBindsAllButTheCookie(t *testing.T) {
-	covered := func(m ClientHello) []byte {
+	covered := func(m ClientHello) (all, verified []byte) {
 		p, ok := PeekClientHello(sample{m: &m}.body(t))
 		if !ok {
 			t.Fatalf("no prefix in %+v", m)
 		}
-		return bytes.Join(p.Covered[:], nil)
+		of12 := p.Covered12()
+		return bytes.Join(p.Covered[:], nil), bytes.Join(of12[:], nil)
 	}
 	base := ClientHello{Version: 0xfefd, SessionID: []byte{1}, CipherSuites: []uint16{0xc02b}, Compression: []byte{0}}
 	for _, tt := range []struct {
@@ -149,8 +150,13 @@ func TestCoveredBindsAllButTheCookie(t *testing.T) {
 	} {
 		m := base
 		tt.change(&m)
-		if got := !bytes.Equal(covered(m), covered(base)); got != tt.bound {
+		all, verified := covered(m)
+		baseAll, baseVerified := covered(base)
+		if got := !bytes.Equal(all, baseAll); got != tt.bound {
 			t.Errorf("%s: bound is %v, want %v", tt.name, got, tt.bound)
+		}
+		if got, want := !bytes.Equal(verified, baseVerified), tt.bound && tt.name != "the session id"; got != want {
+			t.Errorf("%s: bound in DTLS 1.2 is %v, want %v", tt.name, got, want)
 		}
 	}
 }
