@@ -106,9 +106,9 @@ func (c *compiled) serve(t testing.TB, o Options, suite string, more ...string) 
 }
 
 // dial starts the program as a client.
-func (c *compiled) dial(t testing.TB, addr string, o Options, suite string) Endpoint {
+func (c *compiled) dial(t testing.TB, addr string, o Options, suite string, more ...string) *process {
 	t.Helper()
-	return program(c.run).dial(t, addr, o, suite).number(o)
+	return program(c.run).dial(t, addr, o, suite, more...).number(o)
 }
 
 // number has the suite among what the program has to print.

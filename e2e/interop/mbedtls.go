@@ -8,6 +8,7 @@ import (
 // MbedTLS drives Mbed TLS 2.28 by a program of ours.
 type MbedTLS struct {
 	NoCookie bool // the server asks for none
+	Tickets  bool // the server gives them, and serves one association after the other
 }
 
 var mbedTLS = &compiled{name: "mbedtls", pkg: "libmbedtls-dev", libs: []string{"-lmbedtls", "-lmbedx509", "-lmbedcrypto"}}
@@ -15,8 +16,8 @@ var mbedTLS = &compiled{name: "mbedtls", pkg: "libmbedtls-dev", libs: []string{"
 func (MbedTLS) Name() string     { return "mbedtls" }
 func (MbedTLS) Suites() []uint16 { return allSuites() }
 
-// Limits: with the first retransmission its MTU falls to 508, and its server
-// refuses a hello in fragments.
+// Limits: with the first retransmission its MTU falls to 508, its server refuses a
+// hello in fragments, and its client makes none.
 func (MbedTLS) Limits() Limits { return Limits{Hello: 548, Cautious: true} }
 
 // PSK: its suites of RFC 8442 have CBC only, and its server has no hint.
@@ -29,10 +30,20 @@ func (MbedTLS) PSK() Abilities {
 
 func (p MbedTLS) Serve(t testing.TB, o Options) (Endpoint, string) {
 	t.Helper()
-	return mbedTLS.serve(t, o, fmt.Sprintf("%04x", o.Suite), fmt.Sprintf("cookie=%t", !p.NoCookie))
+	more := []string{fmt.Sprintf("cookie=%t", !p.NoCookie)}
+	if p.Tickets {
+		more = append(more, "tickets=true")
+	}
+	return mbedTLS.serve(t, o, fmt.Sprintf("%04x", o.Suite), more...)
 }
 
-func (MbedTLS) Dial(t testing.TB, addr string, o Options) Endpoint {
+func (p MbedTLS) Dial(t testing.TB, addr string, o Options) Endpoint {
 	t.Helper()
-	return mbedTLS.dial(t, addr, o, fmt.Sprintf("%04x", o.Suite))
+	return p.dial(t, addr, o)
+}
+
+// dial is Dial with more arguments.
+func (MbedTLS) dial(t testing.TB, addr string, o Options, more ...string) *process {
+	t.Helper()
+	return mbedTLS.dial(t, addr, o, fmt.Sprintf("%04x", o.Suite), more...)
 }

@@ -24,8 +24,9 @@ var ticketPaths = []struct {
 }
 
 // eachTicketPath has the first path with one suite and the last with the other, and all
-// of them with FLIGHTPATH_FULL.
-func eachTicketPath(t *testing.T, suites []uint16, test func(t *testing.T, c Case)) {
+// of them with FLIGHTPATH_FULL. With a peer that neither makes nor takes a hello in
+// fragments the MTU is one into which a hello with a ticket goes.
+func eachTicketPath(t *testing.T, peer any, suites []uint16, test func(t *testing.T, c Case)) {
 	for at, path := range ticketPaths {
 		for i, id := range suites {
 			if !Full() && at != i*(len(ticketPaths)-1) {
@@ -33,7 +34,7 @@ func eachTicketPath(t *testing.T, suites []uint16, test func(t *testing.T, c Cas
 			}
 			t.Run(suiteByID(id).name+", "+path.name, func(t *testing.T) {
 				t.Parallel()
-				test(t, Case{Suite: id, MTU: path.mtu, Loss: path.loss, Identity: TextIdentity})
+				test(t, Case{Suite: id, MTU: max(path.mtu, limitsOf(peer).Hello), Loss: path.loss, Identity: TextIdentity})
 			})
 		}
 	}
@@ -46,9 +47,13 @@ func TestTicketsOfServers(t *testing.T) {
 	for _, p := range []struct {
 		server  Server
 		resumed string // what it prints
-	}{{OpenSSL{}, "Reused session-id"}, {GnuTLS{}, ""}} { // gnutls-serv says nothing with --echo
+	}{
+		{OpenSSL{}, "Reused session-id"},
+		{GnuTLS{}, ""}, // it says nothing with --echo
+		{MbedTLS{Tickets: true}, "a session has been resumed"},
+	} {
 		t.Run(p.server.Name(), func(t *testing.T) {
-			eachTicketPath(t, []uint16{0xc02b, 0x00a8}, func(t *testing.T, c Case) {
+			eachTicketPath(t, p.server, []uint16{0xc02b, 0x00a8}, func(t *testing.T, c Case) {
 				serving, dialing := c.options()
 				server, addr := p.server.Serve(t, serving)
 				t.Cleanup(func() {
@@ -117,58 +122,81 @@ func readsLine(conn *dtls.Conn, line string, while time.Duration) bool {
 func TestTicketsOfOurs(t *testing.T) {
 	t.Parallel()
 	t.Run("openssl", func(t *testing.T) {
-		eachTicketPath(t, []uint16{0xc02b, 0x00a8}, func(t *testing.T, c Case) {
+		eachTicketPath(t, Flightpath{}, []uint16{0xc02b, 0x00a8}, func(t *testing.T, c Case) {
 			serving, dialing := c.options()
-			addr, states := ticketServer(t, c, serving, OpenSSL{})
+			addr, next := ticketServer(t, c, serving, OpenSSL{})
 			file := filepath.Join(t.TempDir(), "session")
 			client := func(args ...string) *process {
 				args = append([]string{"s_client", "-connect", addr, "-sess_out", file}, append((OpenSSL{}).common(t, dialing), args...)...)
 				return start(t, "openssl", "openssl", args...)
 			}
 			first := client()
-			if s := <-states; s.DidResume {
+			if s := next(t); s.DidResume {
 				t.Error("the first handshake is resumed")
 			}
 			waitUntil(t, "session of s_client", func() bool { return strings.Contains(first.Log(), "SSL-Session:") })
 			_ = first.Say("Q")
 			waitUntil(t, "end of s_client", func() bool { return first.Failed() != nil })
 			second := client("-sess_in", file)
-			if s := <-states; !s.DidResume {
+			if s := next(t); !s.DidResume {
 				t.Error("the second handshake is a full one")
 			}
 			waitUntil(t, "resumed session of s_client", func() bool { return strings.Contains(second.Log(), "Reused, ") })
 		})
 	})
 	t.Run("gnutls", func(t *testing.T) {
-		eachTicketPath(t, []uint16{0xc02b, 0x00a8}, func(t *testing.T, c Case) {
+		eachTicketPath(t, Flightpath{}, []uint16{0xc02b, 0x00a8}, func(t *testing.T, c Case) {
 			serving, dialing := c.options()
-			addr, states := ticketServer(t, c, serving, GnuTLS{})
+			addr, next := ticketServer(t, c, serving, GnuTLS{})
 			dialing.Ours = nil
 			client := (GnuTLS{}).dial(t, addr, dialing, "--resume")
-			if s := <-states; s.DidResume {
+			if s := next(t); s.DidResume {
 				t.Error("the first handshake is resumed")
 			}
-			if s := <-states; !s.DidResume {
+			if s := next(t); !s.DidResume {
 				t.Error("the second handshake is a full one")
 			}
 			waitUntil(t, "resumed session of gnutls-cli", func() bool { return strings.Contains(client.Log(), "This is a resumed session") })
 		})
 	})
+	t.Run("mbedtls", func(t *testing.T) {
+		eachTicketPath(t, MbedTLS{}, []uint16{0xc02b, 0x00a8}, func(t *testing.T, c Case) {
+			serving, dialing := c.options()
+			addr, next := ticketServer(t, c, serving, MbedTLS{})
+			file := "session=" + filepath.Join(t.TempDir(), "session")
+			for i, says := range []string{"no session has been resumed", "a session has been resumed", "a session has been resumed"} {
+				client := (MbedTLS{}).dial(t, addr, dialing, file)
+				if s := next(t); s.DidResume != (i > 0) {
+					t.Errorf("%d: resumed is %v", i, s.DidResume)
+				}
+				waitUntil(t, "end of the handshake", client.Established)
+				if !strings.Contains(client.Log(), says) {
+					t.Errorf("%d: it does not say %q:\n%s", i, says, client.Log())
+				}
+			}
+		})
+	})
 }
 
-// ticketServer is a server of ours behind a relay; it sends the state of each of its
-// associations, and closes those whose client has closed.
-func ticketServer(t *testing.T, c Case, o Options, client Client) (addr string, states chan dtls.ConnectionState) {
+// ticketServer is a server of ours behind a relay. next waits for the state of its next
+// association. It closes those whose client has closed.
+func ticketServer(t *testing.T, c Case, o Options, client Client) (addr string, next func(t *testing.T) dtls.ConnectionState) {
 	t.Helper()
 	a := &association{options: o}
 	a.options.Ours = func(cfg *dtls.Config) { cfg.ClientAuth = tls.NoClientCert }
 	l := a.listen(t)
-	relay, err := dtlstest.NewRelay(l.Addr().String(), dtlstest.RelayConfig{Seed: c.seed(), ToServer: c.path(client), ToClient: c.path(Flightpath{})})
+	tr := &trace{start: time.Now()}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("relay:\n%s\nserver:\n%s", tr, a.Log())
+		}
+	})
+	relay, err := dtlstest.NewRelay(l.Addr().String(), dtlstest.RelayConfig{Seed: c.seed(), ToServer: c.path(client), ToClient: c.path(Flightpath{}), Tap: tr.tap})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { relay.Close() })
-	states = make(chan dtls.ConnectionState, 8)
+	states := make(chan dtls.ConnectionState, 8)
 	go func() {
 		for {
 			conn, err := l.AcceptContext(context.Background())
@@ -189,5 +217,17 @@ func ticketServer(t *testing.T, c Case, o Options, client Client) (addr string, 
 			}()
 		}
 	}()
-	return relay.Addr().String(), states
+	return relay.Addr().String(), func(t *testing.T) dtls.ConnectionState {
+		t.Helper()
+		var state dtls.ConnectionState
+		waitUntil(t, "association", func() bool {
+			select {
+			case state = <-states:
+				return true
+			default:
+				return false
+			}
+		})
+		return state
+	}
 }

@@ -1,16 +1,24 @@
 /* A DTLS 1.2 endpoint on Mbed TLS 2.28; peer.h says how it is used. A server
- * has one more option, cookie=true or false: whether it asks for one.
+ * has more options: cookie=true or false, whether it asks for one, and
+ * tickets=true, with which it gives tickets and serves one association after
+ * the other. A client has session=FILE: it resumes the session in that file, if
+ * there is one, and leaves its own there. What the library says about that is
+ * printed:
+ *
+ *   a session has been resumed    or: no session has been resumed
  *
  * cc mbedtls.c -lmbedtls -lmbedx509 -lmbedcrypto
  */
 #include "peer.h"
 
 #include <mbedtls/ctr_drbg.h>
+#include <mbedtls/debug.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_cookie.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/timing.h>
 
 static mbedtls_ssl_context ssl;
@@ -88,17 +96,75 @@ again:
 	check("mbedtls_ssl_handshake", r);
 }
 
+/* debugged is told all that the library does. */
+static void debugged(void *unused, int level, const char *file, int line, const char *text)
+{
+	(void)unused, (void)level, (void)file, (void)line;
+	if (strstr(text, "session has been resumed"))
+		fputs(text, stderr);
+}
+
+/* load begins with the session in the file of an option, if there is one. */
+static void load(void)
+{
+	unsigned char data[8192];
+	mbedtls_ssl_session session;
+	FILE *f = fopen(option("session"), "rb");
+	if (!f)
+		return;
+	mbedtls_ssl_session_init(&session);
+	CHECK(mbedtls_ssl_session_load(&session, data, fread(data, 1, sizeof data, f)));
+	CHECK(mbedtls_ssl_set_session(&ssl, &session));
+	mbedtls_ssl_session_free(&session);
+	fclose(f);
+}
+
+/* save leaves the session in that file. */
+static void save(void)
+{
+	unsigned char data[8192];
+	size_t n;
+	mbedtls_ssl_session session;
+	FILE *f = fopen(option("session"), "wb");
+	mbedtls_ssl_session_init(&session);
+	CHECK(mbedtls_ssl_get_session(&ssl, &session));
+	CHECK(mbedtls_ssl_session_save(&session, data, sizeof data, &n));
+	if (!f || fwrite(data, 1, n, f) != n || fclose(f))
+		fail("writing %s", option("session"));
+	mbedtls_ssl_session_free(&session);
+}
+
+static void associate(int server);
+
 static void receive(void)
 {
 	unsigned char data[2048];
 	int r;
 	while ((r = mbedtls_ssl_read(&ssl, data, sizeof data)) > 0)
 		heard(data, (size_t)r);
+	if (r == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY && option("tickets"))
+		associate(1);
 	if (r != MBEDTLS_ERR_SSL_WANT_READ && r != MBEDTLS_ERR_SSL_WANT_WRITE)
 		check("mbedtls_ssl_read", r ? r : MBEDTLS_ERR_SSL_CONN_EOF);
 }
 
 static void transmit(const unsigned char *line, size_t n) { CHECK(mbedtls_ssl_write(&ssl, line, n)); }
+
+/* associate does not return. */
+static void associate(int server)
+{
+	shake(server);
+	if (option("session"))
+		save();
+	fprintf(stderr, "established %s %04x\n", mbedtls_ssl_get_version(&ssl),
+	        (unsigned)mbedtls_ssl_get_ciphersuite_id(mbedtls_ssl_get_ciphersuite(&ssl)));
+	if (mbedtls_ssl_get_alpn_protocol(&ssl))
+		fprintf(stderr, "alpn %s\n", mbedtls_ssl_get_alpn_protocol(&ssl));
+
+	CHECK(mbedtls_net_set_nonblock(&net));
+	mbedtls_ssl_set_bio(&ssl, &net, mbedtls_net_send, mbedtls_net_recv, NULL);
+	loop(net.fd, receive, transmit);
+}
 
 int main(int argc, char **argv)
 {
@@ -109,6 +175,7 @@ int main(int argc, char **argv)
 	mbedtls_entropy_context entropy;
 	mbedtls_ctr_drbg_context random;
 	mbedtls_ssl_cookie_ctx cookies;
+	mbedtls_ssl_ticket_context tickets;
 	static mbedtls_timing_delay_context timer;
 
 	mbedtls_entropy_init(&entropy);
@@ -131,6 +198,14 @@ int main(int argc, char **argv)
 		mbedtls_ssl_conf_dtls_cookies(&conf, mbedtls_ssl_cookie_write, mbedtls_ssl_cookie_check, &cookies);
 	}
 
+	mbedtls_ssl_ticket_init(&tickets);
+	if (option("tickets")) {
+		CHECK(mbedtls_ssl_ticket_setup(&tickets, mbedtls_ctr_drbg_random, &random, MBEDTLS_CIPHER_AES_256_GCM, 86400));
+		mbedtls_ssl_conf_session_tickets_cb(&conf, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse, &tickets);
+	}
+	mbedtls_debug_set_threshold(3);
+	mbedtls_ssl_conf_dbg(&conf, debugged, NULL);
+
 	mbedtls_ssl_init(&ssl);
 	CHECK(mbedtls_ssl_setup(&ssl, &conf));
 	if (option("name"))
@@ -144,13 +219,7 @@ int main(int argc, char **argv)
 		CHECK(mbedtls_net_bind(&listener, "127.0.0.1", required("port"), MBEDTLS_NET_PROTO_UDP));
 	else
 		CHECK(mbedtls_net_connect(&net, "127.0.0.1", required("port"), MBEDTLS_NET_PROTO_UDP));
-	shake(server);
-	fprintf(stderr, "established %s %04x\n", mbedtls_ssl_get_version(&ssl),
-	        (unsigned)mbedtls_ssl_get_ciphersuite_id(mbedtls_ssl_get_ciphersuite(&ssl)));
-	if (mbedtls_ssl_get_alpn_protocol(&ssl))
-		fprintf(stderr, "alpn %s\n", mbedtls_ssl_get_alpn_protocol(&ssl));
-
-	CHECK(mbedtls_net_set_nonblock(&net));
-	mbedtls_ssl_set_bio(&ssl, &net, mbedtls_net_send, mbedtls_net_recv, NULL);
-	loop(net.fd, receive, transmit);
+	if (option("session"))
+		load();
+	associate(server);
 }
