@@ -72,8 +72,11 @@ var userCode = map[string]usersFunction{
 	}},
 	"Trace.Suspended": {
 		server: true, wait: time.Minute, // of tickets
-		install: func(c *Config, _ *hookedConn, f func()) { c.Trace = &Trace{Suspended: func(string) { f() }} },
-		then:    func(_ *Conn, conn *hookedConn) { conn.lose.Store(1000) },
+		install: func(c *Config, conn *hookedConn, f func()) {
+			conn.lost = func(p []byte) bool { return epochByte(p, epochData) } // their ACKs
+			c.Trace = &Trace{Suspended: func(string) { f() }}
+		},
+		then: func(*Conn, *hookedConn) {},
 	},
 	"Trace.Dropped": {
 		install: func(c *Config, _ *hookedConn, f func()) { c.Trace = &Trace{Dropped: func(Drops, int) { f() }} },
@@ -212,6 +215,7 @@ type (
 		write func()       // may be nil
 		limit int          // larger datagrams are refused; 0: none
 		lose  atomic.Int64 // as many are lost
+		lost  func(p []byte) bool
 	}
 )
 
@@ -229,6 +233,9 @@ func (c *hookedConn) Write(p []byte) (int, error) {
 	}
 	if c.limit > 0 && len(p) > c.limit {
 		return 0, opError(syscall.EMSGSIZE)
+	}
+	if c.lost != nil && c.lost(p) {
+		return len(p), nil
 	}
 	if c.lose.Load() > 0 {
 		c.lose.Add(-1)
