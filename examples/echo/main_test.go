@@ -1,22 +1,19 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"io"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/flightpath-dtls/flightpath/dtls"
+	"github.com/flightpath-dtls/flightpath/examples/internal/exampletest"
 )
 
 func TestOneProcess(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := exampletest.Context(t)
 	defer cancel()
-	var out buffer
+	var out exampletest.Buffer
 	if err := run(ctx, &out, "", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -26,21 +23,9 @@ func TestOneProcess(t *testing.T) {
 }
 
 func TestListenAndConnect(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := exampletest.Context(t)
 	defer cancel()
-	r, w := io.Pipe()
-	served := make(chan error, 1)
-	go func() { served <- run(ctx, w, "127.0.0.1:0", "") }()
-	line := make([]byte, 100)
-	n, err := r.Read(line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(io.Discard, r) }()
-	address, ok := strings.CutPrefix(strings.TrimSpace(string(line[:n])), "listening on ")
-	if !ok {
-		t.Fatalf("printed: %s", line[:n])
-	}
+	address, served := exampletest.Listening(ctx, t, run, "listening on ")
 	if err := run(ctx, io.Discard, "", address); err != nil {
 		t.Fatal(err)
 	}
@@ -48,22 +33,4 @@ func TestListenAndConnect(t *testing.T) {
 	if err := <-served; !errors.Is(err, dtls.ErrInterrupted) {
 		t.Errorf("the server ended with %v", err)
 	}
-}
-
-// buffer takes the output of client and server.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"io"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"github.com/flightpath-dtls/flightpath/examples/internal/exampletest"
 )
 
 func TestTwoNodes(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := exampletest.Context(t)
 	defer cancel()
-	var out buffer
+	var out exampletest.Buffer
 	if err := run(ctx, &out, "", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -28,22 +25,10 @@ func TestTwoNodes(t *testing.T) {
 }
 
 func TestOneAsksTheOther(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := exampletest.Context(t)
 	defer cancel()
-	r, w := io.Pipe()
-	served := make(chan error, 1)
-	go func() { served <- run(ctx, w, "127.0.0.1:0", "") }()
-	line := make([]byte, 100)
-	n, err := r.Read(line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(io.Discard, r) }()
-	address, ok := strings.CutPrefix(strings.TrimSpace(string(line[:n])), "node: this is ")
-	if !ok {
-		t.Fatalf("printed: %s", line[:n])
-	}
-	var out buffer
+	address, served := exampletest.Listening(ctx, t, run, "node: this is ")
+	var out exampletest.Buffer
 	if err := run(ctx, &out, "127.0.0.1:0", address); err != nil || !strings.Contains(out.String(), `is "hello"`) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
@@ -51,22 +36,4 @@ func TestOneAsksTheOther(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
-}
-
-// buffer takes the output of both nodes.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -87,13 +87,13 @@ type arrival struct {
 	from     netip.AddrPort
 }
 
-// association is an Engine, and what its owner knows of it.
+// association is an Engine and the state of its owner.
 type association struct {
 	*dtls.Engine
 	socket *net.UDPConn
 	peer   netip.AddrPort
 	heard  time.Time // server: when the last data came
-	asks   time.Time // client: when it says hello (again)
+	asks   time.Time // client: when it sends its line (again)
 	asked  int
 	echo   string
 }
@@ -156,7 +156,7 @@ func (l *loop) timeout(now time.Time) {
 		case !a.asks.IsZero() && !now.Before(a.asks):
 			l.sayHello(now)
 		case a != l.client && a.Established() && now.Sub(a.heard) > 5*time.Minute:
-			a.Close(now) // a client that vanishes sends no close_notify
+			a.Close(now) // a client without network sends no close_notify
 		}
 		l.drain(now, a)
 	}

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"github.com/flightpath-dtls/flightpath/examples/internal/exampletest"
 )
 
 func TestRun(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := exampletest.Context(t)
 	defer cancel()
-	var out buffer
+	var out exampletest.Buffer
 	if err := run(ctx, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
@@ -28,22 +26,4 @@ func TestRun(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
 	}
-}
-
-// buffer takes the output of client and server.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
