@@ -3,10 +3,9 @@ package dtls
 import (
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/timing"
-
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/timing"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 
@@ -156,24 +155,23 @@ func (e *Engine) handleAuthenticACK(list message.ACKList) {
 		o.progress(e.now)
 		e.pathEvidence()
 	}
-	switch {
-	case len(o.flight.msgs) == 0:
+	if len(o.flight.msgs) == 0 {
 		return
-	case !o.flight.awaitsACK():
+	}
+	if !o.flight.awaitsACK() {
 		e.flightArrived()
 		return
 	}
 	e.path.peerRepeated() // it misses the rest
-	switch {
-	case news || list.Len() == 0:
+	if news || list.Len() == 0 {
 		e.resendMissing()
 	}
 }
 
 // pathEvidence takes evidence of the path MTU from an ACK. Large datagrams that it
 // covers are confirmed; if it covers small ones, and none of two or more large ones sent
-// before, the path is too small for those. Below the fallback that is believed only if
-// silence has had the flight cut for the floor.
+// before, the path is too small for those. Below the fallback that is evidence only for
+// a flight that was cut for the floor already.
 func (e *Engine) pathEvidence() {
 	for rung := rungFallback; rung <= max(rungFallback, e.path.rung); rung++ {
 		largest, missing := e.out.ledger.Sizes(rungSizes[rung])
@@ -264,7 +262,7 @@ func (e *Engine) acknowledge(n recordNumber, got reception) {
 // handleACKTimeout sends the ACK that is due. One that brings nothing is a try.
 func (e *Engine) handleACKTimeout(now time.Time) {
 	e.acks.HandleTimeout(now, e.out.timer.RTO, e.p.retransmit.Max)
-	if e.handshaking() && e.acks.Unheard > e.p.retransmit.MaxTries+1 {
+	if e.handshaking() && int(e.acks.Unheard) > e.p.retransmit.MaxTries+1 {
 		e.end(e.timeoutError())
 	}
 }

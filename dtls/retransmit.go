@@ -2,14 +2,14 @@ package dtls
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/timing"
-
 	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/internal/timing"
 )
 
 // flightState and flightEvent are those of RFC 6347, Section 4.2.4, Figure 3,
@@ -141,7 +141,7 @@ type outbox struct {
 
 func (o *outbox) init(policy *RetransmitPolicy, isClient bool) {
 	o.timer.Init((*timing.Policy)(policy), isClient)
-	o.pacer = timing.Pacer{Limit: policy.Burst}
+	o.pacer = timing.Pacer{Limit: int32(min(policy.Burst, math.MaxInt32))}
 }
 
 // apply runs one event through the table.

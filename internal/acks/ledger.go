@@ -77,10 +77,10 @@ func (l *Ledger) Enable(on bool) { l.on = on }
 // On reports whether records are noted.
 func (l *Ledger) On() bool { return l.on }
 
-// Clear forgets all records, for the next flight.
+// Clear removes all records, for the next flight.
 func (l *Ledger) Clear() { l.Records = l.Records[:0] }
 
-// Drop forgets them and gives their memory back.
+// Drop removes them and frees their memory.
 func (l *Ledger) Drop() { l.Records = nil }
 
 // Note adds the records of a datagram of size bytes.

@@ -19,15 +19,15 @@ type Owed struct {
 	Numbers []record.Number
 	Due     time.Time     // when to send, zero: not by itself
 	wait    time.Duration // before it is said again, if nothing comes; 0: first time
-	Now     bool          // at the next PollTransmit
 	ID      uint64        // of the datagram with the last one
 	Size    int           // of that datagram
-	Unheard int           // ACKs sent by the timer since a record was received
 
+	Now       bool // at the next PollTransmit
 	Disrupted bool // part of the flight was lost, or came out of order
 	InFront   bool // the ACK goes out in front of our flight
 
-	Answered bool // a flight of ours went out while the record at hand was handled
+	Answered bool   // a flight of ours went out while the record at hand was handled
+	Unheard  uint16 // ACKs sent by the timer since a record was received
 }
 
 // Note adds a record. RFC 9147, Section 7: in increasing order.

@@ -2,29 +2,30 @@ package quotes
 
 import "time"
 
-// Hellos judges ICMP messages that say that the port of a server is closed, by what they
-// quote of the ClientHellos that were sent. Of each transmission it keeps
+// Hellos compares the quotes of ICMP messages "port unreachable" with the ClientHellos that
+// were sent. Of each transmission it keeps
 //
 //	datagram: | type, version | record number | lengths, …, client_version | random…
 //	                 3           8 bytes, kept             16                8 bytes from 27, kept
 //
-// An attacker off the path can guess all of it but the random. The record number tells the
-// transmissions apart. One message may be about a server that is just being restarted; a
+// An attacker off the path can guess all of it but the random. The record number differs
+// between transmissions. One message may be about a server that is just being restarted; a
 // second one, about another transmission, shows that the port is still closed.
 type Hellos struct {
-	at     int
+	at     uint16
 	sent   [8]helloMark
-	last   int // transmission of the newest
-	quoted int // transmission that a message has quoted; 0: none
+	last   uint16 // transmission of the newest
+	quoted uint16 // transmission that a message has quoted; 0: none
 
-	hastened bool // a message without proof has brought a repetition forward
-	due      time.Time
-	of       int // transmission that is repeated then
+	of  uint16 // transmission that is repeated when due
+	due time.Time
+
+	hastened bool // a message with a short quote has brought a repetition forward
 }
 
 type helloMark struct {
 	mark
-	transmission int // counted from 1; 0: none
+	transmission uint16 // counted from 1; 0: none
 }
 
 const (
@@ -37,25 +38,25 @@ const (
 
 	randomAt = 27 // behind the headers of record and message, and client_version
 
-	// HelloQuote is the least length of a quote that proves something, in bytes of UDP
-	// payload.
+	// HelloQuote is the least length of a quote with enough of the random, in bytes of
+	// UDP payload.
 	HelloQuote = randomAt + 8
 
-	// helloRepeat is the time between a ClientHello and its repetition once a message says
-	// that the port is closed: the next message is to be about another transmission.
+	// helloRepeat is the time between a ClientHello and its repetition after a message
+	// about a closed port: the next message is to be about another transmission.
 	helloRepeat = 250 * time.Millisecond
 )
 
-// Note remembers a datagram that was sent in a transmission, if it begins with the start
-// of a ClientHello. A nil Hellos remembers none.
+// Note adds a datagram that was sent in a transmission, if it begins with the start of a
+// ClientHello. A nil Hellos keeps none.
 func (h *Hellos) Note(datagram []byte, transmission int) {
 	if h == nil || len(datagram) < HelloQuote || [2]byte(datagram[epochAt:]) != [2]byte{} ||
 		datagram[0] != handshakeRecord || datagram[messageAt] != clientHello || [3]byte(datagram[offsetAt:]) != [3]byte{} {
 		return
 	}
-	h.last = transmission
-	h.sent[h.at] = helloMark{helloMarkOf(datagram), transmission}
-	h.at = (h.at + 1) % len(h.sent)
+	h.last = uint16(transmission)
+	h.sent[h.at] = helloMark{helloMarkOf(datagram), h.last}
+	h.at = (h.at + 1) % uint16(len(h.sent))
 }
 
 func helloMarkOf(datagram []byte) mark {
@@ -85,7 +86,7 @@ func (h *Hellos) Closed(quoted []byte, sentAt time.Time) bool {
 }
 
 // transmission is the one that m is of, 0: none.
-func (h *Hellos) transmission(m mark) int {
+func (h *Hellos) transmission(m mark) uint16 {
 	for _, s := range h.sent {
 		if s.transmission != 0 && s.mark == m {
 			return s.transmission

@@ -93,7 +93,7 @@ func TestHellosDue(t *testing.T) {
 	}
 }
 
-// TestHellosOnly: other datagrams are not remembered, and eight hellos are.
+// TestHellosOnly: other datagrams are not kept, and eight hellos are.
 func TestHellosOnly(t *testing.T) {
 	for at, what := range map[int]string{0: "no handshake", epochAt + 1: "protected", messageAt: "no ClientHello", offsetAt + 2: "not its start"} {
 		var h Hellos

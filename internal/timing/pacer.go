@@ -39,8 +39,8 @@ const (
 // Pacer splits a transmission into bursts.
 type Pacer struct {
 	Next  time.Time // when the pause ends, zero: there is none
-	Limit int       // RetransmitPolicy.Burst
-	burst int       // records or datagrams since the last pause
+	Limit int32     // RetransmitPolicy.Burst
+	burst int32     // records or datagrams since the last pause
 	kind  Pace
 	round uint8 // bursts before this one
 }
@@ -67,7 +67,7 @@ func (p *Pacer) Stop() { p.Next = time.Time{} }
 // Left is how many more records the burst takes.
 func (p *Pacer) Left() int {
 	if p.kind == PaceFirst {
-		return p.Limit - p.burst
+		return int(p.Limit - p.burst)
 	}
 	return DefaultBurst
 }
@@ -75,7 +75,7 @@ func (p *Pacer) Left() int {
 // DatagramSent counts a datagram with a number of records.
 func (p *Pacer) DatagramSent(records int) {
 	if p.kind == PaceFirst {
-		p.burst += records
+		p.burst += int32(records)
 	} else {
 		p.burst++
 	}
@@ -88,7 +88,7 @@ func (p *Pacer) Withdraw() { p.burst = max(0, p.burst-1) }
 func (p *Pacer) Pause(now time.Time) {
 	r, limit := paces[p.kind], p.Limit
 	if n := len(r.bursts); n > 0 {
-		limit = min(limit, int(r.bursts[min(int(p.round), n-1)]))
+		limit = min(limit, int32(r.bursts[min(int(p.round), n-1)]))
 	}
 	if p.burst >= limit {
 		p.Next = now.Add(r.pauses[min(int(p.round), len(r.pauses)-1)])

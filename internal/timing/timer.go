@@ -26,21 +26,22 @@ type Policy struct {
 //	  the peer repeats its flight
 //	… or a hello is cut for the floor      0        doubled, ≤ 3 times  after the retransmission
 //	                                                Initial
-//	… and the next expiry leads to that    +1       an eighth of rto    after the retransmission
+//	… and the next expiry leads to the     +1       a round trip and    after the retransmission
+//	  smaller rung                                  an eighth of rto
 //	the timer expires early                –        –                   after the retransmission
 //	a fragment with new bytes              0        –; of a hello: rto  from now, see below
 //	progress                               0        –                   from now
-//	the peer repeats its flight            –        –; rto if it was    as it was; in its second half:
-//	                                                8 times that        after the retransmission
-//	the caller is asked about the MTU      +1       –                   none until it answers
+//	the peer repeats its flight            –        –; a client's that  as it was; in its second half:
+//	                                                was 8 times rto: rto after the retransmission
+//	a refusal is reported (MTUManual)      +1       –                   none until SetMTU
 //
 // More than MaxTries tries end the association, or suspend the timer of messages that
-// it can do without (giveRest). A timer that an ACK brought forward expires early, which
+// the association can do without (Suspend). A timer that an ACK brought forward expires early, which
 // is no try. The first repetition of the peer's flight is answered at once, later ones
 // at most once per half of the timer or once per rto, and twice MaxTries of them for each
 // flight.
 //
-// A flight that is coming in is not asked for again: each fragment puts the deadline off.
+// A flight that is coming in has ours not repeated: each fragment puts the deadline off.
 // As fragments in epoch 0 may be forged, not beyond patienceFactor times the first timer.
 //
 // The rto is Initial or, once a round trip was measured, 1.5 times the round trip. This
@@ -61,7 +62,7 @@ type Timer struct {
 	Early     bool  // an ACK brought the deadline forward
 	ambiguous bool  // the answer may be to an earlier flight: it gives no sample
 	answer    answerState
-	patience  time.Duration // value once a client's answer was asked for again, see answerState; 0: for no client
+	client    bool // else the timer is patient with a client, see answerState
 }
 
 // Step is what silence does to the size of a flight.
@@ -95,10 +96,12 @@ const patienceFactor = 16
 const longTimer = 8
 
 func (t *Timer) Init(policy *Policy, isClient bool) {
-	t.Policy, t.RTO = policy, policy.Initial
-	if !isClient {
-		t.patience = min(policy.Max, patienceFactor*policy.Initial)
-	}
+	t.Policy, t.RTO, t.client = policy, policy.Initial, isClient
+}
+
+// patience is the value once our flight was repeated for the rest of an answer.
+func (t *Timer) patience() time.Duration {
+	return min(t.Policy.Max, patienceFactor*t.Policy.Initial)
 }
 
 // ---- running ----------------------------------------------------------------
@@ -186,7 +189,7 @@ func (t *Timer) Retry(s Step, expired bool) {
 		t.Tries, t.Timeout = 0, min(2*t.Timeout, 3*t.Policy.Initial)
 	}
 	if t.answer != answerAwaited {
-		t.Timeout, t.answer, t.next = t.patience, answerAsked, 0
+		t.Timeout, t.answer, t.next = t.patience(), answerAsked, 0
 	}
 }
 
@@ -218,11 +221,11 @@ func (t *Timer) HeardAgain() { t.Timeout = t.RTO }
 func (t *Timer) received(answers bool) {
 	t.Tries = 0
 	switch {
-	case t.patience == 0 || !answers:
+	case t.client || !answers:
 	case t.answer == answerAwaited:
 		t.answer = answerBegun
 	case t.answer == answerAsked:
-		t.Timeout = t.patience
+		t.Timeout = t.patience()
 	}
 }
 
@@ -250,8 +253,8 @@ func (t *Timer) MayAnswerRepeat(now time.Time, limit uint8) bool {
 // one that the timer would have made.
 func (t *Timer) AnswerRepeat(now time.Time, handshaking bool) (expired bool) {
 	t.answers++
-	if t.answer != answerAwaited || handshaking && t.patience == 0 && t.Timeout >= longTimer*t.RTO {
-		// What seemed to answer us was none, or a patient server asks again.
+	if t.answer != answerAwaited || handshaking && t.client && t.Timeout >= longTimer*t.RTO {
+		// The answer was none, or a server repeats its flight after its patience.
 		t.answer, t.Timeout = answerAwaited, t.RTO
 		return false
 	}

@@ -38,8 +38,8 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
-// TestAlive: what a sign of life does to a timer that was doubled to 8 s, 3 s
-// before it fires: there is a new series of tries, and the value stays.
+// TestAlive: a fragment, or progress, at a timer that was doubled to 8 s, 3 s
+// before it expires: there is a new series of tries, and the value stays.
 func TestAlive(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
