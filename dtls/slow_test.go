@@ -9,6 +9,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/acks"
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 	"github.com/flightpath-dtls/flightpath/internal/message"
+	"github.com/flightpath-dtls/flightpath/record"
 )
 
 // TestSlowPeerKeepsTheLimit: a callback that takes longer than the timers of the other
@@ -81,7 +82,7 @@ func TestACKBeforeCallback(t *testing.T) {
 	}
 }
 
-// TestACKOfNothing: a client of DTLS 1.3 whose server has vanished in the middle of its
+// TestACKOfNothing: a client of DTLS 1.3 whose server stops in the middle of its
 // flight repeats its ACK MaxTries times, also without a HandshakeTimeout.
 func TestACKOfNothing(t *testing.T) {
 	client, server := simConfigs13(dtlstest.P256, 6000)
@@ -148,8 +149,8 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// TestForgedEmptyACK: an ACK that anybody can send has the flight at hand cut, and the
-// limit that stays is not touched.
+// TestForgedEmptyACK: an ACK without keys has the flight at hand cut, and the limit
+// that stays is not touched.
 func TestForgedEmptyACK(t *testing.T) {
 	client, server := simConfigs13(dtlstest.P256, 6000)
 	s := newSim(t, client, server)
@@ -169,5 +170,66 @@ func TestForgedEmptyACK(t *testing.T) {
 	s.handshake()
 	if got := e.MTU(); !forged || got != defaultMTU {
 		t.Errorf("forged %v, the limit is %d\n%s", forged, got, s.history())
+	}
+}
+
+// TestBurstsOfRecords: RFC 9147, Section 5.8.3: at most 10 records in one go, however
+// small they are.
+func TestBurstsOfRecords(t *testing.T) {
+	client, server := simConfigs13(dtlstest.P256, 6000)
+	client.RecordSizeLimit = 64 // of the server's records
+	s := newSim(t, client, server)
+	records := map[time.Time]int{}
+	s.path = func(from side, _ int, d []byte) []time.Duration {
+		if from == serverSide && s.eng[serverSide].out.sent.number == 1 {
+			records[s.now] += countRecords(t, d)
+		}
+		return []time.Duration{simRTT / 2}
+	}
+	s.handshake()
+	most, all := 0, 0
+	for _, n := range records {
+		most, all = max(most, n), all+n
+	}
+	if most > 10 || all < 100 {
+		t.Errorf("up to %d of %d records at a time", most, all)
+	}
+}
+
+func countRecords(t *testing.T, d []byte) (n int) {
+	for ; len(d) > 0; n++ {
+		var err error
+		if record.IsUnified(d[0]) {
+			_, d, err = record.NextUnified(d, 0)
+		} else {
+			_, _, d, err = record.Next(d)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// TestSilentPathIsBounded: what both ends send into a path that loses all of the server's
+// large datagrams and whatever they are cut into: 200 KB at most in a minute.
+func TestSilentPathIsBounded(t *testing.T) {
+	for name, configs := range map[string]func(dtlstest.Key, int) (client, server *Config){"DTLS 1.2": simConfigs, "DTLS 1.3": simConfigs13} {
+		t.Run(name, func(t *testing.T) {
+			client, server := configs(dtlstest.P256, 6000)
+			s := newSim(t, client, server)
+			bytes := 0
+			s.path = func(from side, n int, d []byte) []time.Duration {
+				bytes += len(d)
+				if from == serverSide && n > 0 {
+					return nil
+				}
+				return []time.Duration{simRTT / 2}
+			}
+			s.run(time.Hour, func() bool { return s.eng[0].Err() != nil && s.eng[1].Err() != nil })
+			if bytes > 200_000 || s.eng[serverSide].Err() == nil {
+				t.Errorf("%d bytes, %v", bytes, s.eng[serverSide])
+			}
+		})
 	}
 }
