@@ -183,10 +183,10 @@ type Config struct {
 	// HandshakeTimeout bounds a handshake, all calls of it together; a Listener's
 	// from the hello on. Default: 60 s. −1: none.
 	HandshakeTimeout time.Duration
-	// IgnoreUnreachable makes Dial go on although ICMP messages say that the port of
-	// the server is closed, for a server that may be started meanwhile. Default: it
-	// ends with an error that matches syscall.ECONNREFUSED, some 250 ms after two of them
-	// have proved to be about its ClientHello, where the system tells (Linux); see
+	// IgnoreUnreachable makes Dial go on after ICMP messages "port unreachable", for a
+	// server that may be started meanwhile. Default: Dial ends with an error that matches
+	// syscall.ECONNREFUSED, some 250 ms after two messages have quoted its ClientHello,
+	// where the system delivers the quote (Linux); see
 	// Engine.PortUnreachable. A Client and an association that was accepted wait anyway.
 	IgnoreUnreachable bool
 	// CallbackTimeout bounds the contexts that ClientPSK and ServerPSK get, and those

@@ -138,8 +138,8 @@ func TestUnansweredHandshakesLeave(t *testing.T) {
 	})
 }
 
-// TestPeersThatCloseKeepNobodyOut: a server that reads to the end and forgets the
-// Conn serves any number of clients, one after the other.
+// TestPeersThatCloseKeepNobodyOut: a server that reads to the end, and
+// calls no Close, serves any number of clients, one after the other.
 func TestPeersThatCloseKeepNobodyOut(t *testing.T) {
 	eachVersion(t, func(t *testing.T, only func(client, server *Config)) {
 		l := listen(t, func(c, s *Config) { only(c, s); s.MaxAssociations = 3 })
@@ -171,8 +171,8 @@ func TestPeersThatCloseKeepNobodyOut(t *testing.T) {
 	})
 }
 
-// TestClosedBeforeAccept: a client that says all it has to say, and closes, before the
-// server's handshake is done with a callback. Accept returns its association, with the
+// TestClosedBeforeAccept: a client that sends its data and closes before the
+// server's handshake has returned from a callback. Accept returns its association, with the
 // data, if there is any.
 func TestClosedBeforeAccept(t *testing.T) {
 	for _, words := range []int{0, 2} {

@@ -87,8 +87,7 @@ func (d *Door) SetLoad(handshakes int) { d.d.SetLoad(handshakes) }
 //     client has lost the keys: there is nothing to send.
 //   - An engine whose Err is not nil is taken out.
 //
-// So an association lives on until its successor is authenticated, whoever has sent the
-// hello. Where no cookie is asked for (CookieNever, CookieUnderLoad), another hello
+// So an association lives on until its successor is authenticated. Where no cookie is asked for (CookieNever, CookieUnderLoad), another hello
 // is dropped for 10 s by the handshake of the one before.
 func (d *Door) Route(now time.Time, datagram []byte, from netip.AddrPort, engines []*Engine) *Engine {
 	if len(engines) == 0 {

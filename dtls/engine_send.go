@@ -102,8 +102,8 @@ func (e *Engine) pollFlight(dst []byte) (Transmit, bool) {
 	return tx, true
 }
 
-// joinsACK reports whether what is left of the flight fits the datagram of an ACK, and
-// that every path.
+// joinsACK reports whether the rest of the flight, in three records, fits the datagram of
+// an ACK, and that datagram every path.
 func (e *Engine) joinsACK() bool {
 	o := &e.out
 	n := ackHeaderLen + ackEntryLen*len(e.acks.Numbers) + o.flight.unsentBytes() + len(o.flight.msgs)*message.HeaderLen

@@ -184,7 +184,7 @@ func engineServers(t *testing.T, f func(t *testing.T, client, server *Config)) {
 }
 
 // TestEngineServerRestart: a client that has lost its state is back after one handshake
-// from the same address, whatever asks for cookies; the association before it ends then,
+// from the same address, in each CookieMode; the association before it ends then,
 // and not before.
 func TestEngineServerRestart(t *testing.T) {
 	for _, mode := range []CookieMode{CookieAuto, CookieUnderLoad, CookieNever, AddressProven} {
@@ -214,8 +214,8 @@ func TestEngineServerRestart(t *testing.T) {
 	}
 }
 
-// TestEngineServerForgedRestart: hellos from the address of an association that nobody
-// proves, and copies of its own, do nothing to it.
+// TestEngineServerForgedRestart: hellos without a cookie from the address of an
+// association, and copies of its own, change nothing of it.
 func TestEngineServerForgedRestart(t *testing.T) {
 	engineServers(t, func(t *testing.T, client, server *Config) {
 		s := newEngineServer(t, server)
@@ -250,7 +250,7 @@ func TestEngineServerForgedRestart(t *testing.T) {
 	})
 }
 
-// TestEngineServerHalfRestart: whoever can read the path brings the cookie back, and does
+// TestEngineServerHalfRestart: an attacker on the path sends the cookie back, and does
 // not finish. The association goes on beside that handshake, and after it.
 func TestEngineServerHalfRestart(t *testing.T) {
 	engineServers(t, func(t *testing.T, client, server *Config) {

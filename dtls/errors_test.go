@@ -97,7 +97,7 @@ func TestErrorsSayWhatTheyAre(t *testing.T) {
 	}
 }
 
-// TestDialToAClosedPort: with IgnoreUnreachable the time-out names what the kernel said.
+// TestDialToAClosedPort: with IgnoreUnreachable the time-out names the error of the kernel.
 func TestDialToAClosedPort(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

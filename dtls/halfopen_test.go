@@ -9,7 +9,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
-// halfOpen is a server behind the second hello of a client that says nothing more.
+// halfOpen is a server behind the second hello of a client that sends nothing more.
 func halfOpen(t *testing.T, client *Config, server *params, door *Door, from netip.AddrPort) (e *Engine) {
 	c, err := NewClientEngine(client, simStart)
 	if err != nil {
@@ -37,7 +37,7 @@ func halfOpen(t *testing.T, client *Config, server *params, door *Door, from net
 	return e
 }
 
-// runAlone has an engine send and time out until then, of which nobody hears.
+// runAlone has an engine send and time out until then; its datagrams are dropped.
 func (e *Engine) runAlone(until time.Time, buf []byte) {
 	for now := e.now; !now.After(until) && e.Err() == nil; now = e.NextTimeout() {
 		_ = e.HandleTimeout(now)
@@ -48,7 +48,7 @@ func (e *Engine) runAlone(until time.Time, buf []byte) {
 	}
 }
 
-// TestHalfOpenMemory: a client of DTLS 1.3 that proves its address and says nothing more
+// TestHalfOpenMemory: a client of DTLS 1.3 that proves its address and sends nothing more
 // costs the engine of a server 14 KiB at most, from its first flight to the last repetition
 // of it. The front has 2 KiB more.
 func TestHalfOpenMemory(t *testing.T) {

@@ -38,9 +38,9 @@ type driver struct {
 	whole     bool   // and received all of it in one datagram
 	warned    bool   // a plaintext warning was reported
 	retryHeld bool
-	paused    bool           // until what was received is acknowledged: a callback may block
-	paid      bool           // it was
-	hellos    *quotes.Hellos // that were sent, until something is received; nil: ICMP has no say
+	paused    bool           // until an ACK was sent: a callback may block
+	ackedOnce bool           // it was, and no message waits for another
+	hellos    *quotes.Hellos // that were sent, until something is received; nil: ICMP messages change nothing
 
 	transport error // last error of the transport, for the text of a time-out
 }
@@ -129,9 +129,14 @@ func (hs *driver) epochFits(t message.Type, epoch uint16) bool {
 // drive takes the messages that are complete, in order.
 func (hs *driver) drive() {
 	e := hs.e
-	for !e.over() && e.runs(hs) && !hs.suspicion.Refused() {
+	for !e.over() && e.runs(hs) && !hs.suspicion.Refused() && !hs.paused {
 		m, ok := hs.in.Take()
-		if !ok || hs.pauses(m) {
+		if !ok {
+			break
+		}
+		if hs.paused = hs.awaitsACK(m); hs.paused {
+			hs.ackedOnce = true
+			e.acks.SendNow()
 			break
 		}
 		awaited := hs.m.Expects()
@@ -164,17 +169,13 @@ func (hs *driver) drive() {
 	}
 }
 
-// pauses reports whether a message has to wait until an ACK was sent. RFC 9147, Section
+// awaitsACK reports whether a message has to wait until an ACK was sent. RFC 9147, Section
 // 7.1: a flight that the next one acknowledges has an ACK if "the responding flight cannot
 // be generated immediately", as when a callback verifies the server. A server answers the
 // client's last flight with the verdict.
-func (hs *driver) pauses(m *reassembly.Message) bool {
+func (hs *driver) awaitsACK(m *reassembly.Message) bool {
 	e := hs.e
-	if !hs.paid && m.Type == message.TypeCertificate && e.p.IsClient && e.speaks13() && hs.m.Config.AsksAboutPeer() {
-		hs.paid, hs.paused = true, true
-		e.acks.SendNow()
-	}
-	return hs.paused
+	return !hs.ackedOnce && m.Type == message.TypeCertificate && e.p.IsClient && e.speaks13() && hs.m.Config.JudgesPeer()
 }
 
 // resume goes on behind the ACK.

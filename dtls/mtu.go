@@ -107,16 +107,16 @@ type PathInfo struct {
 //
 //	event                                     modes         to                               for
 //	a flight unanswered tries() times         auto          the next rung                    the handshake
+//	… if the peer has repeated its flight,    auto          that rung                        the association
+//	  and the first smaller transmission is
+//	  answered within one timer
 //	an empty ACK in epoch 0                   auto          the fallback                     the flight
-//	… and the peer had repeated its flight,   auto          that rung                        the association
-//	  and answered the first smaller one
-//	  within one timer
 //	an ACK without the large datagrams        auto          the fallback                     the association
 //	a refusal of the transport                auto, kernel  the size it takes, or the next   the association
 //	a verified hint, not under the fallback   auto, kernel  its size                         the association
 //	an unverified hint, in a handshake        auto, kernel  the largest of its size, the     the association
 //	                                                        fallback, confirmed
-//	six reports of losses of that size        auto          the next smaller of the ladder   the association
+//	six reports of losses over the next size  auto          the next size of the ladder      the association
 //	SetMTU                                    all           its value, the ceiling as well   until the next SetMTU
 //
 // Silence is not size: a peer that computes for a second, or loses a few datagrams, is
@@ -137,7 +137,7 @@ type pathMTU struct {
 	base      uint8
 	rung      uint8 // of the flight at hand
 	byTurns   bool  // a hello alternates between the floor and base
-	doubtful  bool  // the rung comes from what anybody can send
+	unproven  bool  // the rung comes from an ACK in epoch 0
 	repeated  bool  // the peer has repeated its flight since ours began
 	prompt    bool  // the first transmission at this rung was answered within one timer
 	heard     bool  // an answer to the flight has begun
@@ -207,12 +207,7 @@ func (m *pathMTU) size(rung uint8) int {
 	return rungSizes[rung]
 }
 
-func (m *pathMTU) fallback() int {
-	if m.v6 {
-		return defaultMTU
-	}
-	return fallbackMTU4
-}
+func (m *pathMTU) fallback() int { return m.size(rungFallback) }
 
 func (m *pathMTU) info(linkOverhead int) PathInfo {
 	p := PathInfo{MTU: m.limit(), Source: m.source, At: m.at, Confirmed: m.confirmed}
@@ -316,13 +311,13 @@ func (m *pathMTU) deliveredSize(n int) {
 // ---- silence ------------------------------------------------------------------
 
 // newFlight begins a flight: in a handshake with the size of the one before, unless that
-// was a hello or lowered by what anybody can send.
+// was a hello or lowered by an ACK in epoch 0.
 func (m *pathMTU) newFlight() {
-	if m.byTurns || m.doubtful || m.settled {
+	if m.byTurns || m.unproven || m.settled {
 		m.rung = m.base
 	}
 	m.silent = 0
-	m.byTurns, m.doubtful, m.repeated, m.prompt, m.heard = false, false, false, false, false
+	m.byTurns, m.unproven, m.repeated, m.prompt, m.heard = false, false, false, false, false
 }
 
 // settle ends the handshake.
@@ -347,13 +342,13 @@ func (m *pathMTU) answered(size int, now time.Time) (fell bool) {
 	case m.rung == m.base:
 		m.deliveredSize(size)
 	case m.repeated && m.prompt:
-		return m.believe(size, now)
+		return m.keepRung(size, now)
 	}
 	return false
 }
 
-// believe has the rung of the flight stay.
-func (m *pathMTU) believe(size int, now time.Time) (fell bool) {
+// keepRung has the rung of the flight stay.
+func (m *pathMTU) keepRung(size int, now time.Time) (fell bool) {
 	fell = m.limitAt(m.rung) < m.limitAt(m.base)
 	m.base, m.source, m.at = m.rung, FromSilence, now
 	m.deliveredSize(size)
@@ -451,9 +446,10 @@ func (m *pathMTU) fallBack(rung uint8, proven bool, now time.Time) bool {
 	}
 	if m.rung < rung {
 		m.rung, m.silent, m.heard = rung, 0, true // an answer may be to the large ones
-		m.doubtful = !proven
+		m.unproven = !proven
 	}
-	if m.at = now; proven {
+	m.at = now
+	if proven {
 		m.base, m.source = rung, FromSilence
 	}
 	return true

@@ -46,11 +46,11 @@ func TestBlackHole(t *testing.T) {
 		{"548 to the client", 548, [2]bool{serverSide: true}, [2]int{1232, 548}, 475 * ms},
 		{"300 to the client", 300, [2]bool{serverSide: true}, [2]int{1232, 228}, 882 * ms},
 		{"228 to the client", 228, [2]bool{serverSide: true}, [2]int{1232, 228}, 1139 * ms},
-		// A server whose answer has begun asks for the rest once.
+		// A server that has part of the answer repeats its flight once.
 		{"1231 to the server", 1231, [2]bool{clientSide: true}, [2]int{548, 1232}, 675 * ms},
 		{"600 to the server", 600, [2]bool{clientSide: true}, [2]int{548, 1232}, 675 * ms},
 		{"560 to the server", 560, [2]bool{clientSide: true}, [2]int{548, 1232}, 675 * ms},
-		// Silence does not say which way is narrow: the server shrinks too, for now.
+		// Silence does not show which way is narrow: the server sends smaller datagrams too.
 		{"300 to the server", 300, [2]bool{clientSide: true}, [2]int{228, 1232}, 1107 * ms},
 		{"228 to the server", 228, [2]bool{clientSide: true}, [2]int{228, 1232}, 832 * ms},
 		{"1231 both ways", 1231, [2]bool{true, true}, [2]int{548, 1232}, 775 * ms},

@@ -10,11 +10,10 @@ import (
 	"net"
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/timing"
-
 	"github.com/flightpath-dtls/flightpath/internal/cookie"
 	"github.com/flightpath-dtls/flightpath/internal/handshake"
 	"github.com/flightpath-dtls/flightpath/internal/keys"
+	"github.com/flightpath-dtls/flightpath/internal/timing"
 	"github.com/flightpath-dtls/flightpath/record"
 )
 

@@ -4,11 +4,10 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/flightpath-dtls/flightpath/internal/timing"
-
 	"github.com/flightpath-dtls/flightpath/internal/alert"
 	"github.com/flightpath-dtls/flightpath/internal/door"
 	"github.com/flightpath-dtls/flightpath/internal/quotes"
+	"github.com/flightpath-dtls/flightpath/internal/timing"
 )
 
 // path is a way to the peer: an address, and what is known of the network on the
@@ -195,14 +194,17 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 		e.events.push(Event{Kind: EventLargePacket, Err: e.writeRefused(e.dataSize, hint, cause)})
 		return
 	}
-	withACK := id == e.acks.ID && id != 0
 	size, ok := e.out.withdraw(id)
-	if withACK && (ok || e.path.refused(e.acks.Size, hint, e.now)) {
+	withACK := id == e.acks.ID && id != 0
+	if withACK && !ok && e.path.refused(e.acks.Size, hint, e.now) {
 		e.acks.SendNow() // again, with as many numbers as fit then
 		e.pathChanged()
 	}
 	if !ok {
 		return // an alert or a cookie: too small to be cut, and not repeated
+	}
+	if withACK {
+		e.acks.SendNow()
 	}
 	e.trace.refused(size, hint)
 	if e.path.refused(size, hint, e.now) {

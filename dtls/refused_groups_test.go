@@ -10,9 +10,8 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
-// TestRefusedGroups: a client that leaves out groups, and is refused for that, says which
-// it has offered, and where a certificate may be the reason; one that leaves out none does
-// not speak of groups.
+// TestRefusedGroups: the error of a client that leaves out groups has those that it has
+// offered, and the certificate where that may be the reason; with all groups it has neither.
 func TestRefusedGroups(t *testing.T) {
 	rsaOnly := []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 	for _, test := range []struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/dtlstest"
 )
 
-// Servers whose port is closed, and who else may say so.
+// Servers whose port is closed, and forged ICMP messages.
 
 // closedPort is a client engine, and what the network answers its datagrams with.
 type closedPort struct {
@@ -113,7 +113,7 @@ func TestPortUnreachable(t *testing.T) {
 	}
 }
 
-// TestPortUnreachableTooLittle: what proves less than two messages about two transmissions
+// TestPortUnreachableTooLittle: less than two messages about two transmissions
 // does not end the client. It repeats the ClientHello early, once, if anything. The error
 // of the time-out names the cause.
 func TestPortUnreachableTooLittle(t *testing.T) {
@@ -162,8 +162,8 @@ func TestPortUnreachableTooLittle(t *testing.T) {
 	}
 }
 
-// TestPortUnreachableLate: once something has come from the peer, whatever it is, ICMP has
-// no say any more; nor has it after the handshake, nor with a server.
+// TestPortUnreachableLate: once something has come from the peer, whatever it is, ICMP
+// messages change nothing; nor do they after the handshake, nor at a server.
 func TestPortUnreachableLate(t *testing.T) {
 	client, server := simConfigs(dtlstest.P256, 0)
 	p := newClosedPort(t, client)

@@ -200,7 +200,7 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
-// Nobody is there: the error says what was sent and awaited, or that the port is closed.
+// Without a server the error names the messages sent and awaited, or the closed port.
 func TestConnectToNobody(t *testing.T) {
 	l, address := startListen(t)
 	l.interrupt()
@@ -208,7 +208,7 @@ func TestConnectToNobody(t *testing.T) {
 	c := start(t, "connect", "-insecure", "-timeout", "50ms", address)
 	c.exit(1)
 	contains(t, &c.err, "timed out", "sent client_hello", "awaiting")
-	if runtime.GOOS == "linux" { // others do not say what the message quotes
+	if runtime.GOOS == "linux" { // other systems do not deliver the quote
 		c = start(t, "connect", "-insecure", address)
 		c.exit(1)
 		contains(t, &c.err, "the port of the peer is unreachable", "client_hello")

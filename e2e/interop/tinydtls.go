@@ -22,7 +22,7 @@ import (
 // TinyDTLS is a server with the rules of tinydtls as devices have it (2020), in the
 // test process: DTLS 1.2, TLS_PSK_WITH_AES_128_CCM_8, no extension of its own, no
 // fragment of a message. The cookie of its HelloVerifyRequest is an HMAC over all of
-// the ClientHello but the cookie, extensions included; a hello that differs is asked
+// the ClientHello but the cookie, extensions included; a hello that differs is answered
 // for another one. It returns the data that it receives.
 type TinyDTLS struct{}
 

@@ -115,7 +115,7 @@ type verdict string
 const (
 	killed   verdict = "killed"
 	survives verdict = "SURVIVES"
-	excused  verdict = "excused"  // survives, and the list says why
+	excused  verdict = "excused"  // survives, with its reason in the list
 	tooSlow  verdict = "TOO SLOW" // no test has failed when its time is over
 	broken   verdict = "BROKEN"   // does not apply, or does not build
 )

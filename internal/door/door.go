@@ -216,7 +216,7 @@ func (d *Door) decide(now time.Time, from netip.AddrPort, body []byte, whole boo
 
 // checkPlain fills in what the cookie of a HelloVerifyRequest says. RFC 6347, Section
 // 4.2.1: the server checks version, random, suites and compression along with the
-// address, and, as it says, the session ID, which we leave out (Covered12).
+// address, and recommends the session ID too, which is left out here (Covered12).
 func (d *Door) checkPlain(now time.Time, from netip.AddrPort, j *judgement) bool {
 	covered := j.hello.Covered12()
 	if j.rtt, j.known, j.byWord = d.jar.Check(now, j.hello.Cookie, from, covered[:]...); j.byWord {

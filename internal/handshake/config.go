@@ -172,8 +172,8 @@ func (r *Result) Wipe() {
 	r.Master, r.Session, r.Secrets13 = nil, nil, nil
 }
 
-// AsksAboutPeer reports whether a function of the caller looks at the peer's certificate,
-// or is asked for an own one: it may block.
-func (p *Config) AsksAboutPeer() bool {
+// JudgesPeer reports whether a function of the caller, which may block, gets the
+// certificate or the CertificateRequest of the peer.
+func (p *Config) JudgesPeer() bool {
 	return p.VerifyPeer != nil || p.VerifyConnection != nil || p.GetClientCertificate != nil
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/flightpath-dtls/flightpath/internal/message"
 )
 
-// RefusedGroups is what a client may have been refused for whose ClientHello leaves out
-// groups that are spoken here: a server that lacks a group ends the handshake with
+// RefusedGroups is the possible reason of an alert against a ClientHello that leaves out
+// groups of the default: a server that lacks a group ends the handshake with
 // handshake_failure, and so does one of DTLS 1.2 whose certificate is on a curve that the
-// hello does not name (RFC 8422, Section 5.1.1). The alert does not tell them from other
-// causes. It is nil after another alert, and in every other state.
+// hello does not name (RFC 8422, Section 5.1.1). Other causes have the same
+// alert. It is nil after another alert, and in every other state.
 func (hs *Handshake) RefusedGroups(a alert.Alert) error {
 	h := hs.Hello()
 	if h == nil || h.SupportedGroups == nil || a != alert.HandshakeFailure {
