@@ -75,8 +75,8 @@ lab: ## narrow, lossy and silent paths in network namespaces (root, Linux); docs
 	$(GO) run ./e2e/lab/forgery
 	$(GO) run ./e2e/lab/matrix -version 1.2 -write docs/mtu.md
 	$(GO) run ./e2e/lab/matrix -version 1.3 -write docs/mtu.md
-	$(GO) run ./e2e/lab/matrix -version 1.3-only -write docs/mtu.md
 	$(GO) run ./e2e/lab/paths -write docs/mtu.md
+	$(GO) run ./e2e/lab/matrix -version 1.3-only -write docs/mtu.md
 
 flood: ## a listener among crowds of strangers, and what that costs; docs/security.md; idle machine, 2 min
 	$(GO) run ./e2e/flood -write docs/security.md
