@@ -196,7 +196,7 @@ func (e *Engine) transmitRefused(now time.Time, id uint64, hint int, cause error
 	}
 	size, ok := e.out.withdraw(id)
 	withACK := id == e.acks.ID && id != 0
-	if withACK && !ok && e.path.refused(e.acks.Size, hint, e.now) {
+	if withACK && !ok && e.path.refused(int(e.acks.Size), hint, e.now) {
 		e.acks.SendNow() // again, with as many numbers as fit then
 		e.pathChanged()
 	}

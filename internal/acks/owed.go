@@ -20,13 +20,13 @@ type Owed struct {
 	Due     time.Time     // when to send, zero: not by itself
 	wait    time.Duration // before it is said again, if nothing comes; 0: first time
 	ID      uint64        // of the datagram with the last one
-	Size    int           // of that datagram
 
 	Now       bool // at the next PollTransmit
 	Disrupted bool // part of the flight was lost, or came out of order
 	InFront   bool // the ACK goes out in front of our flight
 
 	Answered bool   // a flight of ours went out while the record at hand was handled
+	Size     uint16 // of the datagram with the last one
 	Unheard  uint16 // ACKs sent by the timer since a record was received
 }
 
@@ -78,7 +78,7 @@ func (a *Owed) Take() []record.Number {
 }
 
 // SentIn notes the datagram that an ACK went out in.
-func (a *Owed) SentIn(id uint64, size int) { a.ID, a.Size = id, size }
+func (a *Owed) SentIn(id uint64, size int) { a.ID, a.Size = id, uint16(size) }
 
 // RecordBegins notes that a record of handshake messages is handled.
 func (a *Owed) RecordBegins() { a.Answered = false }
